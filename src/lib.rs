@@ -1,1 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Firstlight configures a virtual machine the first time it wakes up.
+//!
+//! The rooms, in the order of the road that the data takes:
+//! datasource → seed → instance → config → plan → apply → report.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod cli;
+
+pub mod boot;
+
+pub mod apply;
+pub mod bootstrap;
+pub mod modules;
+
+pub mod datasource;
+pub mod instance;
+pub mod plan;
+pub mod report;
+pub mod userdata;
+
+pub mod config;
+pub mod guest;
+pub mod http;
+pub mod media;
+pub mod network;
+pub mod seed;
+
+pub mod error;
+pub mod finding;
+pub mod root;
+pub mod state;

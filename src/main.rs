@@ -1,1 +1,4 @@
-fn main(){}
+// SPDX-License-Identifier: Apache-2.0
+//! The guest program: parse the command line, call a command, map errors to exit codes.
+
+fn main() {}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The cloud-config document: merged, typed, every value with its origin.
+
+pub mod base;
+pub mod document;
+pub mod merge;
+pub mod read;
+pub mod types;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What went wrong in the world, by what the caller must do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::finding::Finding;
+
+/// The result of whatever can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is not there: go on without it.
+    Absent,
+    /// It is there and can't be read as what it should be: say where, go on without it.
+    Malformed,
+    /// It may work later: try again until the deadline.
+    Transient,
+    /// It won't work: stop this part.
+    Fatal,
+}
+
+/// An error: what happened, where, why, and what to do.
+pub struct Error {
+    kind: Kind,
+    message: String,
+    help: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), help: None, source: None }
+    }
+
+    /// Something that is not there.
+    pub fn absent(message: impl Into<String>) -> Self {
+        Self::new(Kind::Absent, message)
+    }
+
+    /// Something that is not what it should be; see also `From<Finding>`, which knows the place.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Malformed, message)
+    }
+
+    /// Something that may work later.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(Kind::Transient, message)
+    }
+
+    /// Something that won't work.
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self::new(Kind::Fatal, message)
+    }
+
+    /// With the error beneath it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// With advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same error as part of doing `what`.
+    #[must_use]
+    pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// What the caller must do.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether it is just not there.
+    pub fn is_absent(&self) -> bool {
+        self.kind == Kind::Absent
+    }
+
+    /// Whether trying again makes sense.
+    pub fn is_transient(&self) -> bool {
+        self.kind == Kind::Transient
+    }
+
+    /// Advice for the person who reads it.
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+/// The message and its causes on one line, then the advice.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut cause: Option<&dyn StdError> = self.source.as_deref().map(|e| e as &dyn StdError);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n    help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+// `source()` stays empty: `Display` already tells the whole chain.
+impl StdError for Error {}
+
+impl From<Finding> for Error {
+    fn from(finding: Finding) -> Self {
+        let error = Error::malformed(format!("{}: {}", finding.origin, finding.message));
+        match finding.help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+}
+
+/// Says of an operating system's error what was being done to which path.
+pub trait At<T> {
+    /// `doing` is a verb: "read", "rename". A path that is not there is `Absent`, all else `Fatal`.
+    fn at(self, doing: &str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> At<T> for std::result::Result<T, E> {
+    fn at(self, doing: &str, path: &Path) -> Result<T> {
+        self.map_err(|error| {
+            let error: io::Error = error.into();
+            let kind = if error.kind() == io::ErrorKind::NotFound { Kind::Absent } else { Kind::Fatal };
+            Error::new(kind, format!("cannot {doing} {}", path.display())).because(error)
+        })
+    }
+}
+
+/// Takes "it is not there" as an answer.
+pub trait OrAbsent<T> {
+    /// `None` where it is absent.
+    fn or_absent(self) -> Result<Option<T>>;
+}
+
+impl<T> OrAbsent<T> for Result<T> {
+    fn or_absent(self) -> Result<Option<T>> {
+        match self {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_reads_what_where_why_and_what_to_do() {
+        let missing = std::fs::read("/nonexistent/file").at("read", Path::new("/nonexistent/file"));
+        let error = missing.unwrap_err().help("mount it first");
+        assert!(error.is_absent());
+        assert_eq!(
+            error.to_string(),
+            "cannot read /nonexistent/file: No such file or directory (os error 2)\n    help: mount it first"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is wrong with the input: severity, origin, message, help.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a value came from: a document, and the place in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    document: Arc<str>,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Whole,
+    /// One-based line and column.
+    Line(u32, u32),
+    /// A dotted path of keys, for JSON that a platform writes on one line.
+    Key(Arc<str>),
+}
+
+impl Origin {
+    /// The whole of `document`, e.g. `user_data` or `/etc/firstlight/config.yaml`.
+    pub fn document(document: impl Into<Arc<str>>) -> Self {
+        Self { document: document.into(), place: Place::Whole }
+    }
+
+    /// A place in the same document; line and column count from one.
+    pub fn at(&self, line: usize, column: usize) -> Self {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { document: self.document.clone(), place: Place::Line(narrow(line), narrow(column)) }
+    }
+
+    /// A key of the same document, below the key that this origin already names.
+    pub fn key(&self, key: &str) -> Self {
+        let path = match &self.place {
+            Place::Key(above) if key.starts_with('[') => format!("{above}{key}").into(),
+            Place::Key(above) => format!("{above}.{key}").into(),
+            _ => key.into(),
+        };
+        Self { document: self.document.clone(), place: Place::Key(path) }
+    }
+
+    /// An entry of a list of the same document.
+    pub fn index(&self, index: usize) -> Self {
+        self.key(&format!("[{index}]"))
+    }
+
+    /// The document's name.
+    pub fn document_name(&self) -> &str {
+        &self.document
+    }
+
+    /// One-based line and column, where the place is known so closely.
+    pub fn line(&self) -> Option<(u32, u32)> {
+        match self.place {
+            Place::Line(line, column) => Some((line, column)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Whole => write!(f, "{}", self.document),
+            Place::Line(line, column) => write!(f, "{}:{line}:{column}", self.document),
+            Place::Key(key) => write!(f, "{}: {key}", self.document),
+        }
+    }
+}
+
+impl serde::Serialize for Origin {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A value that remembers where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl<T> Located<T> {
+    /// `value` as it was written at `origin`.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+
+    /// The same place with another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
+        Located { value: change(self.value), origin: self.origin }
+    }
+}
+
+impl<T> std::ops::Deref for Located<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; what was asked for is done.
+    Note,
+    /// Done as asked, and probably not what was meant.
+    Warning,
+    /// Something that was asked for is not done. Makes the outcome "recoverable errors".
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        })
+    }
+}
+
+/// One thing that a person should know about the input.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where it is.
+    pub origin: Origin,
+    /// What is wrong, and why. Never holds the value of a secret.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Finding {
+    /// Something asked for that is not done.
+    pub fn error(origin: &Origin, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, origin: origin.clone(), message: message.into(), help: None }
+    }
+
+    /// Something done that is probably not what was meant.
+    pub fn warning(origin: &Origin, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(origin, message) }
+    }
+
+    /// Something worth knowing.
+    pub fn note(origin: &Origin, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(origin, message) }
+    }
+
+    /// With advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.origin, self.severity, self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n    help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything found so far. Readers add to it and go on, so that one bad entry never drops its neighbours.
+#[derive(Debug, Default, Clone)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Adds one finding; the same one is kept once.
+    pub fn push(&mut self, finding: Finding) {
+        if !self.0.contains(&finding) {
+            self.0.push(finding);
+        }
+    }
+
+    /// Adds all of `others`.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Finding>) {
+        others.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// In the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+
+    /// Whether something that was asked for is not done.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Findings {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// The candidate that `word` was probably meant to be, for "did you mean".
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's edit distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut diagonal = i;
+        let mut last = i + 1;
+        for (cell, r) in row.iter_mut().skip(1).zip(&right) {
+            let above = *cell;
+            let cost = diagonal + usize::from(l != *r);
+            *cell = cost.min(above + 1).min(last + 1);
+            diagonal = above;
+            last = *cell;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_read_like_a_compiler_s() {
+        let document = Origin::document("user_data");
+        assert_eq!(document.at(3, 7).to_string(), "user_data:3:7");
+        assert_eq!(
+            document.key("networks").index(1).key("ip_address").to_string(),
+            "user_data: networks[1].ip_address"
+        );
+    }
+
+    #[test]
+    fn closest_finds_typing_errors_only() {
+        let keys = ["write_files", "runcmd", "users"];
+        assert_eq!(closest("wirte_files", keys), Some("write_files"));
+        assert_eq!(closest("runcmds", keys), Some("runcmd"));
+        assert_eq!(closest("packages", keys), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

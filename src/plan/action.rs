@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The primitive changes that a step is made of.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+
+/// One primitive change. Relative to the machine's state only in ways that are a pure function of it.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// A whole file.
+    Write(Write),
+    /// A file's new text as a function of its old one.
+    Edit(Edit),
+    /// A directory and its missing parents.
+    #[allow(missing_docs)]
+    Directory { path: PathBuf, mode: u32, owner: Owner },
+    /// A symbolic link in place of whatever is there.
+    #[allow(missing_docs)]
+    Link { path: PathBuf, target: PathBuf },
+    /// A file or a link away, where it is there.
+    #[allow(missing_docs)]
+    Remove { path: PathBuf },
+    /// A group, made where it is missing, with members added.
+    Group(Group),
+    /// A user, made where it is missing.
+    User(User),
+    /// A password, its lock and its age.
+    Password(Password),
+    /// Public keys added to a user's `authorized_keys`.
+    AuthorizedKeys(AuthorizedKeys),
+    /// The running kernel's host name.
+    Hostname(String),
+    /// Random bytes into the kernel's pool.
+    Entropy(Vec<u8>),
+    /// A program.
+    Run(Command),
+}
+
+/// Who owns a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// root:root.
+    #[default]
+    Root,
+    /// A user and its primary group.
+    User(String),
+    /// `user:group`, as names or numbers; an empty half stays root's.
+    Named(String, String),
+}
+
+/// A whole file, written beside and renamed.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Where.
+    pub path: PathBuf,
+    /// What.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Whose.
+    pub owner: Owner,
+    /// At the end of what is there, in place of it. The mode and owner of a file that exists are still set.
+    pub append: bool,
+    /// Shown as a digest.
+    pub secret: bool,
+}
+
+impl Write {
+    /// root's, 0644.
+    pub fn new(path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
+        Self {
+            path: path.into(),
+            content: content.into(),
+            mode: 0o644,
+            owner: Owner::Root,
+            append: false,
+            secret: false,
+        }
+    }
+
+    /// With these permission bits.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Of this owner.
+    #[must_use]
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
+    }
+
+    /// Shown as a digest only.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+type Editor = Arc<dyn Fn(&str) -> Result<String> + Send + Sync>;
+
+/// A file's new text as a pure function of its old one (empty where the file is missing). Mode and owner of a file
+/// that exists are kept. Where the function gives back what it got, nothing is done.
+#[derive(Clone)]
+pub struct Edit {
+    /// Which file.
+    pub path: PathBuf,
+    /// Mode of a new file.
+    pub mode: u32,
+    /// The function.
+    pub change: Editor,
+    /// Leave a file that is missing missing.
+    pub only_existing: bool,
+}
+
+impl Edit {
+    /// Changes `path` by `change`; a missing file is made with mode 0644.
+    pub fn new(path: impl Into<PathBuf>, change: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self { path: path.into(), mode: 0o644, change: Arc::new(move |old| Ok(change(old))), only_existing: false }
+    }
+
+    /// Mode of a new file.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Leaves a file that is missing missing.
+    #[must_use]
+    pub fn only_existing(mut self) -> Self {
+        self.only_existing = true;
+        self
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A group.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Number of a new group; else the next free one.
+    pub gid: Option<u32>,
+    /// In the system's range.
+    pub system: bool,
+    /// Users that are added to it.
+    pub members: Vec<String>,
+}
+
+/// A user. One that exists keeps its numbers, home, shell and name; supplementary groups are added to.
+///
+/// Made as `useradd` of shadow 4.13 does: numbers by `login.defs`, a group of its own, home from `/etc/skel`,
+/// ranges in `subuid` and `subgid`.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct User {
+    pub name: String,
+    pub uid: Option<u32>,
+    pub gecos: Option<String>,
+    pub home: Option<PathBuf>,
+    pub shell: Option<String>,
+    /// In place of a group of its own name.
+    pub primary_group: Option<String>,
+    /// No group of its own: the default group of `login.defs` (users, 100).
+    pub no_user_group: bool,
+    pub groups: Vec<String>,
+    pub system: bool,
+    pub no_create_home: bool,
+    /// Day on which the account ends, `YYYY-MM-DD`.
+    pub expires: Option<String>,
+    /// Days after the password's end until the account is disabled.
+    pub inactive: Option<i64>,
+}
+
+/// What becomes of a user's password. All of it is in `/etc/shadow`.
+#[derive(Clone, Default)]
+#[allow(missing_docs)]
+pub struct Password {
+    pub user: String,
+    /// A crypt(3) hash; none leaves it.
+    pub hash: Option<String>,
+    /// `Some(true)` puts `!` before it, `Some(false)` takes it away.
+    pub lock: Option<bool>,
+    /// Must be changed at the next login.
+    pub expire: bool,
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Password").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Keys for a user: `~/.ssh` 0700 and `authorized_keys` 0600, the user's own, lines that are there kept, a key that is
+/// there already (same type and blob) not repeated but given the new options.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct AuthorizedKeys {
+    pub user: String,
+    /// Whole lines: options, type, blob, comment.
+    pub keys: Vec<String>,
+}
+
+/// A program, run without a shell.
+#[derive(Clone)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// On top of a small clean environment.
+    pub env: Vec<(String, String)>,
+    /// Where; else `/`.
+    pub directory: Option<PathBuf>,
+    /// Given on its standard input; never logged.
+    pub stdin: Vec<u8>,
+    /// When its process group is ended.
+    pub timeout: Option<Duration>,
+    /// May be run again after an interruption (`netplan generate`), unlike somebody's script.
+    pub repeatable: bool,
+    /// Where it appends `INDEX EXIT UPTIME` lines, one for each of its parts, for the report.
+    pub progress: Option<PathBuf>,
+}
+
+impl Command {
+    /// A tool of the guest that may be run as often as needed; two minutes.
+    pub fn tool<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self { timeout: Some(Duration::from_secs(120)), repeatable: true, ..Self::script(argv) }
+    }
+
+    /// Somebody's script: run once, for as long as it takes.
+    pub fn script<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            directory: None,
+            stdin: Vec::new(),
+            timeout: None,
+            repeatable: false,
+            progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").field("argv", &self.argv).finish_non_exhaustive()
+    }
+}

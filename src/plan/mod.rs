@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Steps: what has to change, in which order, and how that is shown.
+
+pub mod accounts;
+pub mod action;
+pub mod change;
+pub mod order;
+pub mod overlay;
+pub mod show;
+pub mod step;

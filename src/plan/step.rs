@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A step: what one module wants done, when, how often, and who asked for it.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::finding::Origin;
+use crate::plan::action::{Action, Command, Edit, Owner, Write};
+
+/// When in the boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Before the network.
+    Local,
+    /// Once the network is up.
+    Network,
+    /// After everything that login waits for.
+    Final,
+}
+
+impl Stage {
+    /// In the order of the boot.
+    pub const ALL: [Stage; 3] = [Stage::Local, Stage::Network, Stage::Final];
+
+    /// Its name, as in `run --stage`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Local => "local",
+            Stage::Network => "network",
+            Stage::Final => "final",
+        }
+    }
+}
+
+/// How often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Frequency {
+    /// Once for each instance id.
+    PerInstance,
+    /// Once in each boot.
+    PerBoot,
+    /// Once on this disk.
+    Once,
+}
+
+/// What a module wants.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Unique and the same at each run: `write_files /etc/motd`. The journal knows the step by it.
+    pub name: String,
+    /// When.
+    pub stage: Stage,
+    /// How often.
+    pub frequency: Frequency,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// What to do, in this order.
+    pub actions: Vec<Action>,
+}
+
+impl Step {
+    /// Whether a step that was interrupted must not be repeated: it runs somebody's commands.
+    pub fn at_most_once(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
+    }
+
+    /// In another stage than the module's.
+    pub fn stage(&mut self, stage: Stage) -> &mut Self {
+        self.stage = stage;
+        self
+    }
+
+    /// How often, where the module's frequency does not fit.
+    pub fn frequency(&mut self, frequency: Frequency) -> &mut Self {
+        self.frequency = frequency;
+        self
+    }
+
+    /// Any action.
+    pub fn action(&mut self, action: Action) -> &mut Self {
+        self.actions.push(action);
+        self
+    }
+
+    /// A whole file.
+    pub fn write(&mut self, write: Write) -> &mut Self {
+        self.action(Action::Write(write))
+    }
+
+    /// A change of a file's text.
+    pub fn edit(&mut self, edit: Edit) -> &mut Self {
+        self.action(Action::Edit(edit))
+    }
+
+    /// A directory; its missing parents are made with mode 0755 and root's.
+    pub fn directory(&mut self, path: impl Into<PathBuf>, mode: u32, owner: Owner) -> &mut Self {
+        self.action(Action::Directory { path: path.into(), mode, owner })
+    }
+
+    /// A symbolic link in place of whatever is there.
+    pub fn link(&mut self, path: impl Into<PathBuf>, target: impl Into<PathBuf>) -> &mut Self {
+        self.action(Action::Link { path: path.into(), target: target.into() })
+    }
+
+    /// A file or a link away, where it is there.
+    pub fn remove(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.action(Action::Remove { path: path.into() })
+    }
+
+    /// A program.
+    pub fn run(&mut self, command: Command) -> &mut Self {
+        self.action(Action::Run(command))
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The raw documents of a datasource and where each came from.
+
+use std::collections::BTreeMap;
+
+use crate::finding::Origin;
+
+/// One document as the platform gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its name as a person knows it, e.g. `user_data` or `meta_data.json`.
+    pub name: String,
+    /// Its bytes, unchanged.
+    pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// A document of that name.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), bytes: bytes.into() }
+    }
+
+    /// The document as an origin.
+    pub fn origin(&self) -> Origin {
+        Origin::document(self.name.as_str())
+    }
+}
+
+/// How the network document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkFormat {
+    /// OpenStack's `network_data.json`.
+    OpenStack,
+}
+
+/// How meta-data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetaFormat {
+    /// OpenStack's `meta_data.json`.
+    OpenStack,
+}
+
+/// Everything that a datasource found.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// The datasource's name, e.g. `config-drive`.
+    pub datasource: String,
+    /// Where it was, for a person: `/dev/sr0 (iso9660, config-2)`.
+    pub place: String,
+    /// How `meta_data` is written.
+    pub meta_format: MetaFormat,
+    /// Who the instance is.
+    pub meta_data: Document,
+    /// Its network.
+    pub network: Option<(NetworkFormat, Document)>,
+    /// What its user asks for.
+    pub user_data: Option<Document>,
+    /// What its platform asks for; the second overrides the first.
+    pub vendor_data: Vec<Document>,
+    /// Bytes that `meta_data` refers to by path, e.g. `/content/0000`.
+    pub content: BTreeMap<String, Vec<u8>>,
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every path of the agent's own on disk; nothing else knows one.
+//!
+//! All are absolute paths of the guest, to be looked up beneath a [`Root`](crate::root::Root).
+
+use std::path::PathBuf;
+
+/// The image's own settings.
+pub const SETTINGS: &str = "/etc/firstlight/config.yaml";
+/// More settings, in the order of their names; later ones win.
+pub const SETTINGS_DIR: &str = "/etc/firstlight/config.d";
+/// Switches the agent off where it exists.
+pub const DISABLED: &str = "/etc/firstlight/disabled";
+
+/// What this boot leaves; gone with the next.
+pub const RUN: &str = "/run/firstlight";
+/// What happened, for programs: stages, steps, findings.
+pub const STATUS: &str = "/run/firstlight/status.json";
+/// The outcome, there only when the final stage has ended.
+pub const RESULT: &str = "/run/firstlight/result.json";
+/// Instance data for `query` and templates, without secrets, for everyone.
+pub const INSTANCE_DATA: &str = "/run/firstlight/instance-data.json";
+/// Properties of the instance as an environment file for other units.
+pub const METADATA: &str = "/run/firstlight/metadata";
+/// Held by whatever is changing the machine.
+pub const LOCK: &str = "/run/firstlight/lock";
+/// What was done in this boot (see `JOURNAL` for the instance's).
+pub const BOOT_JOURNAL: &str = "/run/firstlight/journal";
+/// Where a config drive is mounted while it is read.
+pub const MOUNT: &str = "/run/firstlight/drive";
+
+/// What outlives a boot.
+pub const VAR: &str = "/var/lib/firstlight";
+/// Links to the current instance's directory.
+pub const INSTANCE: &str = "/var/lib/firstlight/instance";
+/// What was done once for ever on this disk, whichever the instance.
+pub const ONCE_JOURNAL: &str = "/var/lib/firstlight/journal";
+
+/// The log.
+pub const LOG: &str = "/var/log/firstlight.log";
+/// What commands printed.
+pub const OUTPUT: &str = "/var/log/firstlight-output.log";
+
+/// The directory of one instance. The id is the platform's word, so nothing but plain characters reach the path.
+pub fn instance(id: &str) -> PathBuf {
+    let safe: String =
+        id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.:".contains(c) { c } else { '_' }).collect();
+    let safe = if safe.chars().all(|c| c == '.') { safe.replace('.', "_") + "_" } else { safe };
+    PathBuf::from(VAR).join("instances").join(safe)
+}
+
+/// The seed of an instance as it was fetched (0600).
+pub fn seed(id: &str) -> PathBuf {
+    instance(id).join("seed")
+}
+
+/// What was done for an instance.
+pub fn journal(id: &str) -> PathBuf {
+    instance(id).join("journal")
+}
+
+/// Scripts of an instance's user-data (0700).
+pub fn scripts(id: &str) -> PathBuf {
+    instance(id).join("scripts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_id_cannot_leave_its_directory() {
+        let parent = PathBuf::from("/var/lib/firstlight/instances");
+        for id in ["../../etc", "..", ".", "", "a/b", "i-0\n1"] {
+            let path = instance(id);
+            assert_eq!(path.parent(), Some(parent.as_path()), "{id:?}");
+            assert!(!path.to_string_lossy().contains(".."), "{id:?} gave {}", path.display());
+        }
+    }
+}
