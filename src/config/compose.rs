@@ -53,7 +53,8 @@ impl Composer<'_> {
                 (Event::DocumentEnd, _) => {}
                 (Event::StreamEnd, _) => return Ok(root),
                 (_, mark) => {
-                    let second = Finding::error(&self.at(mark), "a second document begins here; only the first is used");
+                    let second =
+                        Finding::error(&self.at(mark), "a second document begins here; only the first is used");
                     self.findings.push(second.help("remove the `---`, or make it a part of its own"));
                     return Ok(root);
                 }
@@ -153,8 +154,11 @@ impl Composer<'_> {
         let line = first.origin.line().map(|(line, _)| line).unwrap_or_default();
         let name = first.text().unwrap_or_default();
         self.findings.push(
-            Finding::warning(&origin, format!("`{name}` stands here again (first on line {line}); only the last one counts"))
-                .help("put the content of both below one key"),
+            Finding::warning(
+                &origin,
+                format!("`{name}` stands here again (first on line {line}); only the last one counts"),
+            )
+            .help("put the content of both below one key"),
         );
     }
 
@@ -180,7 +184,8 @@ impl Composer<'_> {
     /// The anchored value again. What it costs is counted before it is copied.
     fn alias(&mut self, name: &str, origin: &Origin, depth: usize) -> Composed {
         let Some(anchored) = self.anchors.get(name) else {
-            let unknown = Finding::error(origin, format!("no `&{name}` stands before this `*{name}`; the entry is left out"));
+            let unknown =
+                Finding::error(origin, format!("no `&{name}` stands before this `*{name}`; the entry is left out"));
             let names = self.anchors.keys().map(String::as_str);
             self.findings.push(match closest(name, names) {
                 Some(close) => unknown.help(format!("did you mean `*{close}`?")),
@@ -189,7 +194,8 @@ impl Composer<'_> {
             return Ok(None);
         };
         let Some(anchored) = anchored.clone() else {
-            let missing = format!("`*{name}` stands inside of its own `&{name}`, or that was left out; so is this entry");
+            let missing =
+                format!("`*{name}` stands inside of its own `&{name}`, or that was left out; so is this entry");
             self.findings.push(Finding::error(origin, missing));
             return Ok(None);
         };
@@ -210,7 +216,8 @@ impl Composer<'_> {
             () if self.bytes > TEXT_LIMIT => format!("more than {} MiB of text", TEXT_LIMIT >> 20),
             () => return Ok(()),
         };
-        let unbounded = Finding::error(origin, format!("{bound}, aliases counted as if written out; the document is not used"));
+        let unbounded =
+            Finding::error(origin, format!("{bound}, aliases counted as if written out; the document is not used"));
         Err(unbounded.help("make it smaller, or split it"))
     }
 
@@ -218,7 +225,21 @@ impl Composer<'_> {
     fn fits(&mut self, tag: &str, data: &Data, origin: &Origin) -> bool {
         let own = tag.strip_prefix(YAML_TAG);
         let shown = own.map_or_else(|| tag.to_owned(), |name| format!("!!{name}"));
-        let known = ["str", "null", "bool", "int", "float", "binary", "timestamp", "merge", "seq", "omap", "pairs", "map", "set"];
+        let known = [
+            "str",
+            "null",
+            "bool",
+            "int",
+            "float",
+            "binary",
+            "timestamp",
+            "merge",
+            "seq",
+            "omap",
+            "pairs",
+            "map",
+            "set",
+        ];
         let fits = match (data, own) {
             (Data::Scalar(scalar), Some("merge")) => scalar.text == "<<",
             (Data::Scalar(scalar), Some(_)) => tagged(tag, &scalar.text).is_some(),
@@ -227,7 +248,8 @@ impl Composer<'_> {
             (_, None) => false,
         };
         if !fits {
-            let why = if own.is_some_and(|name| known.contains(&name)) { "does not fit this value" } else { "is not known" };
+            let why =
+                if own.is_some_and(|name| known.contains(&name)) { "does not fit this value" } else { "is not known" };
             self.findings.push(
                 Finding::error(origin, format!("the tag `{shown}` {why}; the entry is left out"))
                     .help("text that begins with `!` needs quotes"),

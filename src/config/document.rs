@@ -218,7 +218,11 @@ mod tests {
     fn one_bad_entry_leaves_its_neighbours() {
         for (text, kept, place) in [
             ("a: !x 1\nb: 2", "{b: 2}", "d:1:4: error: the tag `!x` is not known"),
-            ("a: !!python/name:os.system x\nb: 2", "{b: 2}", "d:1:4: error: the tag `!!python/name:os.system` is not known"),
+            (
+                "a: !!python/name:os.system x\nb: 2",
+                "{b: 2}",
+                "d:1:4: error: the tag `!!python/name:os.system` is not known",
+            ),
             ("- !!int many\n- 2", "[2]", "d:1:3: error: the tag `!!int` does not fit"),
             ("- !!str [a]\n- 2", "[2]", "d:1:3: error: the tag `!!str` does not fit"),
             ("- *nothing\n- 2", "[2]", "d:1:3: error: no `&nothing` stands before"),
@@ -235,8 +239,10 @@ mod tests {
 
     #[test]
     fn tags_that_fit_are_kept() {
-        assert_eq!(clean("a: !!str 1\nb: !!set {x}\nc: !!omap [x: 1]\nd: !!seq [1]\ne: !!binary aGk="),
-            r#"{a: "1", b: {x: }, c: [{x: 1}], d: [1], e: "aGk="}"#);
+        assert_eq!(
+            clean("a: !!str 1\nb: !!set {x}\nc: !!omap [x: 1]\nd: !!seq [1]\ne: !!binary aGk="),
+            r#"{a: "1", b: {x: }, c: [{x: 1}], d: [1], e: "aGk="}"#
+        );
         assert_eq!(read("!!binary aGk=").0.unwrap().value(), Some(Value::Binary(b"hi".to_vec())));
         assert_eq!(read("! \"12\"").0.unwrap().value(), Some(Value::Integer(12)));
     }
@@ -244,7 +250,10 @@ mod tests {
     #[test]
     fn syntax_errors_say_where_why_and_what_to_do() {
         for (text, finding) in [
-            ("a:\n\tb: 1\n", "d:2:1: error: not YAML: a tab stands where the indentation is\n    help: indent with spaces"),
+            (
+                "a:\n\tb: 1\n",
+                "d:2:1: error: not YAML: a tab stands where the indentation is\n    help: indent with spaces",
+            ),
             ("a: 1\n\tb: 2\n", "d:2:1: error: not YAML: a tab stands where the indentation is"),
             ("a: @x\n", "d:1:4: error: not YAML: a value cannot begin with `@`\n    help: put the value in quotes"),
             ("a: b: c\n", "d:1:5: error: not YAML: a second `key:` on one line"),
@@ -254,7 +263,7 @@ mod tests {
             ("a: [1, 2\nb: 3\n", "d:2:2: error: not YAML: the bracket that is opened on line 1 is not closed"),
             ("a: \"x\nb: 1\n", "d:3:1: error: not YAML: the quote that is opened on line 1 is not closed"),
             ("a: *.log\n", "d:1:5: error: not YAML: `*` and `&` begin the name of an anchor"),
-            ("a: \"\\d\"\n", "d:1:6: error: not YAML: a `\\` in double quotes begins an escape"),
+            ("a: \"\\d\"\n", "d:1:5: error: not YAML: a `\\` in double quotes begins an escape"),
             ("a: 1\nb: é\u{1}\n", "d:2:5: error: not YAML: a control character"),
             ("a: - b\n", "d:1:4: error: not YAML: a list cannot begin on this line"),
             ("a: !x!y z\n", "d:1:4: error: not YAML: a tag that is not known"),

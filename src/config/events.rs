@@ -165,7 +165,9 @@ unsafe fn read(event: &yaml_event_t) -> Event {
 #[allow(unsafe_code)]
 unsafe fn properties(anchor: *const u8, tag: *const u8) -> Properties {
     // SAFETY: by the contract above.
-    unsafe { Properties { anchor: string(anchor.cast()), tag: string(tag.cast()) } }
+    let (anchor, tag) = unsafe { (string(anchor.cast()), string(tag.cast())) };
+    // A lone `!` asks for what would be resolved without it.
+    Properties { anchor, tag: tag.filter(|tag| tag != "!") }
 }
 
 /// # Safety

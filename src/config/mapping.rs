@@ -8,7 +8,8 @@ use crate::config::document::{Node, Value};
 /// Entries in the order in which their keys came first.
 #[derive(Default)]
 pub(super) struct Mapping {
-    entries: Vec<(Node, Node)>,
+    /// `None` where one was taken.
+    entries: Vec<Option<(Node, Node)>>,
     index: HashMap<Identity, usize>,
 }
 
@@ -32,26 +33,28 @@ impl Mapping {
     /// A mapping of entries whose keys differ.
     pub fn of(entries: Vec<(Node, Node)>) -> Self {
         let index = entries.iter().enumerate().map(|(at, (key, _))| (Identity::of(key), at)).collect();
-        Self { entries, index }
+        Self { entries: entries.into_iter().map(Some).collect(), index }
     }
 
-    /// The entry of the same key.
-    pub fn entry(&mut self, key: &Node) -> Option<&mut (Node, Node)> {
-        self.entries.get_mut(*self.index.get(&Identity::of(key))?)
-    }
-
-    /// Adds an entry, or replaces the one of the same key in its place, and returns that.
+    /// Adds an entry, or puts it in the place of the one of the same key and returns that.
     pub fn insert(&mut self, key: Node, value: Node) -> Option<(Node, Node)> {
-        if let Some(entry) = self.entry(&key) {
-            return Some(std::mem::replace(entry, (key, value)));
+        let at = *self.index.entry(Identity::of(&key)).or_insert(self.entries.len());
+        match self.entries.get_mut(at) {
+            Some(entry) => entry.replace((key, value)),
+            None => {
+                self.entries.push(Some((key, value)));
+                None
+            }
         }
-        self.index.insert(Identity::of(&key), self.entries.len());
-        self.entries.push((key, value));
-        None
     }
 
-    /// The finished entries.
+    /// Takes the entry of the same key out.
+    pub fn take(&mut self, key: &Node) -> Option<(Node, Node)> {
+        self.entries.get_mut(*self.index.get(&Identity::of(key))?)?.take()
+    }
+
+    /// What is left, in order.
     pub fn into_entries(self) -> Vec<(Node, Node)> {
-        self.entries
+        self.entries.into_iter().flatten().collect()
     }
 }

@@ -145,9 +145,11 @@ fn integer(text: &str) -> Option<i128> {
     let size = match digits.get(..2) {
         Some("0b") => radix(digits.get(2..)?, 2),
         Some("0x") => radix(digits.get(2..)?, 16),
-        _ if digits.contains(':') => digits
-            .split(':')
-            .try_fold(0i128, |sum, part| sum.checked_mul(60)?.checked_add(radix(part, 10)?)),
+        // Only below `!!int`, where Python's `int` takes it; plain, it is a string.
+        Some("0o") => radix(digits.get(2..)?, 8),
+        _ if digits.contains(':') => {
+            digits.split(':').try_fold(0i128, |sum, part| sum.checked_mul(60)?.checked_add(radix(part, 10)?))
+        }
         _ if digits.starts_with('0') => radix(digits, 8),
         _ => radix(digits, 10),
     }?;
@@ -304,9 +306,42 @@ mod tests {
     #[test]
     fn what_only_looks_like_something_else_is_text() {
         for text in [
-            "tRue", "y", "n", "Y", "N", "nuLL", "0o644", "08", "09", "0_8", "1e3", "1.0e3", "-.5", "1:60", "0:30", "01:30",
-            "00:11:22:33:44:55", "52:54:00:ab:34:00", "52:54:00:12:99:00", "_1", "0x", "0b", "0b_", "0x_", "+", "-", ".",
-            "..", "1.2.3", "2024-1-2", "2024-01-02 ", "2024-01-02T1:2:3", "2024-01-02T10:00:00 ", "=", "<<", "é",
+            "tRue",
+            "y",
+            "n",
+            "Y",
+            "N",
+            "nuLL",
+            "0o644",
+            "08",
+            "09",
+            "0_8",
+            "1e3",
+            "1.0e3",
+            "-.5",
+            "1:60",
+            "0:30",
+            "01:30",
+            "00:11:22:33:44:55",
+            "52:54:00:ab:34:00",
+            "52:54:00:12:99:00",
+            "_1",
+            "0x",
+            "0b",
+            "0b_",
+            "0x_",
+            "+",
+            "-",
+            ".",
+            "..",
+            "1.2.3",
+            "2024-1-2",
+            "2024-01-02 ",
+            "2024-01-02T1:2:3",
+            "2024-01-02T10:00:00 ",
+            "=",
+            "<<",
+            "é",
             "99999999999999999999999999999999999999999",
         ] {
             assert_eq!(read(text), Value::Text(text.to_owned()), "{text}");
@@ -318,6 +353,7 @@ mod tests {
         let tag = |name: &str, text: &str| tagged(&format!("{YAML_TAG}{name}"), text);
         assert_eq!(tag("str", "0644"), Some(Value::Text("0644".into())));
         assert_eq!(tag("int", "0644"), Some(Value::Integer(420)));
+        assert_eq!(tag("int", "0o17"), Some(Value::Integer(15)));
         assert_eq!(tag("float", "3"), Some(Value::Float(3.0)));
         assert_eq!(tag("bool", "oN"), Some(Value::Bool(true)));
         assert_eq!(tag("null", "anything"), Some(Value::Null));

@@ -8,7 +8,8 @@ use crate::finding::{Finding, Origin};
 pub(super) fn explain(problem: &Problem, text: &str, document: &Origin) -> Finding {
     let mark = problem.mark.unwrap_or_else(|| at_offset(text, problem.offset));
     let origin = document.at(mark.line, mark.column);
-    let found = text.lines().nth(mark.line.saturating_sub(1)).and_then(|line| line.chars().nth(mark.column.saturating_sub(1)));
+    let found =
+        text.lines().nth(mark.line.saturating_sub(1)).and_then(|line| line.chars().nth(mark.column.saturating_sub(1)));
     let begun = problem.context.as_ref().map_or(mark.line, |(_, context)| context.line);
     let (message, help) = match problem.what.as_str() {
         what if found == Some('\t') || what.contains("tab character") => {
@@ -37,9 +38,10 @@ pub(super) fn explain(problem: &Problem, text: &str, document: &Origin) -> Findi
             format!("this does not continue the list that begins on line {begun}"),
             "begin each entry with `- `, all with the same indentation",
         ),
-        what if what.starts_with("did not find expected ',' or") => {
-            (format!("the bracket that is opened on line {begun} is not closed"), "close it, and put a `,` between its entries")
-        }
+        what if what.starts_with("did not find expected ',' or") => (
+            format!("the bracket that is opened on line {begun} is not closed"),
+            "close it, and put a `,` between its entries",
+        ),
         "found unexpected end of stream" => {
             (format!("the quote that is opened on line {begun} is not closed"), "close it")
         }
@@ -54,11 +56,12 @@ pub(super) fn explain(problem: &Problem, text: &str, document: &Origin) -> Findi
         "block sequence entries are not allowed in this context" => {
             ("a list cannot begin on this line".to_owned(), "put the `- ` on a line of its own")
         }
-        "control characters are not allowed" => (
-            "a control character".to_owned(),
-            "remove it; bytes that are not text belong in base64",
-        ),
-        "found undefined tag handle" => ("a tag that is not known".to_owned(), "put text that begins with `!` in quotes"),
+        "control characters are not allowed" => {
+            ("a control character".to_owned(), "remove it; bytes that are not text belong in base64")
+        }
+        "found undefined tag handle" => {
+            ("a tag that is not known".to_owned(), "put text that begins with `!` in quotes")
+        }
         what => (what.to_owned(), "check the indentation and the quotes of this line and the one above"),
     };
     Finding::error(&origin, format!("not YAML: {message}")).help(help)
