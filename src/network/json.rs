@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A JSON document walked with the path at hand, so that every complaint names its key and costs only its entry.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::finding::{Finding, Findings, Located, Origin};
+use crate::seed::Document;
+
+/// Entries of one list that are read; a guest with more of anything is a mistake or an attack.
+const LIST_LIMIT: usize = 1024;
+
+/// A value and the path that leads to it.
+pub struct Json<'a> {
+    value: &'a Value,
+    /// Where it is.
+    pub origin: Origin,
+}
+
+/// Parses the document; what is wrong is reported with its line and column.
+pub fn parse(document: &Document, findings: &mut Findings) -> Option<Value> {
+    let origin = document.origin();
+    match serde_json::from_slice(&document.bytes) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let place = origin.at(error.line(), error.column().max(1));
+            let text = error.to_string();
+            let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+            let help = if error.is_eof() { "the document ends too early: was it cut off?" } else { "it must be JSON" };
+            findings.push(Finding::error(&place, format!("not JSON: {reason}")).help(help));
+            None
+        }
+    }
+}
+
+impl<'a> Json<'a> {
+    /// The document's top; anything but an object is reported.
+    pub fn top(value: &'a Value, origin: Origin, findings: &mut Findings) -> Option<Self> {
+        Self { value, origin }.object(findings)
+    }
+
+    fn object(self, findings: &mut Findings) -> Option<Self> {
+        if self.value.is_object() {
+            return Some(self);
+        }
+        self.complain("an object", findings);
+        None
+    }
+
+    fn complain(&self, expected: &str, findings: &mut Findings) {
+        let found = match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        findings.push(Finding::error(&self.origin, format!("expected {expected}, found {found}; it is left out")));
+    }
+
+    /// The value of `key`; null and an empty string are the same as not being there.
+    pub fn get(&self, key: &str) -> Option<Json<'a>> {
+        let value = self.value.get(key).filter(|value| !value.is_null() && *value != "")?;
+        Some(Json { value, origin: self.origin.key(key) })
+    }
+
+    /// The objects in the list at `key`; none where it is absent or null.
+    pub fn objects(&self, key: &str, findings: &mut Findings) -> Vec<Json<'a>> {
+        self.entries(key, findings).into_iter().filter_map(|entry| entry.object(findings)).collect()
+    }
+
+    /// The words at `key`: a list of strings, or one string parted by blanks.
+    pub fn words(&self, key: &str, findings: &mut Findings) -> Vec<Located<String>> {
+        if let Some(Json { value: Value::String(text), origin }) = self.get(key) {
+            return text.split_whitespace().map(|word| Located::new(word.to_owned(), origin.clone())).collect();
+        }
+        self.entries(key, findings).into_iter().filter_map(|entry| entry.into_text(findings)).collect()
+    }
+
+    fn entries(&self, key: &str, findings: &mut Findings) -> Vec<Json<'a>> {
+        let Some(list) = self.get(key) else { return Vec::new() };
+        let Value::Array(entries) = list.value else {
+            list.complain("a list", findings);
+            return Vec::new();
+        };
+        if entries.len() > LIST_LIMIT {
+            let message = format!("{} entries; those after the first {LIST_LIMIT} are left out", entries.len());
+            findings.push(Finding::error(&list.origin, message));
+        }
+        let limited = entries.iter().take(LIST_LIMIT).enumerate();
+        limited.map(|(index, value)| Json { value, origin: list.origin.index(index) }).collect()
+    }
+
+    /// The text at `key`; a number is its digits.
+    pub fn text(&self, key: &str, findings: &mut Findings) -> Option<Located<String>> {
+        self.get(key)?.into_text(findings)
+    }
+
+    fn into_text(self, findings: &mut Findings) -> Option<Located<String>> {
+        match self.value {
+            Value::String(text) => Some(Located::new(text.trim().to_owned(), self.origin)),
+            Value::Number(number) => Some(Located::new(number.to_string(), self.origin)),
+            _ => {
+                self.complain("a string", findings);
+                None
+            }
+        }
+    }
+
+    /// What the text at `key` says; text that can't be read so is reported.
+    pub fn parsed<T: FromStr<Err: Display>>(&self, key: &str, findings: &mut Findings) -> Option<Located<T>> {
+        let text = self.text(key, findings)?;
+        match text.parse() {
+            Ok(value) => Some(Located::new(value, text.origin)),
+            Err(error) => {
+                findings.push(Finding::error(&text.origin, format!("`{}` is left out: {error}", *text)));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_json_is_reported_with_line_and_column() {
+        let mut findings = Findings::default();
+        let document = Document::new("network_data.json", "{\"links\": [\n  {\"id\": \"a\",\n");
+        assert_eq!(parse(&document, &mut findings), None);
+        let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            ["network_data.json:3:1: error: not JSON: EOF while parsing a value\n    help: the document ends too early: \
+              was it cut off?"]
+        );
+    }
+
+    #[test]
+    fn an_entry_of_the_wrong_type_costs_only_itself() {
+        let mut findings = Findings::default();
+        let value = serde_json::json!({"links": [7, {"id": 3}], "search": "a  b", "routes": null, "mtu": "x"});
+        let top = Json::top(&value, Origin::document("d"), &mut findings).unwrap();
+        let links = top.objects("links", &mut findings);
+        assert_eq!(links[0].text("id", &mut findings).unwrap().value, "3");
+        assert_eq!(top.words("search", &mut findings).len(), 2);
+        assert!(top.objects("routes", &mut findings).is_empty());
+        assert_eq!(top.parsed::<u32>("mtu", &mut findings), None);
+        let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "d: links[0]: error: expected an object, found a number; it is left out",
+                "d: mtu: error: `x` is left out: invalid digit found in string"
+            ]
+        );
+    }
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The network that a guest shall have, whichever document described it and whichever manager will make it.
+
+use std::net::IpAddr;
+
+use crate::finding::{Finding, Findings, Located, Origin};
+use crate::network::prefix::{Mac, Prefix};
+
+/// A guest's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// The document that describes it.
+    pub origin: Origin,
+    /// In the order of the document; the first one's default route is preferred.
+    pub links: Vec<Link>,
+    /// For the whole guest.
+    pub dns: Dns,
+}
+
+/// A network interface and all that is configured on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its name in the configuration, unique, fit for a file name; not the interface's name.
+    pub id: String,
+    /// Where it is described.
+    pub origin: Origin,
+    /// What it is made of.
+    pub kind: Kind,
+    /// Bytes.
+    pub mtu: Option<u32>,
+    /// Whether DHCP gives it an IPv4 address.
+    pub dhcp4: bool,
+    /// What DHCPv6 gives it.
+    pub dhcp6: Option<Dhcp6>,
+    /// Whether it listens to IPv6 routers; `None` leaves it as the guest's manager has it.
+    pub accept_ra: Option<bool>,
+    /// Static addresses.
+    pub addresses: Vec<Located<Prefix>>,
+    /// Static routes.
+    pub routes: Vec<Located<Route>>,
+    /// Its own name servers and search domains.
+    pub dns: Dns,
+}
+
+/// What a link is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// An interface that the (virtual) hardware brings.
+    Physical(Match),
+}
+
+/// How an interface is told from its neighbours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// By its hardware address.
+    Mac(Located<Mac>),
+    /// By the name that the guest's kernel or udev gives it.
+    Name(Located<String>),
+}
+
+/// How much DHCPv6 gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dhcp6 {
+    /// Name servers and the like; the address comes from the router's announcement.
+    Stateless,
+    /// The address too.
+    Stateful,
+}
+
+/// A static route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where to; host bits cleared.
+    pub to: Prefix,
+    /// The gateway, of the same family.
+    pub via: IpAddr,
+    /// Less is preferred; `None` is the manager's default.
+    pub metric: Option<u32>,
+}
+
+/// Who resolves names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Name servers, the preferred one first.
+    pub servers: Vec<IpAddr>,
+    /// Domains in which a short name is looked up.
+    pub search: Vec<String>,
+}
+
+impl Dns {
+    /// These, then those of `other` that are not among them.
+    #[must_use]
+    pub fn then(&self, other: &Dns) -> Dns {
+        let mut all = self.clone();
+        other.servers.iter().for_each(|server| push_new(&mut all.servers, *server));
+        other.search.iter().for_each(|domain| push_new(&mut all.search, domain.clone()));
+        all
+    }
+}
+
+/// Adds what is not there yet; order is kept.
+pub fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
+    if !list.contains(&value) {
+        list.push(value);
+    }
+}
+
+impl Link {
+    /// A link on which nothing is configured yet.
+    pub fn new(id: String, kind: Kind, origin: Origin) -> Self {
+        Self {
+            id,
+            origin,
+            kind,
+            mtu: None,
+            dhcp4: false,
+            dhcp6: None,
+            accept_ra: None,
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            dns: Dns::default(),
+        }
+    }
+
+    /// Whether an address of `family`'s family comes from the network.
+    fn is_automatic(&self, family: IpAddr) -> bool {
+        match family {
+            IpAddr::V4(_) => self.dhcp4,
+            IpAddr::V6(_) => self.dhcp6.is_some() || self.accept_ra == Some(true),
+        }
+    }
+
+    /// Whether anything gives it an address.
+    pub fn is_configured(&self) -> bool {
+        !self.addresses.is_empty() || self.dhcp4 || self.dhcp6.is_some() || self.accept_ra == Some(true)
+    }
+
+    /// Whether one of its static networks contains `address`.
+    fn contains(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|prefix| prefix.contains(address))
+    }
+
+    /// Whether it has a static address of `family`'s family.
+    fn is_static(&self, family: IpAddr) -> bool {
+        self.addresses.iter().any(|prefix| prefix.same_family(family))
+    }
+
+    /// Whether `gateway` must be taken to be on this link although no address of the link says so: a /32, or a gateway
+    /// of another subnet. Without that the kernel refuses the route ("Nexthop has invalid gateway").
+    pub fn is_on_link(&self, gateway: IpAddr) -> bool {
+        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        !link_local && !self.contains(gateway) && !self.is_automatic(gateway)
+    }
+
+    /// Adds a route; one to the same place by the same gateway is kept once.
+    pub fn add_route(&mut self, route: Located<Route>) {
+        if self.routes.iter().all(|other| other.to != route.to || other.via != route.via) {
+            self.routes.push(route);
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// An empty network.
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, links: Vec::new(), dns: Dns::default() }
+    }
+
+    /// The hardware addresses that it waits for.
+    pub fn macs(&self) -> impl Iterator<Item = Mac> + '_ {
+        self.links.iter().filter_map(|link| match &link.kind {
+            Kind::Physical(Match::Mac(mac)) => Some(mac.value),
+            Kind::Physical(Match::Name(_)) => None,
+        })
+    }
+
+    /// The servers and domains of `link`: its own, then the guest's. None for a link that nothing gives an address to.
+    pub fn dns_of(&self, link: &Link) -> Dns {
+        if link.is_configured() { link.dns.then(&self.dns) } else { Dns::default() }
+    }
+
+    /// The servers and domains of all links and the guest's, for a manager that keeps but one list.
+    pub fn all_dns(&self) -> Dns {
+        self.links.iter().fold(Dns::default(), |all, link| all.then(&link.dns)).then(&self.dns)
+    }
+
+    /// Puts the image's own wishes in place of the platform's.
+    ///
+    /// `gateway` replaces every static default route of its family; a network that gets its addresses by DHCP keeps
+    /// the gateway that DHCP names. `routes` are added. Each goes to the link whose network contains its gateway, else
+    /// to the first link with a static address of that family; a route may also go by a DHCP link.
+    pub fn override_routes(&mut self, gateway: Option<Located<IpAddr>>, routes: Vec<Located<Route>>) {
+        if let Some(gateway) = gateway {
+            let via = gateway.value;
+            let replaces = |route: &Route| route.to.is_default() && route.to.same_family(via);
+            let previous = self.links.iter().position(|link| link.routes.iter().any(|route| replaces(route)));
+            let place = self.links.iter().position(|link| link.contains(via)).or(previous);
+            if let Some(place) = place.or_else(|| self.links.iter().position(|link| link.is_static(via))) {
+                self.links.iter_mut().for_each(|link| link.routes.retain(|route| !replaces(route)));
+                let route = gateway.map(|via| Route { to: Prefix::default_of(via), via, metric: None });
+                self.links.iter_mut().nth(place).into_iter().for_each(|link| link.add_route(route.clone()));
+            }
+        }
+        for route in routes {
+            let via = route.via;
+            let place = self.links.iter().position(|link| link.contains(via));
+            let place = place.or_else(|| self.links.iter().position(|link| link.is_static(via)));
+            let place = place.or_else(|| self.links.iter().position(|link| link.is_automatic(via)));
+            if let Some(link) = place.and_then(|place| self.links.get_mut(place)) {
+                link.add_route(route);
+            }
+        }
+    }
+
+    /// Tells default routes of one family apart where the document does not: the first stays, each later one gets a
+    /// metric behind it. With equal metrics the kernel keeps one of them, and which one is chance.
+    #[must_use]
+    pub fn with_ranked_defaults(&self, findings: &mut Findings) -> Self {
+        let mut ranked = self.clone();
+        for ipv4 in [true, false] {
+            let mut seen: u32 = 0;
+            let defaults = ranked.links.iter_mut().flat_map(|link| &mut link.routes);
+            for route in defaults.filter(|route| route.to.is_default() && route.via.is_ipv4() == ipv4) {
+                if seen > 0 && route.metric.is_none() {
+                    let metric = LATER_DEFAULT + 100 * seen;
+                    let family = if ipv4 { "IPv4" } else { "IPv6" };
+                    findings.push(Finding::warning(
+                        &route.origin,
+                        format!(
+                            "a second {family} default route, via {}; it gets metric {metric}, so that the first is used",
+                            route.via
+                        ),
+                    ));
+                    route.value.metric = Some(metric);
+                }
+                seen += 1;
+            }
+        }
+        ranked
+    }
+}
+
+/// Behind what the managers give to routes without a metric (networkd: 1024 for DHCP and IPv6).
+const LATER_DEFAULT: u32 = 1024;
