@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The guest program: parse the command line, call a command, map errors to exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    firstlight::cli::Cli::main()
+}

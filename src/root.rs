@@ -110,6 +110,12 @@ impl Root {
         &self.path
     }
 
+    /// Where a path of the guest is on the machine that runs the agent. Links are not looked at, so this is for the
+    /// agent's own directories, which are root's.
+    pub fn join(&self, path: &Path) -> PathBuf {
+        self.path.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
     /// The directory that `path` is in, open, and the name it has there.
     ///
     /// With [`Links::Trusted`] for whatever will be written: a link that somebody else could have planted is refused.

@@ -31,6 +31,11 @@ pub const BOOT_JOURNAL: &str = "/run/firstlight/journal";
 /// Where a config drive is mounted while it is read.
 pub const MOUNT: &str = "/run/firstlight/drive";
 
+/// The instance of this boot: later stages work for it without looking for it again.
+pub const BOOT_INSTANCE: &str = "/run/firstlight/instance-id";
+/// One empty file for each later stage (and `bootstrap`) that has work in this boot: path units wait for them.
+pub const WANTED: &str = "/run/firstlight/wanted";
+
 /// What outlives a boot.
 pub const VAR: &str = "/var/lib/firstlight";
 /// Links to the current instance's directory.

@@ -1,2 +1,156 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One file for each command: its arguments and what it does, thin.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::log::LevelFilter;
+use clap::{Args, Parser, Subcommand};
+
+use crate::boot::Options;
+use crate::error::Result;
+use crate::report::{console, log};
+use crate::root::Root;
+use crate::state;
+
+mod bootstrap;
+mod check;
+mod clean;
+mod demo;
+mod detect;
+mod install;
+mod plan;
+mod query;
+mod run;
+mod status;
+
+/// Configures a virtual machine the first time it wakes up.
+#[derive(Parser)]
+#[command(name = "firstlight", version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const LONG_ABOUT: &str = "Configures a virtual machine the first time it wakes up.\n\n\
+    Firstlight finds the configuration that the hypervisor attached (an OpenStack config drive), works out what has to \
+    change, shows it or does it, and runs the site's bootstrap script until it succeeds.";
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine, 1 failed, 2 finished with recoverable errors, 64 usage.
+
+Begin with `firstlight demo`, which needs no privileges, or with what would happen here:
+  firstlight plan --source DRIVE.iso --root /mnt/image";
+
+/// What every command takes.
+#[derive(Args)]
+struct Common {
+    /// Look at and change the system below DIR (an image's root) in place of the running one
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    /// Take the configuration from here and look nowhere else: a directory, an ISO or FAT image, a block device
+    #[arg(long, global = true, value_name = "SPEC")]
+    source: Option<String>,
+    /// Read the image's settings from FILE in place of /etc/firstlight
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Common {
+    fn options(&self) -> Result<Options> {
+        Ok(Options { root: Root::open(&self.root)?, source: self.source.clone(), config: self.config.clone() })
+    }
+
+    /// Logs to standard error as `-v` asks, and where the root is `changed` to its log file and the system's log too.
+    fn log(&self, root: &Root, changed: bool) {
+        let level = match self.verbose {
+            0 if changed => LevelFilter::Info,
+            0 => LevelFilter::Warn,
+            1 => LevelFilter::Info,
+            _ => LevelFilter::Debug,
+        };
+        log::init(log::Options {
+            level,
+            stderr: self.verbose > 0 || !console::started_by_init(),
+            file: changed.then(|| root.join(state::LOG.as_ref())),
+            system: changed && root.is_live(),
+        });
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Plan(plan::Arguments),
+    Bootstrap(bootstrap::Arguments),
+    Detect(detect::Arguments),
+    Status(status::Arguments),
+    Query(query::Arguments),
+    Check(check::Arguments),
+    Clean(clean::Arguments),
+    Install(install::Arguments),
+    Demo(demo::Arguments),
+}
+
+impl Cli {
+    /// Parses the command line and calls its command. Errors of usage are printed here.
+    pub fn main() -> ExitCode {
+        let cli = match Cli::try_parse() {
+            Ok(cli) => cli,
+            Err(error) => {
+                // Nobody is left to tell where standard error is closed.
+                let _ = error.print();
+                return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            }
+        };
+        match cli.exec() {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("firstlight: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn exec(self) -> Result<ExitCode> {
+        let common = &self.common;
+        match self.command {
+            Command::Run(arguments) => arguments.exec(common),
+            Command::Plan(arguments) => arguments.exec(common),
+            Command::Bootstrap(arguments) => arguments.exec(common),
+            Command::Detect(arguments) => arguments.exec(common),
+            Command::Status(arguments) => arguments.exec(common),
+            Command::Query(arguments) => arguments.exec(common),
+            Command::Check(arguments) => arguments.exec(common),
+            Command::Clean(arguments) => arguments.exec(common),
+            Command::Install(arguments) => arguments.exec(common),
+            Command::Demo(arguments) => arguments.exec(),
+        }
+    }
+}
+
+/// As sysexits.h has it.
+const USAGE: u8 = 64;
+
+/// Prints a value as JSON on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| crate::error::Error::fatal("cannot write JSON").because(error))?;
+    print(&format!("{text}\n"))
+}
+
+/// Prints text on standard output; a reader that has gone is no error (`firstlight plan | head`).
+fn print(text: &str) -> Result<ExitCode> {
+    use std::io::Write as _;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(crate::error::Error::fatal("cannot write to standard output").because(error))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

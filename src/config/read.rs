@@ -59,6 +59,12 @@ macro_rules! keys {
                 kind: <$type as $crate::config::read::Read>::kind,
             }),*];
 
+            /// These keys where they are given, else those of `base`.
+            #[allow(dead_code)]
+            pub fn over(self, base: Self) -> Self {
+                Self { $($field: self.$field.or(base.$field),)* }
+            }
+
             /// Reads these keys from a mapping and leaves others alone.
             pub fn take(node: &$crate::config::document::Node, findings: &mut $crate::finding::Findings) -> Self {
                 Self { $($field: $crate::config::read::field(

@@ -7,13 +7,48 @@ use crate::config::read::Key;
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::instance::Instance;
+use crate::network::model::NetworkConfig;
 use crate::plan::step::{Frequency, Stage, Step};
 use crate::userdata::Script;
 
+mod bootcmd;
+mod files;
+mod final_message;
+mod hostname;
+mod hosts;
+mod keys;
+mod network;
+mod passwords;
+mod random_seed;
+mod runcmd;
+mod scripts;
+mod shell;
+mod ssh;
+#[cfg(test)]
+mod testing;
 mod timezone;
+mod unbuilt;
+mod users;
+mod write_files;
 
-/// All modules in the order in which they run.
-pub const MODULES: &[Module] = &[timezone::MODULE];
+/// All modules in the order in which they run within a stage.
+pub const MODULES: &[Module] = &[
+    random_seed::MODULE,
+    bootcmd::MODULE,
+    hostname::MODULE,
+    hosts::MODULE,
+    network::MODULE,
+    timezone::MODULE,
+    files::MODULE,
+    write_files::MODULE,
+    users::MODULE,
+    write_files::OWNED,
+    passwords::MODULE,
+    ssh::MODULE,
+    scripts::MODULE,
+    runcmd::MODULE,
+    final_message::MODULE,
+];
 
 /// One topic: its keys, when it runs, and how it is planned.
 pub struct Module {
@@ -41,9 +76,12 @@ pub struct Input<'a> {
     pub guest: &'a Guest,
     /// The image's own settings.
     pub settings: &'a Settings,
+    /// The platform's description of the network.
+    pub network: Option<&'a NetworkConfig>,
 }
 
 /// What a module adds its steps and findings to.
+#[derive(Debug)]
 pub struct Planner {
     stage: Stage,
     frequency: Frequency,
@@ -51,6 +89,12 @@ pub struct Planner {
     pub steps: Vec<Step>,
     /// Findings so far, of all modules.
     pub findings: Findings,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self { stage: Stage::Local, frequency: Frequency::PerInstance, steps: Vec::new(), findings: Findings::default() }
+    }
 }
 
 impl Planner {
@@ -75,18 +119,33 @@ impl Planner {
     }
 }
 
-/// The steps of all modules, and what they have to say.
+/// The steps of all modules, and what they have to say; keys that no module owns are said too.
+///
+/// A module that panics on some input costs its own steps only, and is said.
 pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
-    let mut planner = Planner {
-        stage: Stage::Local,
-        frequency: Frequency::PerInstance,
-        steps: Vec::new(),
-        findings: Findings::default(),
-    };
+    let mut planner = Planner::default();
+    unbuilt::report(input.config, &mut planner.findings);
     for module in MODULES {
-        planner.stage = module.stage;
-        planner.frequency = module.frequency;
-        (module.plan)(input, &mut planner);
+        let mut own = Planner { stage: module.stage, frequency: module.frequency, ..Planner::default() };
+        let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            (module.plan)(input, &mut own);
+            own
+        }));
+        match planned {
+            Ok(own) => {
+                planner.steps.extend(own.steps);
+                planner.findings.extend(own.findings);
+            }
+            Err(_) => planner.finding(
+                Finding::error(&input.config.origin, format!("the module `{}` failed on this input", module.name))
+                    .help("a defect of firstlight: please report it with the input"),
+            ),
+        }
     }
     (planner.steps, planner.findings)
+}
+
+/// The top-level keys that a module owns.
+pub fn known_keys() -> impl Iterator<Item = &'static Key> {
+    MODULES.iter().flat_map(|module| module.keys)
 }

@@ -38,6 +38,8 @@ pub enum Action {
     Entropy(Vec<u8>),
     /// A program.
     Run(Command),
+    /// A line for whoever watches the console: `$uptime` and `$timestamp` are those of its moment.
+    Message(String),
 }
 
 /// Who owns a file.
@@ -229,6 +231,8 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// May be run again after an interruption (`netplan generate`), unlike somebody's script.
     pub repeatable: bool,
+    /// On an image root the whole step waits for the boot; else the program is left out there.
+    pub waits_for_boot: bool,
     /// Where it appends `INDEX EXIT UPTIME` lines, one for each of its parts, for the report.
     pub progress: Option<PathBuf>,
 }
@@ -236,7 +240,7 @@ pub struct Command {
 impl Command {
     /// A tool of the guest that may be run as often as needed; two minutes.
     pub fn tool<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
-        Self { timeout: Some(Duration::from_secs(120)), repeatable: true, ..Self::script(argv) }
+        Self { timeout: Some(Duration::from_secs(120)), repeatable: true, waits_for_boot: false, ..Self::script(argv) }
     }
 
     /// Somebody's script: run once, for as long as it takes.
@@ -248,6 +252,7 @@ impl Command {
             stdin: Vec::new(),
             timeout: None,
             repeatable: false,
+            waits_for_boot: true,
             progress: None,
         }
     }

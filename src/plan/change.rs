@@ -41,6 +41,7 @@ pub enum Change {
     Hostname(String),
     Entropy(Vec<u8>),
     Run(Command),
+    Message(String),
 }
 
 /// What `action` comes to on `tree`; nothing where the tree is already as it asks. Passwords are dated `today`.

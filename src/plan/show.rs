@@ -1,2 +1,262 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A plan as a person reads it: steps with their origin, files as diffs; and as JSON.
+//! A plan as a person reads it: steps with their origin, files as diffs; and the same as JSON.
+//!
+//! What not everybody may read in the guest is nobody's to read here: such a file is shown by its size and digest.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+use crate::finding::Origin;
+use crate::plan::accounts::day::Day;
+use crate::plan::change::{Change, changes};
+use crate::plan::order::Plan;
+use crate::plan::overlay::Overlay;
+use crate::plan::step::{Frequency, Stage, Step};
+use crate::root::Tree;
+
+/// A longer file is shown by its digest.
+const SHOWN_LIMIT: usize = 64 << 10;
+
+/// What a plan would change on one tree.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    /// Steps in the order in which they run.
+    pub steps: Vec<Shown>,
+    /// Steps that only a running system can do, on an image root.
+    pub waiting: Vec<Waiting>,
+    /// Steps that were stopped in the middle and are not repeated.
+    pub interrupted: Vec<Waiting>,
+}
+
+/// One step.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Shown {
+    pub name: String,
+    pub stage: Stage,
+    pub frequency: Frequency,
+    pub origin: Origin,
+    pub changes: Vec<Line>,
+    /// Why it would fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A step that is not run now.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Waiting {
+    pub name: String,
+    pub stage: Stage,
+    pub origin: Origin,
+}
+
+/// One change.
+#[derive(Debug, Serialize)]
+#[serde(tag = "change", rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Line {
+    File {
+        path: PathBuf,
+        new: bool,
+        mode: String,
+        owner: String,
+        bytes: usize,
+        /// First half of the content's SHA-256, where the content is not shown.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        diff: Option<String>,
+    },
+    Directory { path: PathBuf, mode: String, owner: String },
+    Link { path: PathBuf, target: PathBuf },
+    Remove { path: PathBuf },
+    Hostname { name: String },
+    Entropy { bytes: usize },
+    Run { argv: Vec<String> },
+    Message { text: String },
+}
+
+/// What `plan` comes to on `tree`; later steps see what earlier ones would have made.
+pub fn preview(plan: &Plan, tree: &dyn Tree, today: Day) -> Preview {
+    let live = tree.is_live();
+    let mut overlay = Overlay::new(tree);
+    let (now, later): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| live || !step.waits_for_boot());
+    Preview {
+        steps: now.into_iter().map(|step| shown(step, &mut overlay, today)).collect(),
+        waiting: later.into_iter().map(waiting).collect(),
+        interrupted: plan.interrupted.iter().map(waiting).collect(),
+    }
+}
+
+fn waiting(step: &Step) -> Waiting {
+    Waiting { name: step.name.clone(), stage: step.stage, origin: step.origin.clone() }
+}
+
+fn shown(step: &Step, overlay: &mut Overlay, today: Day) -> Shown {
+    let mut shown = Shown {
+        name: step.name.clone(),
+        stage: step.stage,
+        frequency: step.frequency,
+        origin: step.origin.clone(),
+        changes: Vec::new(),
+        error: None,
+    };
+    let stacked = step.actions.iter().try_for_each(|action| {
+        let changes = changes(action, overlay, today)?;
+        changes.iter().try_for_each(|change| {
+            shown.changes.push(line(change));
+            overlay.apply(change)
+        })
+    });
+    shown.error = stacked.err().map(|error: Error| error.to_string());
+    shown
+}
+
+fn line(change: &Change) -> Line {
+    let octal = |mode: u32| format!("{mode:04o}");
+    let owner = |uid: u32, gid: u32| if (uid, gid) == (0, 0) { "root".to_owned() } else { format!("{uid}:{gid}") };
+    match change {
+        Change::File { path, content, old, mode, uid, gid, secret } => {
+            let diff = if *secret || mode & 0o004 == 0 { None } else { diff(old.as_deref(), content) };
+            Line::File {
+                path: path.clone(),
+                new: old.is_none(),
+                mode: octal(*mode),
+                owner: owner(*uid, *gid),
+                bytes: content.len(),
+                sha256: diff.is_none().then(|| digest(content)),
+                diff,
+            }
+        }
+        Change::Directory { path, mode, uid, gid } => {
+            Line::Directory { path: path.clone(), mode: octal(*mode), owner: owner(*uid, *gid) }
+        }
+        Change::Link { path, target } => Line::Link { path: path.clone(), target: target.clone() },
+        Change::Remove { path } => Line::Remove { path: path.clone() },
+        Change::Hostname(name) => Line::Hostname { name: name.clone() },
+        Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
+        Change::Run(command) => Line::Run { argv: command.argv.clone() },
+        Change::Message(text) => Line::Message { text: text.clone() },
+    }
+}
+
+fn digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A unified diff; `None` where the content is no text or too long to read.
+fn diff(old: Option<&[u8]>, new: &[u8]) -> Option<String> {
+    let old = old.unwrap_or_default();
+    if old.len() > SHOWN_LIMIT || new.len() > SHOWN_LIMIT || old.contains(&0) || new.contains(&0) {
+        return None;
+    }
+    let (old, new) = (std::str::from_utf8(old).ok()?, std::str::from_utf8(new).ok()?);
+    Some(similar::TextDiff::from_lines(old, new).unified_diff().context_radius(2).to_string())
+}
+
+impl Preview {
+    /// Whether nothing would change now.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut stage = None;
+        for step in &self.steps {
+            if stage != Some(step.stage) {
+                writeln!(f, "stage {}", step.stage.name())?;
+                stage = Some(step.stage);
+            }
+            writeln!(f, "  {}{}    # {}", step.name, often(step.frequency), step.origin)?;
+            step.changes.iter().try_for_each(|line| write!(f, "{line}"))?;
+            if step.changes.is_empty() && step.error.is_none() {
+                writeln!(f, "    as it should be")?;
+            }
+            if let Some(error) = &step.error {
+                writeln!(f, "    would fail: {}", error.replace('\n', "\n    "))?;
+            }
+        }
+        for step in &self.interrupted {
+            writeln!(f, "stopped in the middle, not repeated: {}    # {}", step.name, step.origin)?;
+        }
+        for step in &self.waiting {
+            writeln!(f, "waits for the boot: {}    # {}", step.name, step.origin)?;
+        }
+        if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+fn often(frequency: Frequency) -> &'static str {
+    match frequency {
+        Frequency::PerInstance => "",
+        Frequency::PerBoot => " (each boot)",
+        Frequency::Once => " (once)",
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Line::File { path, new, mode, owner, bytes, sha256, diff } => {
+                let what = if *new { "new file" } else { "file" };
+                write!(f, "    {what} {} {mode} {owner}", show_path(path))?;
+                match (diff.as_deref(), sha256) {
+                    (Some(""), _) => writeln!(f, " (content as it is)"),
+                    (Some(diff), _) => {
+                        writeln!(f)?;
+                        diff.lines().try_for_each(|line| writeln!(f, "      {line}"))
+                    }
+                    (None, digest) => {
+                        writeln!(f, " ({bytes} bytes, sha256 {}…)", digest.as_deref().unwrap_or_default())
+                    }
+                }
+            }
+            Line::Directory { path, mode, owner } => writeln!(f, "    directory {} {mode} {owner}", show_path(path)),
+            Line::Link { path, target } => writeln!(f, "    link {} -> {}", show_path(path), show_path(target)),
+            Line::Remove { path } => writeln!(f, "    remove {}", show_path(path)),
+            Line::Hostname { name } => writeln!(f, "    host name {name}"),
+            Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
+            Line::Run { argv } => writeln!(f, "    run {}", argv.join(" ").escape_debug()),
+            Line::Message { text } => writeln!(f, "    say {}", text.trim_end().escape_debug()),
+        }
+    }
+}
+
+/// Without what would move a terminal's cursor.
+fn show_path(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(mode: u32, old: Option<&[u8]>, new: &[u8]) -> String {
+        let change = Change::File {
+            path: "/etc/x".into(),
+            content: new.to_vec(),
+            old: old.map(<[u8]>::to_vec),
+            mode,
+            uid: 0,
+            gid: 0,
+            secret: false,
+        };
+        line(&change).to_string()
+    }
+
+    #[test]
+    fn a_world_readable_file_is_a_diff_and_others_are_digests() {
+        let open = file(0o644, Some(b"a\nb\n"), b"a\nc\n");
+        assert!(open.contains("      -b\n      +c\n"), "{open}");
+        let closed = file(0o600, None, b"hunter2\n");
+        assert!(!closed.contains("hunter2") && closed.contains("new file /etc/x 0600 root (8 bytes, sha256 "), "{closed}");
+        assert!(file(0o644, None, b"\0\x01").contains("2 bytes"));
+    }
+}

@@ -67,6 +67,11 @@ impl Step {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
     }
 
+    /// Whether it can only be done on a running system.
+    pub fn waits_for_boot(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Run(command) if command.waits_for_boot))
+    }
+
     /// In another stage than the module's.
     pub fn stage(&mut self, stage: Stage) -> &mut Self {
         self.stage = stage;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `firstlight bootstrap`: fetch the site's script and run it until it succeeds.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::boot;
+use crate::bootstrap::{self, Bootstrap};
+use crate::cli::Common;
+use crate::error::Result;
+use crate::report::{self, console};
+
+/// Fetch the site's bootstrap script and run it until it succeeds
+///
+/// It is tried until it exits with 0, or until the number of tries in bootstrap-max-retry is reached, over reboots.
+/// Without the file start-bootstrap nothing is run.
+#[derive(Args)]
+pub struct Arguments {
+    /// One try only
+    #[arg(long)]
+    once: bool,
+}
+
+impl Arguments {
+    pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        let options = common.options()?;
+        common.log(&options.root, true);
+        report::unwanted(&options.root, bootstrap::UNIT)?;
+        let conclusion = Bootstrap::from_settings(&boot::settings(&options))?.run(&options.root, self.once)?;
+        console::say(&conclusion.to_string());
+        Ok(ExitCode::from(conclusion.exit_code()))
+    }
+}

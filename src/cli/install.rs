@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `firstlight install`: the program, its units and its settings into an image root, without running anything in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::apply::target::Target;
+use crate::bootstrap;
+use crate::cli::{Common, print};
+use crate::error::{At, Error, Result};
+use crate::finding::Origin;
+use crate::guest::Guest;
+use crate::plan::accounts::day::Day;
+use crate::plan::action::{Edit, Owner, Write};
+use crate::plan::change::changes;
+use crate::plan::order::Plan;
+use crate::plan::show;
+use crate::plan::step::{Frequency, Stage, Step};
+use crate::root::{Root, Tree as _};
+use crate::state;
+
+/// Put the program, its units and its settings into an image root; run nothing in it
+///
+/// With --profile vm-bootstrap the image also gets the files of the bootstrap loop. cloud-init, where the image has
+/// it, is switched off by /etc/cloud/cloud-init.disabled.
+#[derive(Args)]
+pub struct Arguments {
+    /// Settings to put into /etc/firstlight/config.d: mobiledgex, vm-bootstrap, or a file
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
+    /// The program to install in place of this one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Leave cloud-init on
+    #[arg(long)]
+    keep_cloud_init: bool,
+    /// Say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+/// A file that ships with the program: its name and its content.
+macro_rules! shipped {
+    ($directory:literal: $($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../", $directory, "/", $name)))),*]
+    };
+}
+
+type Shipped = &'static [(&'static str, &'static str)];
+
+const UNITS: Shipped = shipped!("units":
+    "firstlight-local.service",
+    "firstlight.path",
+    "firstlight.service",
+    "firstlight-final.path",
+    "firstlight-final.service",
+    "firstlight-bootstrap.path",
+    "firstlight-bootstrap.service",
+    "firstlight-late.service",
+);
+const PRESETS: Shipped = shipped!("units": "90-firstlight.preset");
+const UDEV_RULES: Shipped = shipped!("units": "90-firstlight.rules");
+const OPENRC: Shipped = shipped!("units/openrc":
+    "firstlight", "firstlight-local", "firstlight-final", "firstlight-bootstrap");
+const PROFILES: Shipped = shipped!("packaging/profiles": "mobiledgex.yaml", "vm-bootstrap.yaml");
+
+/// Which runlevel an OpenRC script belongs to.
+const RUNLEVELS: &[(&str, &str)] = &[
+    ("firstlight-local", "boot"),
+    ("firstlight", "default"),
+    ("firstlight-final", "default"),
+    ("firstlight-bootstrap", "default"),
+];
+
+const SETTINGS: &str = "\
+# Settings of this image; see firstlight(1). Files of config.d/ come after this one, later ones win.
+# Any key of cloud-config is a default here. The `firstlight:` block is the agent's own:
+#firstlight:
+#  datasources: [config-drive]   # one entry: nothing else is looked for, and it is waited for
+#  wait: 10s
+";
+
+impl Arguments {
+    pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        let root = Root::open(&common.root)?;
+        let guest = Guest::read(&root)?;
+        let mut steps = vec![self.program()?];
+        if guest.is_systemd() {
+            steps.push(systemd());
+        }
+        if root.exists("/sbin/openrc".as_ref()) || root.exists("/usr/sbin/openrc".as_ref()) {
+            steps.push(openrc());
+        }
+        steps.push(self.settings()?);
+        if !self.keep_cloud_init && root.exists("/etc/cloud".as_ref()) {
+            let why = "firstlight is installed; take this file away to switch cloud-init on again\n";
+            steps.push(step("cloud-init off", |step| {
+                step.write(Write::new("/etc/cloud/cloud-init.disabled", why));
+            }));
+        }
+        if steps.len() == 2 {
+            return Err(Error::fatal(format!("{} has neither systemd nor OpenRC", common.root.display()))
+                .help("is it the root of an image?"));
+        }
+        let plan = Plan { steps, interrupted: Vec::new() };
+        if self.dry_run {
+            return print(&show::preview(&plan, &root, Day::today()).to_string());
+        }
+        let target = Target::new(root.clone());
+        for step in &plan.steps {
+            let mut made = 0;
+            for action in &step.actions {
+                for change in changes(action, &root, Day::today())? {
+                    target.execute(&change)?;
+                    made += 1;
+                }
+            }
+            print(&format!("{}: {made} changes\n", step.name))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn program(&self) -> Result<Step> {
+        let own = Path::new("/proc/self/exe");
+        let file = self.binary.as_deref().unwrap_or(own);
+        let program = fs::read(file).at("read", file)?;
+        Ok(step("program", |step| {
+            step.write(Write::new("/usr/bin/firstlight", program).mode(0o755));
+        }))
+    }
+
+    fn settings(&self) -> Result<Step> {
+        let mut profiles = Vec::new();
+        for name in &self.profile {
+            let shipped = PROFILES.iter().find(|(file, _)| file.strip_suffix(".yaml") == Some(name));
+            let (file, content) = match shipped {
+                Some((file, content)) => ((*file).to_owned(), content.as_bytes().to_vec()),
+                None => read_profile(Path::new(name))?,
+            };
+            profiles.push((file, content));
+        }
+        Ok(step("settings", |step| {
+            step.directory(state::SETTINGS_DIR, 0o755, Owner::Root);
+            // What the image's builder has written there is kept.
+            step.edit(Edit::new(state::SETTINGS, |old| if old.is_empty() { SETTINGS.to_owned() } else { old.to_owned() }));
+            for (file, content) in profiles {
+                if file == "vm-bootstrap.yaml" {
+                    for (path, content) in bootstrap::initial_files() {
+                        step.edit(Edit::new(path, move |old| if old.is_empty() { content.to_owned() } else { old.to_owned() }));
+                    }
+                }
+                step.write(Write::new(Path::new(state::SETTINGS_DIR).join(format!("50-{file}")), content));
+            }
+        }))
+    }
+}
+
+fn read_profile(path: &Path) -> Result<(String, Vec<u8>)> {
+    let content = fs::read(path).at("read the profile", path).map_err(|error| {
+        let names: Vec<&str> = PROFILES.iter().filter_map(|(file, _)| file.strip_suffix(".yaml")).collect();
+        error.help(format!("a file, or one of: {}", names.join(", ")))
+    })?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok((name, content))
+}
+
+fn systemd() -> Step {
+    step("systemd units", |step| {
+        let units = Path::new("/usr/lib/systemd/system");
+        for (name, content) in UNITS {
+            step.write(Write::new(units.join(name), *content));
+            for target in content.lines().filter_map(|line| line.strip_prefix("WantedBy=")).flat_map(str::split_whitespace) {
+                let wants = Path::new("/etc/systemd/system").join(format!("{target}.wants"));
+                step.directory(&wants, 0o755, Owner::Root).link(wants.join(name), units.join(name));
+            }
+        }
+        PRESETS.iter().for_each(|(name, content)| {
+            step.write(Write::new(Path::new("/usr/lib/systemd/system-preset").join(name), *content));
+        });
+        UDEV_RULES.iter().for_each(|(name, content)| {
+            step.write(Write::new(Path::new("/usr/lib/udev/rules.d").join(name), *content));
+        });
+    })
+}
+
+fn openrc() -> Step {
+    step("OpenRC scripts", |step| {
+        for (name, content) in OPENRC {
+            step.write(Write::new(Path::new("/etc/init.d").join(name), *content).mode(0o755));
+        }
+        for (name, runlevel) in RUNLEVELS {
+            let link = Path::new("/etc/runlevels").join(runlevel).join(name);
+            step.link(link, Path::new("/etc/init.d").join(name));
+        }
+    })
+}
+
+fn step(name: &str, fill: impl FnOnce(&mut Step)) -> Step {
+    let mut step = Step {
+        name: name.to_owned(),
+        stage: Stage::Local,
+        frequency: Frequency::Once,
+        origin: Origin::document("firstlight install"),
+        actions: Vec::new(),
+    };
+    fill(&mut step);
+    step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_units_want_is_linked() {
+        let links = systemd().actions.iter().filter(|action| matches!(action, crate::plan::action::Action::Link { .. })).count();
+        assert_eq!(links, 4, "the local stage and the three paths");
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `firstlight query`: instance data; properties as meta.NAME.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::boot;
+use crate::cli::{Common, print, print_json};
+use crate::error::{Error, Result};
+use crate::finding::{Findings, Origin, closest};
+use crate::userdata::template;
+
+/// Print instance data: one value, all of them, or a text with values filled in
+#[derive(Args)]
+pub struct Arguments {
+    /// A key, its levels joined by dots: `meta.edgeproxy`, `v1.instance_id`, `ds.meta_data.keys[0].name`
+    #[arg(value_name = "KEY", conflicts_with_all = ["list_keys", "format"])]
+    key: Option<String>,
+    /// The names of the top level
+    #[arg(long)]
+    list_keys: bool,
+    /// A jinja template to fill in: '{{ hostname }}'
+    #[arg(long, value_name = "T")]
+    format: Option<String>,
+}
+
+impl Arguments {
+    pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        let data = boot::instance_data(&common.options()?)?;
+        if let Some(text) = &self.format {
+            let mut findings = Findings::default();
+            let rendered = template::render(text, &Origin::document("--format"), &data, template::Missing::Marked, &mut findings)?;
+            findings.iter().for_each(|finding| eprintln!("{finding}"));
+            return print(&format!("{rendered}\n"));
+        }
+        if self.list_keys {
+            let names = data.as_object().into_iter().flatten().map(|(name, _)| format!("{name}\n"));
+            return print(&names.collect::<String>());
+        }
+        match &self.key {
+            None => print_json(&data),
+            Some(key) => match look_up(&data, key)? {
+                Value::String(text) => print(&format!("{text}\n")),
+                value => print_json(value),
+            },
+        }
+    }
+}
+
+fn look_up<'a>(data: &'a Value, key: &str) -> Result<&'a Value> {
+    let levels = key.split(['.', '[']).map(|level| level.trim_end_matches(']'));
+    let mut value = data;
+    for level in levels {
+        let next = match value {
+            Value::Array(items) => level.parse().ok().and_then(|index: usize| items.get(index)),
+            Value::Object(map) => map.get(level).or_else(|| map.get(&level.replace('-', "_"))),
+            _ => None,
+        };
+        value = next.ok_or_else(|| missing(value, level, key))?;
+    }
+    Ok(value)
+}
+
+fn missing(within: &Value, level: &str, key: &str) -> Error {
+    let names: Vec<&str> = within.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let error = Error::absent(format!("there is no `{level}` in instance data (asked for `{key}`)"));
+    match closest(level, names.iter().copied()) {
+        Some(close) => error.help(format!("did you mean `{close}`?")),
+        None if names.is_empty() => error,
+        None => error.help(format!("there are: {}", names.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_paths() {
+        let data = serde_json::json!({"meta": {"edgeproxy": "10.0.0.1"}, "ds": {"meta_data": {"keys": [{"name": "k"}]}}});
+        assert_eq!(look_up(&data, "meta.edgeproxy").unwrap(), "10.0.0.1");
+        assert_eq!(look_up(&data, "ds.meta-data.keys[0].name").unwrap(), "k");
+        let error = look_up(&data, "meta.edgeprox").unwrap_err().to_string();
+        assert!(error.contains("did you mean `edgeproxy`?"), "{error}");
+        assert!(look_up(&data, "ds.meta_data.keys[7]").is_err());
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `firstlight run`: do what is due.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::boot;
+use crate::cli::Common;
+use crate::error::Result;
+use crate::plan::step::Stage;
+
+/// Find the configuration and do what is due: what the units call
+///
+/// Repeating it changes nothing. By hand, without --stage, all stages run one after the other.
+#[derive(Args)]
+pub struct Arguments {
+    /// Which stage of the boot
+    #[arg(long, value_enum, default_value = "all")]
+    stage: Stages,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stages {
+    /// Before the network: local datasources, network configuration, users, keys, files
+    Local,
+    /// Once the network is up: what local could not do
+    Network,
+    /// After login is possible: commands and scripts
+    Final,
+    /// The three, one after the other
+    All,
+}
+
+impl Arguments {
+    pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        let options = common.options()?;
+        common.log(&options.root, true);
+        let stages: &[Stage] = match self.stage {
+            Stages::Local => &[Stage::Local],
+            Stages::Network => &[Stage::Network],
+            Stages::Final => &[Stage::Final],
+            Stages::All => &Stage::ALL,
+        };
+        let status = boot::run(&options, stages)?;
+        Ok(ExitCode::from(status.status.exit_code()))
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `firstlight status`: what happened in this boot.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+
+use crate::bootstrap;
+use crate::cli::{Common, print, print_json};
+use crate::error::Result;
+use crate::report;
+use crate::report::status::{Outcome, Status, StepOutcome};
+use crate::root::Root;
+
+/// Tell what happened in this boot; exit code 0 done, 1 failed, 2 done with recoverable errors
+#[derive(Args)]
+pub struct Arguments {
+    /// Wait until the last stage has ended
+    #[arg(long)]
+    wait: bool,
+    /// The longest wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "900")]
+    timeout: u64,
+    /// Every step, with what failed and how
+    #[arg(long)]
+    long: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(100);
+
+impl Arguments {
+    pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        let root = Root::open(&common.root)?;
+        let limit = Duration::from_secs(self.timeout);
+        let started = Instant::now();
+        let mut status = report::status(&root)?;
+        while self.wait && !status.status.is_final() && started.elapsed() < limit {
+            std::thread::sleep(POLL);
+            status = report::status(&root)?;
+        }
+        let bootstrap = bootstrap::record(&root)?;
+        match self.format {
+            Format::Json => {
+                let mut value = serde_json::to_value(&status).unwrap_or_default();
+                if let (Some(fields), Some(bootstrap)) = (value.as_object_mut(), &bootstrap) {
+                    fields.insert("bootstrap".to_owned(), serde_json::to_value(bootstrap).unwrap_or_default());
+                }
+                print_json(&value)?;
+            }
+            Format::Text => {
+                let mut text = text(&status, self.long);
+                if let Some(bootstrap) = &bootstrap {
+                    text.push_str(&format!("bootstrap: {bootstrap}\n"));
+                }
+                print(&text)?;
+            }
+        }
+        if self.wait && !status.status.is_final() {
+            eprintln!("firstlight: still {} after {} s", status.status.name(), self.timeout);
+            return Ok(ExitCode::FAILURE);
+        }
+        Ok(ExitCode::from(status.status.exit_code()))
+    }
+}
+
+fn text(status: &Status, long: bool) -> String {
+    let mut text = format!("status: {}\n", status.status.name());
+    if let (Some(datasource), Some(place)) = (&status.datasource, &status.place) {
+        let _ = writeln!(text, "datasource: {datasource} ({place})");
+    }
+    if let Some(id) = &status.instance_id {
+        let _ = writeln!(text, "instance: {id}");
+    }
+    if let Some(error) = &status.error {
+        let _ = writeln!(text, "error: {error}");
+    }
+    for (name, stage) in &status.stages {
+        let failed = stage.steps.iter().filter(|step| step.outcome != StepOutcome::Done).count();
+        let steps = stage.steps.len();
+        let _ = writeln!(text, "stage {name}: {steps} steps, {failed} not done, {} ms", stage.took_ms);
+        for step in stage.steps.iter().filter(|step| long || step.outcome != StepOutcome::Done) {
+            let outcome = match step.outcome {
+                StepOutcome::Done => "done",
+                StepOutcome::Failed => "failed",
+                StepOutcome::Interrupted => "interrupted",
+                StepOutcome::Waiting => "waits for the boot",
+            };
+            let _ = writeln!(text, "  {outcome}: {} ({} ms)    # {}", step.name, step.took_ms, step.origin);
+            if let Some(error) = &step.error {
+                let _ = writeln!(text, "    {}", error.replace('\n', "\n    "));
+            }
+            if !long {
+                continue;
+            }
+            for command in &step.commands {
+                let _ = writeln!(text, "    {}: {} ({} ms)", command.argv.join(" "), command.ended, command.took_ms);
+                command.tail.iter().for_each(|line| {
+                    let _ = writeln!(text, "      | {line}");
+                });
+            }
+        }
+    }
+    for finding in &status.findings {
+        let _ = writeln!(text, "{}: {}: {}", finding.origin, finding.severity, finding.message);
+        if let Some(help) = &finding.help {
+            let _ = writeln!(text, "    help: {help}");
+        }
+    }
+    if status.status == Outcome::NoSeed {
+        text.push_str("no configuration was found, so nothing was changed: `firstlight detect` tells why\n");
+    }
+    text
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `/etc/hosts`: the machine finds its own name without a name server.
+//!
+//! Key as cloud-init's `cc_update_etc_hosts`. Unlike there the machine's own entry is kept right also where nothing is
+//! asked for: a name that does not resolve makes `sudo` and many daemons wait. `false` leaves the file alone.
+
+use crate::config::document::{Node, Value};
+use crate::finding::{Finding, Findings};
+use crate::modules::hostname::{self, Names};
+use crate::modules::{Input, Module, Planner};
+use crate::plan::action::Edit;
+use crate::plan::step::{Frequency, Stage};
+
+/// See the file's head.
+pub const MODULE: Module =
+    Module { name: "hosts", stage: Stage::Local, frequency: Frequency::PerBoot, keys: Keys::KEYS, plan };
+
+crate::keys! {
+    struct Keys {
+        /// `true` writes the whole file at each boot, `localhost` (the default) keeps only the machine's own line
+        /// right, `false` leaves the file alone.
+        manage_etc_hosts: Node,
+    }
+}
+
+enum Manage {
+    All,
+    Own,
+    Nothing,
+}
+
+fn manage(node: Option<&Node>, findings: &mut Findings) -> Manage {
+    let Some(node) = node else { return Manage::Own };
+    match node.value() {
+        Some(Value::Bool(true)) => Manage::All,
+        Some(Value::Bool(false)) => Manage::Nothing,
+        Some(Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
+            "localhost" => Manage::Own,
+            "true" | "yes" | "on" | "template" => Manage::All,
+            "false" | "no" | "off" => Manage::Nothing,
+            _ => unknown(node, findings),
+        },
+        _ => unknown(node, findings),
+    }
+}
+
+fn unknown(node: &Node, findings: &mut Findings) -> Manage {
+    let message = format!("expected true, false or localhost, found {}", node.described());
+    findings.push(Finding::error(&node.origin, message));
+    Manage::Nothing
+}
+
+fn plan(input: &Input, planner: &mut Planner) {
+    let keys = Keys::take(input.config, &mut planner.findings);
+    let manage = manage(keys.manage_etc_hosts.as_ref(), &mut planner.findings);
+    let asked = keys.manage_etc_hosts.map(|node| node.origin);
+    let Some(names) = hostname::names(input, planner) else { return };
+    let own = own_line(&names);
+    let edit = match manage {
+        Manage::Nothing => return,
+        Manage::Own => Edit::new("/etc/hosts", move |old| with_own_line(old, &own)),
+        Manage::All => Edit::new("/etc/hosts", move |_| whole(&own)),
+    };
+    planner.step("hosts", &asked.unwrap_or(names.origin)).edit(edit);
+}
+
+/// Debian's convention: the name's own loopback address, so that it also resolves without a network.
+const OWN: &str = "127.0.1.1";
+
+fn own_line(names: &Names) -> String {
+    match &names.qualified {
+        Some(fqdn) => format!("{OWN} {fqdn} {}\n", names.short),
+        None => format!("{OWN} {}\n", names.short),
+    }
+}
+
+/// In place of the first such line and of all others; at the end where there is none.
+fn with_own_line(old: &str, own: &str) -> String {
+    let is_own = |line: &str| line.split_whitespace().next() == Some(OWN);
+    let mut new = String::new();
+    let mut written = false;
+    for line in old.lines() {
+        if !is_own(line) {
+            new.push_str(line);
+            new.push('\n');
+        } else if !written {
+            new.push_str(own);
+            written = true;
+        }
+    }
+    if old.is_empty() {
+        return whole(own);
+    }
+    if !written {
+        new.push_str(own);
+    }
+    new
+}
+
+fn whole(own: &str) -> String {
+    format!(
+        "# Written by firstlight at each boot (manage_etc_hosts).\n\
+         127.0.0.1 localhost\n{own}\n\
+         ::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::Bench;
+
+    const OLD: &str = "127.0.0.1 localhost\n127.0.1.1\told.example old\n# mine\n10.0.0.1 db\n";
+
+    fn hosts(config: &str) -> Option<String> {
+        let bench = Bench::new(config).hostname("vm1.example.org").file("/etc/hosts", OLD);
+        bench.plan(plan).content("/etc/hosts")
+    }
+
+    #[test]
+    fn only_the_machine_s_own_line_changes_by_default() {
+        let expected = "127.0.0.1 localhost\n127.0.1.1 vm1.example.org vm1\n# mine\n10.0.0.1 db\n";
+        assert_eq!(hosts("").as_deref(), Some(expected));
+        assert_eq!(hosts("manage_etc_hosts: localhost").as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_whole_file_or_none_of_it_on_demand() {
+        assert!(!hosts("manage_etc_hosts: true").unwrap().contains("db"));
+        assert_eq!(hosts("manage_etc_hosts: no"), None);
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Lists of commands as one shell script: what `bootcmd` and `runcmd` share.
+//!
+//! One shell runs the whole list, as cloud-init's `util.shellify` has it, so that a `cd` or a variable of one entry
+//! still holds in the next. Unlike there an entry of a wrong type costs only itself, and each entry's exit code is
+//! recorded: the script of the peer tells only the last one.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::config::document::{Data, Node};
+use crate::finding::{Finding, Findings};
+use crate::modules::{Input, Planner};
+use crate::plan::action::{Command, Write};
+use crate::state;
+
+/// A step of that name which runs `list`; none where nothing is left to run.
+pub fn step(name: &str, list: &Node, input: &Input, planner: &mut Planner) {
+    let scripts = state::scripts(&input.instance.id);
+    let (path, progress) = (scripts.join(name), scripts.join(format!("{name}.progress")));
+    let Some(script) = script(list, &progress, &mut planner.findings) else { return };
+    let mut command = Command::script(["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
+    command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
+    command.progress = Some(progress.clone());
+    planner
+        .step(name, &list.origin)
+        .remove(progress)
+        .write(Write::new(path, script).mode(0o700).secret())
+        .run(command);
+}
+
+/// The script for `list`; `None` where nothing is left to run. A line `INDEX EXIT UPTIME` for each entry goes to `progress`.
+fn script(list: &Node, progress: &Path, findings: &mut Findings) -> Option<String> {
+    let entries: Vec<(usize, String)> = match &list.data {
+        Data::Sequence(items) => {
+            items.iter().enumerate().filter_map(|(i, item)| Some((i + 1, entry(item, findings)?))).collect()
+        }
+        // A single command in place of a list is refused by the peer's schema; what is meant is plain.
+        Data::Scalar(_) => entry(list, findings).map(|entry| (1, entry)).into_iter().collect(),
+        Data::Mapping(_) => {
+            findings.push(Finding::error(&list.origin, "expected a list of commands, found a mapping"));
+            return None;
+        }
+    };
+    if entries.is_empty() {
+        return None;
+    }
+    let mut script = format!(
+        "#!/bin/sh\n\
+         firstlight_entry() {{\n\
+         \x20   read -r firstlight_uptime _ </proc/uptime\n\
+         \x20   echo \"$1 $2 $firstlight_uptime\" >>{}\n\
+         \x20   return \"$2\"\n\
+         }}\n",
+        quoted(&progress.to_string_lossy())
+    );
+    for (index, entry) in entries {
+        // The status is handed back, so that an entry that asks `$?` sees that of the entry before it.
+        let _ = write!(script, "{entry}\nfirstlight_entry {index} $?\n");
+    }
+    Some(script)
+}
+
+/// One entry: a list is a command with its arguments, a string is shell.
+fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
+    let problem = match &node.data {
+        _ if node.is_null() => return None,
+        Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character".to_owned(),
+        Data::Scalar(scalar) => return Some(scalar.text.clone()),
+        Data::Sequence(items) if items.is_empty() => return None,
+        Data::Sequence(items) => match items.iter().map(Node::text).collect::<Option<Vec<_>>>() {
+            Some(words) => return Some(words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")),
+            None => "expected a list of words, found a list within".to_owned(),
+        },
+        Data::Mapping(_) => "expected a command, found a mapping".to_owned(),
+    };
+    let finding = Finding::error(&node.origin, format!("{problem}; this entry is left out, the others run"));
+    findings.push(match node.data {
+        Data::Mapping(_) => finding.help("a command with `: ` in it wants quotes: - 'echo a: b'"),
+        _ => finding,
+    });
+    None
+}
+
+/// A word as sh reads it back unchanged.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::document::parse;
+    use crate::finding::Origin;
+
+    /// Runs the script of `yaml` with the real shell: what it printed, its progress without times, and the findings.
+    fn run(yaml: &str) -> (String, String, usize) {
+        let directory = tempfile::tempdir().unwrap();
+        let progress = directory.path().join("it's progress");
+        let mut findings = Findings::default();
+        let list = parse(yaml, &Origin::document("user_data"), &mut findings).unwrap();
+        let script = script(list.get("runcmd").unwrap(), &progress, &mut findings).unwrap();
+        let output = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
+        let lines = std::fs::read_to_string(&progress).unwrap();
+        let codes = lines.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect::<Vec<_>>().join(",");
+        (String::from_utf8(output.stdout).unwrap(), codes, findings.iter().count())
+    }
+
+    #[test]
+    fn one_shell_runs_all_entries_and_each_exit_code_is_kept() {
+        let (printed, codes, findings) = run("runcmd:\n - cd /tmp\n - pwd\n - false\n - echo $?\n - [echo, it's, '$HOME']\n");
+        assert_eq!(printed, "/tmp\n1\nit's $HOME\n");
+        assert_eq!(codes, "1 0,2 0,3 1,4 0,5 0");
+        assert_eq!(findings, 0);
+    }
+
+    #[test]
+    fn a_wrong_entry_costs_only_itself() {
+        let (printed, codes, findings) = run("runcmd:\n - echo a: b\n - [echo, [x]]\n - ~\n - echo on\n");
+        assert_eq!((printed.as_str(), codes.as_str(), findings), ("on\n", "4 0", 2));
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A bench for modules' tests: a guest in a scratch directory, one module's plan on it, and what that comes to.
+
+use std::path::Path;
+
+use crate::config::base::Settings;
+use crate::config::document::{Node, parse};
+use crate::finding::{Findings, Located, Origin};
+use crate::guest::Guest;
+use crate::instance::Instance;
+use crate::modules::{Input, Planner};
+use crate::plan::action::{Action, Password};
+use crate::plan::change::changes;
+use crate::plan::overlay::Overlay;
+use crate::plan::step::Step;
+use crate::root::{Root, Tree};
+
+/// What a module is given.
+pub struct Bench {
+    directory: tempfile::TempDir,
+    config: Node,
+    instance: Instance,
+    pub settings: Settings,
+}
+
+/// What a module made of it.
+pub struct Outcome {
+    directory: tempfile::TempDir,
+    pub steps: Vec<Step>,
+    pub findings: Findings,
+}
+
+impl Bench {
+    /// A guest with root only, and this cloud-config.
+    pub fn new(config: &str) -> Self {
+        let mut findings = Findings::default();
+        let config = parse(config, &Origin::document("user_data"), &mut findings).expect("the test's document");
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let bench = Self { directory, config, instance: Instance::testing("i-1"), settings: Settings::default() };
+        bench
+            .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
+            .file("/etc/group", "root:x:0:\n")
+            .file("/etc/shadow", "root:*:19000:0:99999:7:::\n")
+    }
+
+    /// With this file in the guest.
+    pub fn file(self, path: &str, content: &str) -> Self {
+        let path = self.directory.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, content).expect("a file");
+        self
+    }
+
+    /// With this host name from the platform.
+    pub fn hostname(mut self, name: &str) -> Self {
+        self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
+        self
+    }
+
+    /// What `plan` makes of it.
+    pub fn plan(self, plan: impl Fn(&Input, &mut Planner)) -> Outcome {
+        let guest = Guest::read(&Root::open(self.directory.path()).expect("a root")).expect("a guest");
+        let mut planner = Planner::default();
+        let input = Input {
+            config: &self.config,
+            scripts: &[],
+            instance: &self.instance,
+            guest: &guest,
+            settings: &self.settings,
+            network: None,
+        };
+        plan(&input, &mut planner);
+        Outcome { directory: self.directory, steps: planner.steps, findings: planner.findings }
+    }
+}
+
+impl Outcome {
+    /// The steps' names in order.
+    pub fn steps(&self) -> Vec<&str> {
+        self.steps.iter().map(|step| step.name.as_str()).collect()
+    }
+
+    /// The step of that name.
+    pub fn step(&self, name: &str) -> &Step {
+        self.steps.iter().find(|step| step.name == name).expect("the step")
+    }
+
+    fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.steps.iter().flat_map(|step| &step.actions)
+    }
+
+    /// A file's content after all steps; `None` where no step touches it.
+    pub fn content(&self, path: &str) -> Option<String> {
+        let root = Root::open(self.directory.path()).expect("a root");
+        let mut overlay = Overlay::new(&root);
+        for action in self.actions() {
+            changes(action, &overlay).expect("changes").iter().for_each(|change| overlay.apply(change));
+        }
+        let new = overlay.read_text(Path::new(path)).expect("the file");
+        if new == root.read_text(Path::new(path)).expect("the file") { None } else { new }
+    }
+
+    /// The host name that is set.
+    pub fn hostname(&self) -> Option<String> {
+        self.actions().find_map(|action| match action {
+            Action::Hostname(name) => Some(name.clone()),
+            _ => None,
+        })
+    }
+
+    /// The keys that a user gets.
+    pub fn keys_of(&self, user: &str) -> Vec<String> {
+        let keys = self.actions().filter_map(|action| match action {
+            Action::AuthorizedKeys(keys) if keys.user == user => Some(keys.keys.clone()),
+            _ => None,
+        });
+        keys.flatten().collect()
+    }
+
+    /// What becomes of passwords.
+    pub fn passwords(&self) -> Vec<&Password> {
+        self.actions().filter_map(|action| if let Action::Password(password) = action { Some(password) } else { None }).collect()
+    }
+}

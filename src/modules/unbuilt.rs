@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Top-level keys that no module owns: known to the field and not built, or not known at all. Neither is passed over in silence.
+
+use crate::config::document::Node;
+use crate::finding::{Finding, Findings, closest};
+use crate::modules::known_keys;
+
+/// Keys of cloud-config that are not built yet.
+const NOT_YET: &[&str] = &[
+    "ansible",
+    "apk_repos",
+    "apt",
+    "apt_pipelining",
+    "apt_reboot_if_required",
+    "apt_update",
+    "apt_upgrade",
+    "authkey_hash",
+    "ca-certs",
+    "ca_certs",
+    "device_aliases",
+    "disk_setup",
+    "fs_setup",
+    "growpart",
+    "keyboard",
+    "locale",
+    "locale_configfile",
+    "manage_resolv_conf",
+    "merge_how",
+    "merge_type",
+    "mount_default_fields",
+    "mounts",
+    "no_ssh_fingerprints",
+    "ntp",
+    "output",
+    "package_reboot_if_required",
+    "package_update",
+    "package_upgrade",
+    "packages",
+    "phone_home",
+    "power_state",
+    "random_seed",
+    "resize_rootfs",
+    "resolv_conf",
+    "rh_subscription",
+    "rsyslog",
+    "snap",
+    "ssh",
+    "ssh_fp_console_blacklist",
+    "ssh_import_id",
+    "ssh_key_console_blacklist",
+    "ssh_keys",
+    "ssh_publish_hostkeys",
+    "ssh_quiet_keygen",
+    "swap",
+    "updates",
+    "vendor_data",
+    "wireguard",
+    "yum_repo_dir",
+    "yum_repos",
+    "zypper",
+];
+
+/// Keys of cloud-config that Firstlight leaves out for good, and why.
+const NEVER: &[(&str, &str)] = &[
+    ("byobu_by_default", "a terminal's settings are the user's"),
+    ("chef", "run the client from runcmd"),
+    ("disable_ec2_metadata", "block the address in the guest's firewall"),
+    ("fan", "the Ubuntu fan is gone"),
+    ("grub_dpkg", "the boot loader is the image's"),
+    ("landscape", "run the client from runcmd"),
+    ("lxd", "run lxd init from runcmd"),
+    ("mcollective", "run the client from runcmd"),
+    ("puppet", "run the agent from runcmd"),
+    ("salt_minion", "run the minion from runcmd"),
+    ("spacewalk", "run the client from runcmd"),
+    ("ubuntu_advantage", "run `pro attach` from runcmd"),
+    ("ubuntu_pro", "run `pro attach` from runcmd"),
+];
+
+/// Keys of the image's settings, which are read elsewhere.
+const SETTINGS: &[&str] = &["firstlight", "system_info"];
+
+/// Says of each key that no module owns what becomes of it.
+pub fn report(config: &Node, findings: &mut Findings) {
+    for (key, _) in config.entries() {
+        let name = key.text().unwrap_or_default();
+        if SETTINGS.contains(&name) || known_keys().any(|known| known.name == name) {
+            continue;
+        }
+        let never = NEVER.iter().find(|(known, _)| *known == name);
+        findings.push(if name == "network" {
+            Finding::error(&key.origin, "`network` in user-data is not applied, by the peers neither")
+                .help("it belongs in the platform's network data, or in `network-config` of a NoCloud seed")
+        } else if let Some((_, why)) = never {
+            Finding::error(&key.origin, format!("`{name}` is not supported; it is left out")).help(*why)
+        } else if NOT_YET.contains(&name) {
+            Finding::error(&key.origin, format!("`{name}` is known and not built yet; it is left out"))
+        } else {
+            let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
+            let all = known_keys().map(|known| known.name).chain(NOT_YET.iter().copied());
+            match closest(name, all) {
+                Some(close) => unknown.help(format!("did you mean `{close}`?")),
+                None => unknown,
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::document::parse;
+    use crate::finding::Origin;
+
+    #[test]
+    fn no_key_is_passed_over_in_silence() {
+        let mut findings = Findings::default();
+        let text = "runcmd: []\npackages: [a]\nwirte_files: []\nchef: {}\nnetwork: {}\nmine: 1\n";
+        let config = parse(text, &Origin::document("user_data"), &mut findings).unwrap();
+        report(&config, &mut findings);
+        let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 5, "{said:?}");
+        assert!(said[0].starts_with("user_data:2:1: error: `packages` is known and not built yet"));
+        assert!(said[1].contains("unknown key `wirte_files`") && said[1].contains("did you mean `write_files`?"));
+        assert!(said[2].contains("not supported") && said[3].contains("NoCloud") && said[4].contains("unknown key `mine`"));
+    }
+
+    #[test]
+    fn a_key_that_is_built_is_in_no_other_list() {
+        for known in known_keys() {
+            assert!(!NOT_YET.contains(&known.name), "{} is built", known.name);
+        }
+    }
+}

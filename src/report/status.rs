@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The status file: what happened in this boot, for programs and for `firstlight status`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Finding, Findings};
+use crate::plan::step::Stage;
+use crate::report::clock;
+
+/// The outcome so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// No stage has begun in this boot.
+    #[default]
+    NotStarted,
+    /// A stage is running, or one is still to come.
+    Running,
+    /// Everything is done.
+    Done,
+    /// Finished, and something that was asked for is not done.
+    Degraded,
+    /// Could not go on.
+    Failed,
+    /// No configuration was found; nothing was changed.
+    NoSeed,
+    /// Switched off.
+    Disabled,
+}
+
+impl Outcome {
+    /// Exit code of the commands that tell it: 0 fine, 1 failed, 2 finished with recoverable errors.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Outcome::Failed => 1,
+            Outcome::Degraded => 2,
+            _ => 0,
+        }
+    }
+
+    /// Whether nothing more is to come in this boot.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Outcome::NotStarted | Outcome::Running)
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::NotStarted => "not-started",
+            Outcome::Running => "running",
+            Outcome::Done => "done",
+            Outcome::Degraded => "degraded",
+            Outcome::Failed => "failed",
+            Outcome::NoSeed => "no-seed",
+            Outcome::Disabled => "disabled",
+        }
+    }
+}
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The outcome of all stages.
+    pub status: Outcome,
+    /// Which boot this is about, by the kernel's `boot_id`.
+    pub boot_id: String,
+    /// Name of the datasource.
+    pub datasource: Option<String>,
+    /// Where it was.
+    pub place: Option<String>,
+    /// The instance.
+    pub instance_id: Option<String>,
+    /// Stages that have begun, by name.
+    pub stages: BTreeMap<String, StageStatus>,
+    /// What is to be said of the input.
+    pub findings: Vec<FindingStatus>,
+    /// Why it failed, where it did.
+    pub error: Option<String>,
+}
+
+/// One stage.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageStatus {
+    /// UTC, ISO 8601.
+    pub started: String,
+    /// UTC, ISO 8601; empty while it runs.
+    pub finished: String,
+    /// Milliseconds.
+    pub took_ms: u64,
+    /// What was done, in order.
+    pub steps: Vec<StepStatus>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepOutcome {
+    /// Done, or nothing was to do.
+    #[default]
+    Done,
+    /// Ended in an error.
+    Failed,
+    /// Stopped in the middle, now or by an earlier run; not repeated.
+    Interrupted,
+    /// Left for the boot.
+    Waiting,
+}
+
+/// One step.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StepStatus {
+    /// Its name.
+    pub name: String,
+    /// Who asked for it.
+    pub origin: String,
+    /// What became of it.
+    pub outcome: StepOutcome,
+    /// How many changes it made.
+    pub changes: usize,
+    /// Milliseconds.
+    pub took_ms: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Programs that it ran.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandStatus>,
+}
+
+impl StepStatus {
+    /// Whether what was asked for is not done, and won't be by waiting.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.outcome, StepOutcome::Failed | StepOutcome::Interrupted)
+    }
+}
+
+/// One program.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommandStatus {
+    /// What was run.
+    pub argv: Vec<String>,
+    /// How it ended: `exit 0`, `signal 15`, `time limit`.
+    pub ended: String,
+    /// Milliseconds.
+    pub took_ms: u64,
+    /// Its last lines.
+    pub tail: Vec<String>,
+    /// Exit codes of its entries by number (`runcmd`, `bootcmd`), where they are not zero.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_entries: BTreeMap<usize, i32>,
+}
+
+/// A finding as it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FindingStatus {
+    /// `error`, `warning` or `note`.
+    pub severity: String,
+    /// Where.
+    pub origin: String,
+    /// What and why.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl From<&Finding> for FindingStatus {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            severity: finding.severity.to_string(),
+            origin: finding.origin.to_string(),
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+        }
+    }
+}
+
+impl Status {
+    /// What this run is about.
+    pub fn about(&mut self, datasource: &str, place: &str, instance_id: &str, findings: &Findings) {
+        self.datasource = Some(datasource.to_owned());
+        self.place.get_or_insert_with(|| place.to_owned());
+        self.instance_id = Some(instance_id.to_owned());
+        self.findings = findings.iter().map(FindingStatus::from).collect();
+    }
+
+    /// A stage begins.
+    pub fn start(&mut self, stage: Stage) {
+        self.status = Outcome::Running;
+        self.stages.insert(stage.name().to_owned(), StageStatus { started: clock::now(), ..StageStatus::default() });
+    }
+
+    /// A stage has ended with these steps; whether one of them was not done.
+    pub fn end(&mut self, stage: Stage, steps: Vec<StepStatus>, took: Duration) -> bool {
+        let failed = steps.iter().any(StepStatus::is_failure);
+        let told = self.stages.entry(stage.name().to_owned()).or_default();
+        told.finished = clock::now();
+        told.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        told.steps = steps;
+        failed
+    }
+
+    /// The few lines that a person at the console needs.
+    pub fn summary(&self) -> Vec<String> {
+        let steps = || self.stages.values().flat_map(|stage| &stage.steps);
+        let mut lines = Vec::new();
+        if let Some(error) = &self.error {
+            lines.push(format!("failed: {error}"));
+        }
+        for step in steps().filter(|step| step.is_failure()) {
+            lines.push(format!("{}: {}", step.name, step.error.as_deref().unwrap_or("interrupted")));
+        }
+        let errors = self.findings.iter().filter(|finding| finding.severity == "error");
+        lines.extend(errors.map(|finding| format!("{}: {}", finding.origin, finding.message)));
+        lines.push(match (&self.instance_id, self.status) {
+            (_, Outcome::NoSeed) => "no configuration was found; nothing was changed".to_owned(),
+            (Some(id), _) => {
+                let changes: usize = steps().map(|step| step.changes).sum();
+                format!("{}: instance {id}, {} steps, {changes} changes", self.status.name(), steps().count())
+            }
+            (None, status) => status.name().to_owned(),
+        });
+        lines
+    }
+
+    /// The outcome of what has been done so far.
+    pub fn outcome(&self) -> Outcome {
+        if self.error.is_some() {
+            Outcome::Failed
+        } else if self.findings.iter().any(|finding| finding.severity == "error")
+            || self.stages.values().flat_map(|stage| &stage.steps).any(StepStatus::is_failure)
+        {
+            Outcome::Degraded
+        } else {
+            Outcome::Done
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Origin;
+
+    #[test]
+    fn an_error_among_the_findings_or_steps_degrades() {
+        let mut status = Status::default();
+        assert_eq!(status.outcome().exit_code(), 0);
+        let origin = Origin::document("user_data");
+        status.findings.push((&Finding::warning(&origin, "doubtful")).into());
+        assert_eq!(status.outcome(), Outcome::Done);
+        status.findings.push((&Finding::error(&origin, "left out")).into());
+        assert_eq!(status.outcome().exit_code(), 2);
+        status.error = Some("no".into());
+        assert_eq!(status.outcome().exit_code(), 1);
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_read_as_far_as_it_goes() {
+        let status: Status = serde_json::from_str("{\"status\":\"done\",\"novel\":1}").unwrap();
+        assert_eq!(status.status, Outcome::Done);
+    }
+}
