@@ -170,3 +170,157 @@ fn owner_ids(owner: &Owner, tree: &dyn Tree) -> Result<(u32, u32)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::overlay::Overlay;
+    use crate::scratch::Scratch;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn of(action: &Action, tree: &dyn Tree) -> Vec<Change> {
+        changes(action, tree, Day(1)).unwrap()
+    }
+
+    fn refused(action: &Action, tree: &dyn Tree) -> String {
+        changes(action, tree, Day(1)).unwrap_err().to_string()
+    }
+
+    fn made<'a>(action: &Action, tree: &'a dyn Tree) -> Overlay<'a> {
+        let mut overlay = Overlay::new(tree);
+        of(action, tree).iter().for_each(|change| overlay.apply(change).unwrap());
+        overlay
+    }
+
+    /// A tree of root's, whoever runs the test.
+    struct Owned<'a>(&'a dyn Tree, bool);
+
+    impl Tree for Owned<'_> {
+        fn stat(&self, path: &Path) -> Result<Option<crate::root::Stat>> {
+            Ok(self.0.stat(path)?.map(|stat| crate::root::Stat { uid: 0, gid: 0, ..stat }))
+        }
+        fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+            self.0.read(path)
+        }
+        fn read_link(&self, path: &Path) -> Result<Option<PathBuf>> {
+            self.0.read_link(path)
+        }
+        fn list(&self, path: &Path) -> Result<Vec<String>> {
+            self.0.list(path)
+        }
+        fn is_live(&self) -> bool {
+            self.1
+        }
+        fn owners(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_file_changes_with_its_content_its_mode_or_its_owner() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/motd", "hello");
+        std::fs::set_permissions(scratch.path("/etc/motd"), PermissionsExt::from_mode(0o644)).unwrap();
+        let root = scratch.root();
+        let tree = Owned(&root, false);
+        let same = Write::new("/etc/motd", "hello");
+        assert!(of(&Action::Write(same.clone()), &tree).is_empty());
+        assert_eq!(of(&Action::Write(Write::new("/etc/motd", "bye")), &tree).len(), 1);
+        assert_eq!(of(&Action::Write(same.clone().mode(0o600)), &tree).len(), 1);
+        let owned = Action::Write(same.owner(Owner::Named("7".to_owned(), String::new())));
+        let [Change::File { uid: 7, gid: 0, old: Some(old), .. }] = &of(&owned, &tree)[..] else { panic!() };
+        assert_eq!(old, b"hello");
+        let more = Action::Write(Write { append: true, ..Write::new("/etc/motd", " again") });
+        assert_eq!(made(&more, &tree).read(Path::new("/etc/motd")).unwrap().unwrap(), b"hello again");
+    }
+
+    #[test]
+    fn directories_that_are_missing_are_made_where_the_links_lead() {
+        let scratch = Scratch::new();
+        scratch.file("/usr/keep", "");
+        symlink("usr/deep/er", scratch.path("/link")).unwrap();
+        let root = scratch.root();
+        let changes = of(&Action::Write(Write::new("/link/a/file", "")), &root);
+        let made: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Directory { path, mode: 0o755, .. } => path.to_str(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(made, ["/usr/deep", "/usr/deep/er", "/usr/deep/er/a"]);
+    }
+
+    #[test]
+    fn a_directory_gets_its_mode_and_its_parents_root_s() {
+        let scratch = Scratch::new();
+        let root = scratch.root();
+        let asked =
+            Action::Directory { path: "/srv/a/b".into(), mode: 0o2770, owner: Owner::Named("7".into(), "8".into()) };
+        let tree = made(&asked, &root);
+        let stat = |path: &str| tree.stat(Path::new(path)).unwrap().unwrap();
+        assert_eq!((stat("/srv/a").mode, stat("/srv/a").uid), (0o755, 0));
+        assert_eq!((stat("/srv/a/b").mode, stat("/srv/a/b").uid, stat("/srv/a/b").gid), (0o2770, 7, 8));
+        assert!(of(&asked, &tree).is_empty());
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_is_nothing() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/hosts", "127.0.0.1 localhost\n");
+        let root = scratch.root();
+        let keep = |path: &str| Edit::new(path, str::to_owned);
+        let add = |path: &str| Edit::new(path, |old: &str| format!("{old}# more\n"));
+        assert!(of(&Action::Edit(keep("/etc/hosts")), &root).is_empty());
+        assert!(of(&Action::Edit(keep("/etc/missing")), &root).is_empty());
+        assert!(of(&Action::Edit(add("/etc/missing").only_existing()), &root).is_empty());
+        let [Change::File { mode: 0o600, .. }] = of(&Action::Edit(add("/etc/new").mode(0o600)), &root)[..] else {
+            panic!()
+        };
+        std::fs::write(scratch.path("/etc/latin"), b"caf\xe9").unwrap();
+        assert!(refused(&Action::Edit(add("/etc/latin")), &root).contains("not UTF-8"));
+    }
+
+    #[test]
+    fn links_and_removals_are_for_what_is_no_directory() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/localtime", "");
+        symlink("/usr", scratch.path("/link")).unwrap();
+        std::fs::create_dir(scratch.path("/usr")).unwrap();
+        let root = scratch.root();
+        let link = |path: &str| Action::Link { path: path.into(), target: "/usr".into() };
+        let remove = |path: &str| Action::Remove { path: path.into() };
+        assert!(of(&link("/link"), &root).is_empty());
+        assert_eq!(of(&link("/etc/localtime"), &root).len(), 1);
+        assert_eq!(of(&link("/new/link"), &root).len(), 2);
+        assert!(refused(&link("/usr"), &root).contains("is a directory"));
+        assert_eq!(of(&remove("/link"), &root).len(), 1, "the link, not what it leads to");
+        assert!(of(&remove("/missing"), &root).is_empty());
+        assert!(refused(&remove("/usr"), &root).contains("is a directory"));
+    }
+
+    #[test]
+    fn what_is_in_the_way_or_missing_is_named() {
+        let scratch = Scratch::new();
+        scratch.file("/file", "");
+        let root = scratch.root();
+        assert!(refused(&Action::Write(Write::new("/file/below", "")), &root).contains("/file is a file"));
+        assert!(refused(&Action::Write(Write::new("/", "")), &root).contains("/ is a directory"));
+        let owner = Owner::Named("joe".to_owned(), String::new());
+        let error = refused(&Action::Write(Write::new("/new", "").owner(owner)), &root);
+        assert!(error.contains("no user `joe`") && error.contains("defer"), "{error}");
+    }
+
+    #[test]
+    fn a_running_system_is_named_once_and_an_image_never() {
+        let scratch = Scratch::new();
+        scratch.file("/proc/sys/kernel/hostname", "old\n");
+        let root = scratch.root();
+        let name = Action::Hostname("new".to_owned());
+        assert!(of(&name, &root).is_empty());
+        let live = Owned(&root, true);
+        let tree = made(&name, &live);
+        assert!(of(&name, &tree).is_empty());
+        assert_eq!(of(&Action::Entropy(vec![1]), &live).len(), 1);
+    }
+}

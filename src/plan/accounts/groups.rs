@@ -75,9 +75,10 @@ impl Groups {
         Ok(())
     }
 
+    /// gshadow first: a group is there with its line in group, and after an interruption the other would be missed.
     pub fn save(self, draft: &mut Draft) -> Result<()> {
-        self.group.save(draft, Attributes::root(0o644), false)?;
-        self.gshadow.save(draft, Attributes::root(0o600), true)
+        self.gshadow.save(draft, Attributes::root(0o600), true)?;
+        self.group.save(draft, Attributes::root(0o644), false)
     }
 }
 

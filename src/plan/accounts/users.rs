@@ -137,3 +137,175 @@ fn subordinates(name: &str, path: &'static str, (range, count): (Range, u32), dr
     table.add(format!("{name}:{start}:{count}"));
     table.save(draft, Attributes::root(0o644), false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::action::{Action, Group};
+    use crate::plan::change::changes;
+    use crate::plan::overlay::Overlay;
+    use crate::root::{Root, Tree};
+    use crate::scratch::Scratch;
+
+    const TODAY: Day = Day(20777);
+
+    /// A small Debian, as the vectors below were made on.
+    fn debian() -> Scratch {
+        let scratch = Scratch::new();
+        scratch.file("/etc/default/useradd", "SHELL=/bin/sh\n");
+        scratch.file("/etc/login.defs", "UMASK 022\nUSERGROUPS_ENAB yes\nPASS_MAX_DAYS 99999\nPASS_WARN_AGE 7\n");
+        scratch.file(
+            "/etc/passwd",
+            "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
+             _apt:x:100:65534::/nonexistent:/usr/sbin/nologin\n",
+        );
+        scratch.file("/etc/shadow", "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n");
+        scratch.file("/etc/group", "root:x:0:\ndaemon:x:1:\nsudo:x:27:\nusers:x:100:\nadm:x:4:\nnogroup:x:65534:\n");
+        scratch.file("/etc/gshadow", "root:*::\ndaemon:*::\nsudo:*::\nusers:*::\nadm:*::\n");
+        scratch.file("/etc/subuid", "");
+        scratch.file("/etc/subgid", "");
+        scratch.file("/etc/skel/.profile", "PATH=/bin\n");
+        scratch
+    }
+
+    fn named(name: &str) -> User {
+        User { name: name.to_owned(), ..User::default() }
+    }
+
+    fn planned<'a>(root: &'a Root, actions: &[Action]) -> Overlay<'a> {
+        let mut tree = Overlay::new(root);
+        for action in actions {
+            for change in changes(action, &tree, TODAY).unwrap() {
+                tree.apply(&change).unwrap();
+            }
+        }
+        tree
+    }
+
+    fn refused(root: &Root, user: User) -> String {
+        changes(&Action::User(user), root, TODAY).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_files_are_those_that_useradd_writes() {
+        // With shadow 4.13 of Debian 12, in this order:
+        //   useradd -m -s /bin/bash -G sudo,adm -c 'Debian User' debian
+        //   useradd -M --system svc
+        //   useradd -m -N nogrp
+        //   useradd -m -g users -u 2000 -e 2027-01-31 -f 5 expiring
+        //   useradd -m after
+        //   useradd -M -u 1500 --system sysuid
+        //   groupadd site; groupadd --system ssite
+        let scratch = debian();
+        let root = scratch.root();
+        let debian = User {
+            shell: Some("/bin/bash".to_owned()),
+            groups: vec!["sudo".to_owned(), "adm".to_owned()],
+            gecos: Some("Debian User".to_owned()),
+            ..named("debian")
+        };
+        let expiring = User {
+            primary_group: Some("users".to_owned()),
+            uid: Some(2000),
+            expires: Some("2027-01-31".to_owned()),
+            inactive: Some(5),
+            ..named("expiring")
+        };
+        let group = |name: &str, system| Action::Group(Group { name: name.to_owned(), system, ..Group::default() });
+        let actions = [
+            Action::User(debian),
+            Action::User(User { system: true, ..named("svc") }),
+            Action::User(User { no_user_group: true, ..named("nogrp") }),
+            Action::User(expiring),
+            Action::User(named("after")),
+            Action::User(User { system: true, uid: Some(1500), ..named("sysuid") }),
+            group("site", false),
+            group("ssite", true),
+        ];
+        let tree = planned(&root, &actions);
+        for (path, expected) in [
+            (
+                PASSWD,
+                "debian:x:1000:1000:Debian User:/home/debian:/bin/bash\nsvc:x:999:999::/home/svc:/bin/sh\n\
+                 nogrp:x:1001:100::/home/nogrp:/bin/sh\nexpiring:x:2000:100::/home/expiring:/bin/sh\n\
+                 after:x:2001:2001::/home/after:/bin/sh\nsysuid:x:1500:998::/home/sysuid:/bin/sh\n",
+            ),
+            (
+                SHADOW,
+                "debian:!:20777:0:99999:7:::\nsvc:!:20777::::::\nnogrp:!:20777:0:99999:7:::\n\
+                 expiring:!:20777:0:99999:7:5:20849:\nafter:!:20777:0:99999:7:::\nsysuid:!:20777::::::\n",
+            ),
+            ("/etc/group", "debian:x:1000:\nsvc:x:999:\nafter:x:2001:\nsysuid:x:998:\nsite:x:2002:\nssite:x:997:\n"),
+            ("/etc/gshadow", "debian:!::\nsvc:!::\nafter:!::\nsysuid:!::\nsite:!::\nssite:!::\n"),
+            (SUBUID, "debian:100000:65536\nnogrp:165536:65536\nexpiring:231072:65536\nafter:296608:65536\n"),
+            (SUBGID, "debian:100000:65536\nnogrp:165536:65536\nexpiring:231072:65536\nafter:296608:65536\n"),
+        ] {
+            let text = tree.read_text(Path::new(path)).unwrap().unwrap();
+            assert!(text.ends_with(expected), "{path}:\n{text}");
+        }
+        let group = tree.read_text(Path::new("/etc/group")).unwrap().unwrap();
+        assert!(group.contains("sudo:x:27:debian\n") && group.contains("adm:x:4:debian\n"), "{group}");
+        let gshadow = tree.read_text(Path::new("/etc/gshadow")).unwrap().unwrap();
+        assert!(gshadow.contains("sudo:*::debian\n") && gshadow.contains("adm:*::debian\n"), "{gshadow}");
+
+        let home = tree.stat(Path::new("/home/debian")).unwrap().unwrap();
+        assert_eq!((home.mode, home.uid, home.gid), (0o755, 1000, 1000));
+        assert_eq!(tree.stat(Path::new("/home/debian/.profile")).unwrap().unwrap().uid, 1000);
+        assert!(!tree.exists(Path::new("/home/svc")));
+        for action in &actions {
+            assert!(changes(action, &tree, Day(30000)).unwrap().is_empty(), "once more: {action:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_is_there_only_joins_groups() {
+        let scratch = debian();
+        let root = scratch.root();
+        let asked =
+            User { uid: Some(5), shell: Some("/bin/no".to_owned()), groups: vec!["adm".to_owned()], ..named("daemon") };
+        let tree = planned(&root, &[Action::User(asked)]);
+        assert_eq!(tree.read(Path::new(PASSWD)).unwrap(), root.read(Path::new(PASSWD)).unwrap());
+        assert!(tree.read_text(Path::new("/etc/group")).unwrap().unwrap().contains("adm:x:4:daemon\n"));
+    }
+
+    #[test]
+    fn an_attempt_that_was_interrupted_is_finished() {
+        let scratch = debian();
+        let root = scratch.root();
+        let asked = Action::User(named("debian"));
+        let all = changes(&asked, &root, TODAY).unwrap();
+        let finished = planned(&root, std::slice::from_ref(&asked));
+        for done in 0..all.len() {
+            let mut tree = Overlay::new(&root);
+            all.iter().take(done).for_each(|change| tree.apply(change).unwrap());
+            for change in changes(&asked, &tree, TODAY).unwrap() {
+                tree.apply(&change).unwrap();
+            }
+            for path in [PASSWD, SHADOW, SUBUID, "/etc/group", "/etc/gshadow", "/home/debian/.profile"] {
+                let path = Path::new(path);
+                assert_eq!(tree.read_text(path).unwrap(), finished.read_text(path).unwrap(), "{path:?} after {done}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_namesake_of_a_group_with_rights_is_refused() {
+        let scratch = debian();
+        let error = refused(&scratch.root(), named("sudo"));
+        assert!(error.contains("there is a group `sudo` already") && error.contains("primary_group"), "{error}");
+    }
+
+    #[test]
+    fn nothing_can_add_a_field_or_a_line() {
+        let root = debian();
+        let root = root.root();
+        let bad = |text: &str| Some(text.to_owned());
+        assert!(refused(&root, named("a:b")).contains("other characters"));
+        assert!(refused(&root, User { gecos: bad("x:0:0"), ..named("u") }).contains("gecos"));
+        assert!(refused(&root, User { shell: bad("/bin/sh\nroot2"), ..named("u") }).contains("shell"));
+        assert!(refused(&root, User { home: Some("home/u".into()), ..named("u") }).contains("absolute"));
+        assert!(refused(&root, User { expires: bad("tomorrow"), ..named("u") }).contains("YYYY-MM-DD"));
+        assert!(refused(&root, User { uid: Some(1), ..named("u") }).contains("belongs to `daemon`"));
+        assert!(refused(&root, User { groups: vec!["docker".to_owned()], ..named("u") }).contains("no group `docker`"));
+    }
+}
