@@ -22,10 +22,8 @@ impl Scripted {
         thread::spawn(move || {
             for answer in answers {
                 let Ok((mut peer, _)) = listener.accept() else { return };
-                let head: Vec<String> = BufReader::new(&peer)
-                    .lines()
-                    .map_while(|line| line.ok().filter(|line| !line.is_empty()))
-                    .collect();
+                let head: Vec<String> =
+                    BufReader::new(&peer).lines().map_while(|line| line.ok().filter(|line| !line.is_empty())).collect();
                 let _ = sender.send(head.join("\n"));
                 answer(&mut peer);
             }

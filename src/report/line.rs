@@ -25,7 +25,10 @@ mod tests {
 
     #[test]
     fn nothing_forges_a_line_or_moves_a_cursor() {
-        assert_eq!(one_line("no user `x\nroot logged in`\n    help: try\tthis\u{1b}[2J"), "no user `x; root logged in`; help: try this\\u{1b}[2J");
+        assert_eq!(
+            one_line("no user `x\nroot logged in`\n    help: try\tthis\u{1b}[2J"),
+            "no user `x; root logged in`; help: try this\\u{1b}[2J"
+        );
         assert_eq!(one_line("a\rb"), "a\\rb");
     }
 }

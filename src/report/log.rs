@@ -153,7 +153,8 @@ fn kernel_record(level: Level, message: &str) -> String {
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     };
-    let end = message.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_KERNEL_RECORD).last();
+    let end =
+        message.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_KERNEL_RECORD).last();
     let message = message.get(..end.unwrap_or(0)).unwrap_or_default();
     format!("<{}>{}[{}]: {message}\n", DAEMON | severity, env!("CARGO_PKG_NAME"), std::process::id())
 }
