@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Origin};
 
 /// The result of whatever can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -114,6 +114,26 @@ impl Error {
         self.retry_after
     }
 
+    /// The message and its causes on one line, without the advice.
+    pub fn without_advice(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause: Option<&dyn StdError> = self.source.as_deref().map(|e| e as &dyn StdError);
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What this error says of the input at `origin`.
+    pub fn finding(&self, origin: &Origin) -> Finding {
+        let finding = Finding::error(origin, self.without_advice());
+        match &self.help {
+            Some(help) => finding.help(help),
+            None => finding,
+        }
+    }
+
     /// Advice for the person who reads it.
     pub fn advice(&self) -> Option<&str> {
         self.help.as_deref()
@@ -123,12 +143,7 @@ impl Error {
 /// The message and its causes on one line, then the advice.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        let mut cause: Option<&dyn StdError> = self.source.as_deref().map(|e| e as &dyn StdError);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
+        f.write_str(&self.without_advice())?;
         match &self.help {
             Some(help) => write!(f, "\n    help: {help}"),
             None => Ok(()),

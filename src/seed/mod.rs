@@ -2,11 +2,14 @@
 //! The raw documents of a datasource and where each came from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::finding::Origin;
 
+mod store;
+
 /// One document as the platform gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Document {
     /// Its name as a person knows it, e.g. `user_data` or `meta_data.json`.
     pub name: String,
@@ -23,6 +26,13 @@ impl Document {
     /// The document as an origin.
     pub fn origin(&self) -> Origin {
         Origin::document(self.name.as_str())
+    }
+}
+
+/// Never the bytes: they may be a secret.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").field("name", &self.name).field("bytes", &self.bytes.len()).finish()
     }
 }
 
@@ -43,7 +53,7 @@ pub enum MetaFormat {
 }
 
 /// Everything that a datasource found.
-#[derive(Debug, Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Seed {
     /// The datasource's name, e.g. `config-drive`.
     pub datasource: String,
@@ -61,4 +71,26 @@ pub struct Seed {
     pub vendor_data: Vec<Document>,
     /// Bytes that `meta_data` refers to by path, e.g. `/content/0000`.
     pub content: BTreeMap<String, Vec<u8>>,
+}
+
+impl Seed {
+    /// A seed with nothing but OpenStack's meta-data.
+    pub fn new(datasource: impl Into<String>, place: impl Into<String>, meta_data: Document) -> Self {
+        Self {
+            datasource: datasource.into(),
+            place: place.into(),
+            meta_format: MetaFormat::OpenStack,
+            meta_data,
+            network: None,
+            user_data: None,
+            vendor_data: Vec::new(),
+            content: BTreeMap::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seed").field("datasource", &self.datasource).field("place", &self.place).finish_non_exhaustive()
+    }
 }

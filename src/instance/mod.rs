@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who the instance is: the meta-data of any datasource, normalised.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::finding::{Findings, Located};
+use crate::seed::{MetaFormat, Seed};
+
+mod data;
+mod environment;
+pub mod hostname;
+mod openstack;
+pub mod public_key;
+
+pub use data::redacted;
+
+/// The instance.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// What makes it this instance and no other.
+    pub id: Located<String>,
+    /// Its host name, often fully qualified; valid as `hostname::check` has it.
+    pub hostname: Option<Located<String>>,
+    /// Its name in the platform (OpenStack's `name`): free text, to be checked before it becomes a host name.
+    pub name: Option<Located<String>>,
+    /// Keys of its user, whole lines.
+    pub public_keys: Vec<Located<String>>,
+    /// Properties (OpenStack's `meta`), by name.
+    pub properties: BTreeMap<String, String>,
+    /// Files that the platform hands in.
+    pub files: Vec<Located<File>>,
+    /// For the kernel's pool.
+    pub random_seed: Option<Located<Vec<u8>>>,
+    /// Where it runs.
+    pub availability_zone: Option<String>,
+}
+
+/// A file that the platform hands in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Absolute; a relative path of the platform is below `/`.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// Never the bytes: they may be a secret.
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("path", &self.path).field("bytes", &self.content.len()).finish()
+    }
+}
+
+impl Instance {
+    /// The instance that the seed's meta-data describes.
+    ///
+    /// What is wrong in one entry is a finding, and the entry is left out. Malformed only where the document can't be
+    /// read at all, or does not say which instance this is.
+    pub fn from_seed(seed: &Seed, findings: &mut Findings) -> Result<Self> {
+        match seed.meta_format {
+            MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings),
+        }
+    }
+}
