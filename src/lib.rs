@@ -31,3 +31,6 @@ pub mod error;
 pub mod finding;
 pub mod root;
 pub mod state;
+
+#[cfg(test)]
+mod scratch;
