@@ -24,6 +24,8 @@ pub const INSTANCE_DATA: &str = "/run/firstlight/instance-data.json";
 pub const METADATA: &str = "/run/firstlight/metadata";
 /// Held by whatever is changing the machine.
 pub const LOCK: &str = "/run/firstlight/lock";
+/// Held by the bootstrap loop, of which there is one.
+pub const BOOTSTRAP_LOCK: &str = "/run/firstlight/bootstrap.lock";
 /// What was done in this boot (see `JOURNAL` for the instance's).
 pub const BOOT_JOURNAL: &str = "/run/firstlight/journal";
 /// Where a config drive is mounted while it is read.
@@ -35,6 +37,13 @@ pub const VAR: &str = "/var/lib/firstlight";
 pub const INSTANCE: &str = "/var/lib/firstlight/instance";
 /// What was done once for ever on this disk, whichever the instance.
 pub const ONCE_JOURNAL: &str = "/var/lib/firstlight/journal";
+
+/// How the bootstrap script went so far: tries, last output, success (0600).
+pub const BOOTSTRAP: &str = "/var/lib/firstlight/bootstrap.json";
+/// Where the bootstrap script and its counters are, unless the settings say otherwise.
+pub const BOOTSTRAP_DIR: &str = "/root/bootstrap";
+/// What the bootstrap script printed, unless the settings say otherwise.
+pub const BOOTSTRAP_LOG: &str = "/var/log/vm-bootstrap.log";
 
 /// The log.
 pub const LOG: &str = "/var/log/firstlight.log";

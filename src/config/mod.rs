@@ -6,3 +6,9 @@ pub mod document;
 pub mod merge;
 pub mod read;
 pub mod types;
+
+mod compose;
+mod events;
+mod mapping;
+mod resolve;
+mod syntax;

@@ -42,7 +42,8 @@ pub struct Key {
 /// Declares a mapping: each field is a key, each doc comment its documentation, each type what may stand there.
 ///
 /// Every key is optional (`Option<T>`); `null` is the same as leaving it out, as for the peers. A hyphen in a key is
-/// read as an underscore, so that `ssh-authorized-keys` works as it does in cloud-init.
+/// read as an underscore, so that `ssh-authorized-keys` works as it does in cloud-init. A key that is a word of Rust is
+/// written `r#type`.
 #[macro_export]
 macro_rules! keys {
     ($(#[$meta:meta])* $visibility:vis struct $name:ident { $($(#[doc = $doc:literal])+ $field:ident: $type:ty,)* }) => {
@@ -53,14 +54,16 @@ macro_rules! keys {
         impl $name {
             /// The keys, documented.
             pub const KEYS: &'static [$crate::config::read::Key] = &[$($crate::config::read::Key {
-                name: stringify!($field),
+                name: $crate::config::read::key_name(stringify!($field)),
                 doc: concat!($($doc, "\n"),+),
                 kind: <$type as $crate::config::read::Read>::kind,
             }),*];
 
             /// Reads these keys from a mapping and leaves others alone.
             pub fn take(node: &$crate::config::document::Node, findings: &mut $crate::finding::Findings) -> Self {
-                Self { $($field: $crate::config::read::field(node, stringify!($field), findings),)* }
+                Self { $($field: $crate::config::read::field(
+                    node, $crate::config::read::key_name(stringify!($field)), findings,
+                ),)* }
             }
         }
 
@@ -75,6 +78,14 @@ macro_rules! keys {
             }
         }
     };
+}
+
+/// A field's name as the key that it stands for.
+pub const fn key_name(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
 }
 
 /// The value of one key: `None` where it is left out, null or (with a finding) unfit.
@@ -102,6 +113,21 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
     Some(())
 }
 
+/// Reads one of a few `words`; upper case, hyphens and underscores make no difference.
+pub fn one_of(node: &Node, words: &'static [&'static str], findings: &mut Findings) -> Option<&'static str> {
+    let bare = |word: &str| word.to_ascii_lowercase().replace(['-', '_'], "");
+    let written = String::read(node, findings)?;
+    let known = words.iter().copied().find(|word| bare(word) == bare(&written));
+    if known.is_none() {
+        let unknown = Finding::error(&node.origin, format!("`{written}` is not known here; it is left out"));
+        findings.push(match closest(&written.to_ascii_lowercase(), words.iter().copied()) {
+            Some(close) => unknown.help(format!("did you mean `{close}`?")),
+            None => unknown.help(format!("one of: {}", words.join(", "))),
+        });
+    }
+    known
+}
+
 fn same_key(written: &str, name: &str) -> bool {
     written == name || (written.contains('-') && written.replace('-', "_") == name)
 }
@@ -116,7 +142,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Kind::Scalar(name) => f.write_str(name),
-            Kind::List(item) => write!(f, "a list of {}", item.to_string().trim_start_matches("a ")),
+            Kind::List(item) => write!(f, "a list (each entry {item})"),
             Kind::Keys(_) | Kind::Map(_) => f.write_str("a mapping"),
             Kind::OneOf(kinds) => f.write_str(&kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(" or ")),
             Kind::Any => f.write_str("anything"),
@@ -195,5 +221,106 @@ impl Read for bool {
             },
             _ => unfit(node, &Self::kind(), findings),
         }
+    }
+}
+
+/// A whole number, also in quotes: `uid: "1000"`.
+macro_rules! read_integers {
+    ($($type:ty),*) => { $(
+        impl Read for $type {
+            fn kind() -> Kind {
+                Kind::Scalar("a whole number")
+            }
+
+            fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+                let number = match node.value() {
+                    Some(Value::Integer(number)) => number,
+                    Some(Value::Text(text)) => match text.trim().parse() {
+                        Ok(number) => number,
+                        Err(_) => return unfit(node, &Self::kind(), findings),
+                    },
+                    _ => return unfit(node, &Self::kind(), findings),
+                };
+                Self::try_from(number).map_err(|_| {
+                    let range = format!("{number} is out of range: {} to {}", Self::MIN, Self::MAX);
+                    findings.push(Finding::error(&node.origin, range));
+                }).ok()
+            }
+        }
+    )* };
+}
+
+read_integers!(u16, u32, u64, i64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::document::parse;
+    use crate::finding::Origin;
+
+    crate::keys! {
+        /// Keys for these tests.
+        struct Keys {
+            /// A word of Rust.
+            r#type: String,
+            /// A list.
+            ssh_authorized_keys: Vec<Located<String>>,
+            /// A number.
+            uid: u32,
+            /// A switch.
+            lock_passwd: bool,
+        }
+    }
+
+    fn read(text: &str) -> (Keys, Vec<String>) {
+        let mut findings = Findings::default();
+        let node = parse(text, &Origin::document("d"), &mut findings).unwrap();
+        let keys = Keys::read(&node, &mut findings).unwrap_or_default();
+        (keys, findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn keys_are_read_by_type_and_what_is_unfit_is_found() {
+        let (keys, findings) =
+            read("type: hash\nssh-authorized-keys: [a, [b], 0644]\nuid: \"1000\"\nlock_passwd: \"no\"\n");
+        assert_eq!(keys.r#type.as_deref(), Some("hash"));
+        let lines: Vec<_> = keys.ssh_authorized_keys.unwrap().into_iter().map(|key| key.value).collect();
+        assert_eq!(lines, ["a", "0644"]);
+        assert_eq!((keys.uid, keys.lock_passwd), (Some(1000), Some(false)));
+        assert_eq!(findings, ["d:2:26: error: expected a string, found a list"]);
+    }
+
+    #[test]
+    fn null_is_left_out_and_unknown_keys_are_named() {
+        let (keys, findings) = read("uid:\nlock_password: true\ntyp: x\n");
+        assert_eq!((keys.uid, keys.lock_passwd), (None, None));
+        assert_eq!(
+            findings,
+            [
+                "d:2:1: error: unknown key `lock_password`; it is left out\n    help: did you mean `lock_passwd`?",
+                "d:3:1: error: unknown key `typ`; it is left out\n    help: did you mean `type`?"
+            ]
+        );
+        assert_eq!(read("[a]").1, ["d:1:1: error: expected a mapping, found a list"]);
+    }
+
+    #[test]
+    fn numbers_stay_in_range() {
+        assert_eq!(read("uid: -1").1, ["d:1:6: error: -1 is out of range: 0 to 4294967295"]);
+        assert_eq!(read("uid: 0x10").0.uid, Some(16));
+        assert_eq!(read("uid: many").1, ["d:1:6: error: expected a whole number, found a string"]);
+    }
+
+    #[test]
+    fn one_of_a_few_words_forgives_case_and_hyphens_only() {
+        let mut findings = Findings::default();
+        let mut read = |text: &str| {
+            let node = parse(text, &Origin::document("d"), &mut findings).unwrap();
+            one_of(&node, &["config-drive", "nocloud"], &mut findings)
+        };
+        assert_eq!(read("ConfigDrive"), Some("config-drive"));
+        assert_eq!(read("NoCloud"), Some("nocloud"));
+        assert_eq!(read("nocluod"), None);
+        assert!(findings.iter().next().unwrap().to_string().ends_with("did you mean `nocloud`?"));
     }
 }

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From events to a tree: anchors, merge keys, duplicate keys, tags, and the bounds that keep an attack small.
+
+use std::collections::HashMap;
+
+use crate::config::document::{Data, Node, Scalar};
+use crate::config::events::{Event, Mark, Parser, Problem, Properties};
+use crate::config::mapping::Mapping;
+use crate::config::resolve::{YAML_TAG, tagged};
+use crate::config::syntax;
+use crate::finding::{Finding, Findings, Origin, closest};
+
+/// Levels of lists and mappings.
+pub const DEPTH_LIMIT: usize = 100;
+/// Values in a document, each use of an alias counted as if it were written out.
+pub const NODE_LIMIT: usize = 200_000;
+/// Bytes of text in a document, each use of an alias counted as if it were written out.
+pub const TEXT_LIMIT: usize = 32 << 20;
+
+/// `Err` ends the document; `Ok(None)` is one entry that is left out, after a finding that says so.
+type Composed = Result<Option<Node>, Finding>;
+
+/// The first document of `text`; an empty one is an empty mapping.
+pub(super) fn compose(text: &str, document: &Origin, findings: &mut Findings) -> Composed {
+    let Some(parser) = Parser::new(text) else {
+        return Err(Finding::error(document, "there is no memory to read it"));
+    };
+    Composer { parser, text, document, findings, anchors: HashMap::new(), nodes: 0, bytes: 0 }.document()
+}
+
+struct Composer<'a> {
+    parser: Parser<'a>,
+    text: &'a str,
+    document: &'a Origin,
+    findings: &'a mut Findings,
+    /// `None` while the anchored value is being read, and where it was left out.
+    anchors: HashMap<String, Option<Node>>,
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Composer<'_> {
+    fn document(mut self) -> Composed {
+        let root = loop {
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentStart, _) => {}
+                (Event::StreamEnd, _) => return Ok(Some(Node::empty(self.document.clone()))),
+                (event, mark) => break self.node(event, mark, 1)?,
+            }
+        };
+        loop {
+            match self.next()? {
+                (Event::DocumentEnd, _) => {}
+                (Event::StreamEnd, _) => return Ok(root),
+                (_, mark) => {
+                    let second =
+                        Finding::error(&self.at(mark), "a second document begins here; only the first is used");
+                    self.findings.push(second.help("remove the `---`, or make it a part of its own"));
+                    return Ok(root);
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event, Mark), Finding> {
+        self.parser.next().map_err(|problem: Problem| syntax::explain(&problem, self.text, self.document))
+    }
+
+    fn at(&self, mark: Mark) -> Origin {
+        self.document.at(mark.line, mark.column)
+    }
+
+    fn node(&mut self, event: Event, mark: Mark, depth: usize) -> Composed {
+        let origin = self.at(mark);
+        let (Properties { anchor, tag }, data) = match event {
+            Event::Alias(name) => return self.alias(&name, &origin, depth),
+            Event::Scalar { properties, text, plain } => {
+                self.count(1, text.len(), &origin)?;
+                let tag = properties.tag.clone();
+                (properties, Data::Scalar(Scalar { text, plain, tag }))
+            }
+            Event::SequenceStart(properties) => {
+                self.enter(&properties, depth, &origin)?;
+                let data = self.sequence(depth)?;
+                (properties, data)
+            }
+            Event::MappingStart(properties) => {
+                self.enter(&properties, depth, &origin)?;
+                let data = self.mapping(depth)?;
+                (properties, data)
+            }
+            // libyaml's grammar has no other event where a value begins.
+            _ => return Err(Finding::error(&origin, "a value is missing here")),
+        };
+        let fits = tag.is_none_or(|tag| self.fits(&tag, &data, &origin));
+        let node = fits.then_some(Node { origin, data });
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    /// Before the content of a list or mapping is read, so that `[` 100,000 times ends at the hundredth.
+    fn enter(&mut self, properties: &Properties, depth: usize, origin: &Origin) -> Result<(), Finding> {
+        if depth > DEPTH_LIMIT {
+            return Err(too_deep(origin));
+        }
+        if let Some(anchor) = &properties.anchor {
+            self.anchors.insert(anchor.clone(), None);
+        }
+        self.count(1, 0, origin)
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<Data, Finding> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(Data::Sequence(items)),
+                (event, mark) => items.extend(self.node(event, mark, depth + 1)?),
+            }
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<Data, Finding> {
+        let mut merged = Mapping::default();
+        let mut own = Mapping::default();
+        loop {
+            let key = match self.next()? {
+                (Event::MappingEnd, _) => break,
+                (event, mark) => self.node(event, mark, depth + 1)?,
+            };
+            let (event, mark) = self.next()?;
+            let value = self.node(event, mark, depth + 1)?;
+            match (key, value) {
+                (Some(key), Some(value)) if is_merge(&key) => self.merge(value, &mut merged),
+                (Some(key), Some(value)) if key.text().is_some() => self.insert(key, value, &mut own),
+                (Some(key), _) if key.text().is_none() => self.findings.push(
+                    Finding::error(&key.origin, format!("{} cannot be a key; the entry is left out", key.described()))
+                        .help("text with braces needs quotes; a template needs `## template: jinja` as its first line"),
+                ),
+                _ => {}
+            }
+        }
+        // What is merged stands before, so that the mapping's own entries replace it.
+        for (key, value) in own.into_entries() {
+            merged.insert(key, value);
+        }
+        Ok(Data::Mapping(merged.into_entries()))
+    }
+
+    fn insert(&mut self, key: Node, value: Node, own: &mut Mapping) {
+        let origin = key.origin.clone();
+        let Some((first, _)) = own.insert(key, value) else { return };
+        let line = first.origin.line().map(|(line, _)| line).unwrap_or_default();
+        let name = first.text().unwrap_or_default();
+        self.findings.push(
+            Finding::warning(
+                &origin,
+                format!("`{name}` stands here again (first on line {line}); only the last one counts"),
+            )
+            .help("put the content of both below one key"),
+        );
+    }
+
+    /// `<<: *a` and `<<: [*a, *b]`: of a list the earlier wins, of two `<<` the later.
+    fn merge(&mut self, value: Node, merged: &mut Mapping) {
+        let sources = match value.data {
+            Data::Sequence(items) => items.into_iter().rev().collect(),
+            _ => vec![value],
+        };
+        for source in sources {
+            match source.data {
+                Data::Mapping(entries) => entries.into_iter().for_each(|(key, value)| {
+                    merged.insert(key, value);
+                }),
+                _ => self.findings.push(
+                    Finding::error(&source.origin, format!("`<<` merges mappings; this is {}", source.described()))
+                        .help("put `\"<<\"` in quotes if it is meant as a key"),
+                ),
+            }
+        }
+    }
+
+    /// The anchored value again. What it costs is counted before it is copied.
+    fn alias(&mut self, name: &str, origin: &Origin, depth: usize) -> Composed {
+        let Some(anchored) = self.anchors.get(name) else {
+            let unknown =
+                Finding::error(origin, format!("no `&{name}` stands before this `*{name}`; the entry is left out"));
+            let names = self.anchors.keys().map(String::as_str);
+            self.findings.push(match closest(name, names) {
+                Some(close) => unknown.help(format!("did you mean `*{close}`?")),
+                None => unknown.help("text that begins with `*` needs quotes"),
+            });
+            return Ok(None);
+        };
+        let Some(anchored) = anchored.clone() else {
+            let missing =
+                format!("`*{name}` stands inside of its own `&{name}`, or that was left out; so is this entry");
+            self.findings.push(Finding::error(origin, missing));
+            return Ok(None);
+        };
+        let mut size = Size::default();
+        size.measure(&anchored, depth);
+        if size.deepest > DEPTH_LIMIT {
+            return Err(too_deep(origin));
+        }
+        self.count(size.nodes, size.bytes, origin)?;
+        Ok(Some(anchored))
+    }
+
+    fn count(&mut self, nodes: usize, bytes: usize, origin: &Origin) -> Result<(), Finding> {
+        self.nodes += nodes;
+        self.bytes += bytes;
+        let bound = match () {
+            () if self.nodes > NODE_LIMIT => format!("more than {NODE_LIMIT} values"),
+            () if self.bytes > TEXT_LIMIT => format!("more than {} MiB of text", TEXT_LIMIT >> 20),
+            () => return Ok(()),
+        };
+        let unbounded =
+            Finding::error(origin, format!("{bound}, aliases counted as if written out; the document is not used"));
+        Err(unbounded.help("make it smaller, or split it"))
+    }
+
+    /// Whether the tag is one that documents may use, and fits the value.
+    fn fits(&mut self, tag: &str, data: &Data, origin: &Origin) -> bool {
+        let own = tag.strip_prefix(YAML_TAG);
+        let shown = own.map_or_else(|| tag.to_owned(), |name| format!("!!{name}"));
+        let known = [
+            "str",
+            "null",
+            "bool",
+            "int",
+            "float",
+            "binary",
+            "timestamp",
+            "merge",
+            "seq",
+            "omap",
+            "pairs",
+            "map",
+            "set",
+        ];
+        let fits = match (data, own) {
+            (Data::Scalar(scalar), Some("merge")) => scalar.text == "<<",
+            (Data::Scalar(scalar), Some(_)) => tagged(tag, &scalar.text).is_some(),
+            (Data::Sequence(_), Some(name)) => matches!(name, "seq" | "omap" | "pairs"),
+            (Data::Mapping(_), Some(name)) => matches!(name, "map" | "set"),
+            (_, None) => false,
+        };
+        if !fits {
+            let why =
+                if own.is_some_and(|name| known.contains(&name)) { "does not fit this value" } else { "is not known" };
+            self.findings.push(
+                Finding::error(origin, format!("the tag `{shown}` {why}; the entry is left out"))
+                    .help("text that begins with `!` needs quotes"),
+            );
+        }
+        fits
+    }
+}
+
+/// Plain `<<`; in quotes it is a key like any other.
+fn is_merge(key: &Node) -> bool {
+    match &key.data {
+        Data::Scalar(scalar) => match &scalar.tag {
+            Some(tag) => tag.strip_prefix(YAML_TAG) == Some("merge"),
+            None => scalar.plain && scalar.text == "<<",
+        },
+        _ => false,
+    }
+}
+
+fn too_deep(origin: &Origin) -> Finding {
+    Finding::error(origin, format!("more than {DEPTH_LIMIT} levels of lists and mappings; the document is not used"))
+}
+
+/// What a value costs.
+#[derive(Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+    deepest: usize,
+}
+
+impl Size {
+    fn measure(&mut self, node: &Node, depth: usize) {
+        self.nodes += 1;
+        match &node.data {
+            Data::Scalar(scalar) => return self.bytes += scalar.text.len(),
+            Data::Sequence(items) => items.iter().for_each(|item| self.measure(item, depth + 1)),
+            Data::Mapping(entries) => entries.iter().for_each(|(key, value)| {
+                self.measure(key, depth + 1);
+                self.measure(value, depth + 1);
+            }),
+        }
+        self.deepest = self.deepest.max(depth);
+    }
+}

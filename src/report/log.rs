@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where log records go: the log file; syslog or the journal once one listens, the kernel's buffer before that; the
+//! terminal when a person asks for it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
+
+use crate::report::clock;
+use crate::report::line::one_line;
+
+const SYSLOG_SOCKET: &str = "/dev/log";
+const KERNEL_LOG: &str = "/dev/kmsg";
+/// `daemon` of syslog(3), as the kernel counts it.
+const DAEMON: u8 = 3 << 3;
+/// A record of the kernel's buffer can't be longer (`LOG_LINE_MAX` less its prefix).
+const LONGEST_KERNEL_RECORD: usize = 900;
+
+/// What to log where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How much of the agent's own records; of the libraries beneath, warnings only.
+    pub level: LevelFilter,
+    /// Also to stderr.
+    pub stderr: bool,
+    /// Appended to; made with mode 0640.
+    pub file: Option<PathBuf>,
+    /// Also to the system's log: for the live system only.
+    pub system: bool,
+}
+
+/// Begins to log; the first call counts. Places that can't be written to are left out without a word: a boot must not
+/// fail for its log.
+pub fn init(options: Options) {
+    let level = options.level;
+    if log::set_boxed_logger(Box::new(Sinks::new(options))).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+struct Sinks {
+    options: Options,
+    file: Mutex<Option<File>>,
+    system: Mutex<System>,
+}
+
+/// The system's log as far as it was found.
+enum System {
+    None,
+    Kernel(Option<File>),
+    Syslog(Logger<LoggerBackend, Formatter3164>),
+}
+
+impl Sinks {
+    fn new(options: Options) -> Self {
+        let system = if options.system { System::Kernel(None) } else { System::None };
+        Self { options, file: Mutex::default(), system: Mutex::new(system) }
+    }
+
+    fn to_file(&self, line: &str) {
+        let Some(path) = &self.options.file else { return };
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.is_none() {
+            // Tried at each record: early in the boot the file system may still be read-only.
+            *file = OpenOptions::new().append(true).create(true).mode(0o640).open(path).ok();
+        }
+        if let Some(file) = file.as_mut() {
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+
+    fn to_system(&self, level: Level, message: &str) {
+        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*system, System::Kernel(_))
+            && let Some(logger) = connect()
+        {
+            *system = System::Syslog(logger);
+        }
+        match &mut *system {
+            System::None => (),
+            System::Kernel(file) => {
+                if file.is_none() {
+                    *file = OpenOptions::new().write(true).open(KERNEL_LOG).ok();
+                }
+                if let Some(file) = file {
+                    // One write is one record.
+                    let _ = file.write_all(kernel_record(level, message).as_bytes());
+                }
+            }
+            System::Syslog(logger) => {
+                let sent = match level {
+                    Level::Error => logger.err(message),
+                    Level::Warn => logger.warning(message),
+                    Level::Info => logger.info(message),
+                    Level::Debug | Level::Trace => logger.debug(message),
+                };
+                // The listener has gone or been restarted: look for it again at the next record.
+                if sent.is_err() {
+                    *system = System::Kernel(None);
+                }
+            }
+        }
+    }
+}
+
+impl Log for Sinks {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        let own = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
+        metadata.level() <= if own { self.options.level } else { self.options.level.min(LevelFilter::Warn) }
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let message = one_line(&record.args().to_string());
+        let level = record.level().as_str().to_ascii_lowercase();
+        if self.options.stderr {
+            let _ = writeln!(std::io::stderr(), "{level}: {message}");
+        }
+        self.to_file(&format!("{} {level}: {message}\n", clock::now()));
+        self.to_system(record.level(), &message);
+    }
+
+    fn flush(&self) {}
+}
+
+/// The crate's own way to connect would send blocking, and a listener that hangs would hang the boot.
+fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.connect(SYSLOG_SOCKET).ok()?;
+    socket.set_nonblocking(true).ok()?;
+    let formatter = Formatter3164 {
+        facility: Facility::LOG_DAEMON,
+        hostname: None,
+        process: env!("CARGO_PKG_NAME").to_owned(),
+        pid: std::process::id(),
+    };
+    Some(Logger::new(LoggerBackend::Unix(socket), formatter))
+}
+
+/// As `/dev/kmsg` takes it: priority, who, what.
+fn kernel_record(level: Level, message: &str) -> String {
+    let severity = match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    };
+    let end = message.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_KERNEL_RECORD).last();
+    let message = message.get(..end.unwrap_or(0)).unwrap_or_default();
+    format!("<{}>{}[{}]: {message}\n", DAEMON | severity, env!("CARGO_PKG_NAME"), std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_gets_own_records_with_time_and_level_and_is_not_for_everyone() {
+        let directory = std::env::temp_dir().join(format!("firstlight-log-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("log");
+        let file = Some(path.clone());
+        let sinks = Sinks::new(Options { level: LevelFilter::Info, stderr: false, file, system: false });
+        let say = |level: Level, target: &str, text: &str| {
+            sinks.log(&Record::builder().level(level).target(target).args(format_args!("{text}")).build());
+        };
+        say(Level::Info, "firstlight::boot", "seed found\n    help: look");
+        say(Level::Debug, "firstlight::boot", "too much");
+        say(Level::Info, "hyper::client", "not ours");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mode = path.metadata().unwrap().permissions().mode();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.ends_with("Z info: seed found; help: look\n"), "{text}");
+        assert_eq!(mode & 0o137, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn a_kernel_record_is_one_short_line_with_its_priority() {
+        let record = kernel_record(Level::Warn, &"ä".repeat(1000));
+        assert!(record.starts_with("<28>firstlight["), "{record}");
+        assert!(record.len() < 976, "{}", record.len());
+    }
+}
