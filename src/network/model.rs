@@ -242,3 +242,71 @@ impl NetworkConfig {
 
 /// Behind what the managers give to routes without a metric (networkd: 1024 for DHCP and IPv6).
 const LATER_DEFAULT: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(links: &[(&[&str], &[(&str, &str)], bool)]) -> NetworkConfig {
+        let origin = Origin::document("network_data.json");
+        let mut config = NetworkConfig::new(origin.clone());
+        for (index, (addresses, routes, dhcp4)) in links.iter().enumerate() {
+            let name = Match::Name(Located::new(format!("ens{index}"), origin.clone()));
+            let mut link = Link::new(format!("link{index}"), Kind::Physical(name), origin.clone());
+            link.dhcp4 = *dhcp4;
+            link.addresses =
+                addresses.iter().map(|address| Located::new(address.parse().unwrap(), origin.clone())).collect();
+            routes.iter().for_each(|(to, via)| link.add_route(route(to, via)));
+            config.links.push(link);
+        }
+        config
+    }
+
+    fn route(to: &str, via: &str) -> Located<Route> {
+        let route = Route { to: to.parse().unwrap(), via: via.parse().unwrap(), metric: None };
+        Located::new(route, Origin::document("settings"))
+    }
+
+    fn gateway(via: &str) -> Option<Located<IpAddr>> {
+        Some(Located::new(via.parse().unwrap(), Origin::document("settings")))
+    }
+
+    fn shown(config: &NetworkConfig) -> Vec<String> {
+        let routes = config.links.iter().flat_map(|link| link.routes.iter().map(move |route| (link, route)));
+        routes.map(|(link, route)| format!("{} {} via {}", link.id, route.to, route.via)).collect()
+    }
+
+    const ANY: &str = "0.0.0.0/0";
+
+    #[test]
+    fn the_image_s_gateway_takes_the_default_route_to_the_link_that_reaches_it() {
+        let mut config = config(&[
+            (&["10.0.0.5/24"], &[(ANY, "10.0.0.1"), ("10.9.0.0/16", "10.0.0.9")], false),
+            (&["172.24.4.23/24"], &[], false),
+        ]);
+        config.override_routes(gateway("172.24.4.1"), Vec::new());
+        assert_eq!(shown(&config), ["link0 10.9.0.0/16 via 10.0.0.9", "link1 0.0.0.0/0 via 172.24.4.1"]);
+    }
+
+    #[test]
+    fn a_gateway_that_no_network_contains_stays_where_the_default_route_was() {
+        let mut config = config(&[(&["10.0.0.5/24"], &[], false), (&["10.1.0.5/24"], &[(ANY, "10.1.0.1")], false)]);
+        config.override_routes(gateway("192.0.2.1"), Vec::new());
+        assert_eq!(shown(&config), ["link1 0.0.0.0/0 via 192.0.2.1"]);
+        assert!(config.links[1].is_on_link("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn dhcp_keeps_its_gateway_and_takes_the_image_s_other_routes() {
+        let mut config = config(&[(&[], &[], true)]);
+        config.override_routes(gateway("192.0.2.1"), vec![route("10.0.0.0/8", "192.0.2.9")]);
+        assert_eq!(shown(&config), ["link0 10.0.0.0/8 via 192.0.2.9"]);
+    }
+
+    #[test]
+    fn the_image_s_gateway_leaves_the_other_family_alone() {
+        let mut config = config(&[(&["10.0.0.5/24", "fd00::5/64"], &[(ANY, "10.0.0.1"), ("::/0", "fd00::1")], false)]);
+        config.override_routes(gateway("10.0.0.2"), Vec::new());
+        assert_eq!(shown(&config), ["link0 ::/0 via fd00::1", "link0 0.0.0.0/0 via 10.0.0.2"]);
+    }
+}

@@ -153,10 +153,9 @@ fn network(entry: &Json, link: &mut Link, findings: &mut Findings) {
         Some("none" | "manual") => return,
         None | Some("ipv4" | "static" | "ipv6" | "static6") => {
             let Some(address) = address(entry, findings) else { return };
-            if address.address().is_ipv6() {
-                // Unless another network of the link asks for it, routers are not listened to.
-                link.accept_ra = link.accept_ra.or(Some(false));
-            }
+            // The document names every subnet of the port: where none is automatic, there is no router to listen to, and
+            // networkd would hold up the boot for 12 seconds in case there is one.
+            link.accept_ra = link.accept_ra.or(Some(false));
             if link.addresses.iter().all(|other| other.value != address.value) {
                 link.addresses.push(address);
             }

@@ -28,6 +28,8 @@ struct Network {
 #[serde(rename_all = "kebab-case")]
 struct Ethernet {
     r#match: MatchKeys,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_name: Option<String>,
     dhcp4: bool,
     dhcp6: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +101,7 @@ fn with_quoted_macs(yaml: String, config: &NetworkConfig) -> String {
 
 fn ethernet(config: &NetworkConfig, link: &Link, nics: Option<&[Nic]>) -> Ethernet {
     let dns = config.dns_of(link);
+    let nic = nics.and_then(|nics| nic_of(link, nics));
     let route = |route: &Route| RouteKeys {
         // Older netplans do not know the word `default`.
         to: route.to.to_string(),
@@ -111,6 +114,9 @@ fn ethernet(config: &NetworkConfig, link: &Link, nics: Option<&[Nic]>) -> Ethern
             Kind::Physical(Match::Mac(mac)) => MatchKeys { macaddress: Some(mac.to_string()), name: None },
             Kind::Physical(Match::Name(name)) => MatchKeys { macaddress: None, name: Some(name.value.clone()) },
         },
+        // For an MTU netplan writes a `.link` file that leaves no room for udev's own name: from the second boot on the
+        // interface would be `eth0` again. So it keeps the name that it has.
+        set_name: link.mtu.and(nic).map(|nic| nic.name.clone()),
         dhcp4: link.dhcp4,
         // SLAAC too: with `dhcp6: false` netplan turns IPv6 off where NetworkManager is its back end, and networkd asks
         // a DHCP server only where the router says so.
@@ -123,6 +129,6 @@ fn ethernet(config: &NetworkConfig, link: &Link, nics: Option<&[Nic]>) -> Ethern
             addresses: dns.servers.iter().map(ToString::to_string).collect(),
             search: dns.search,
         }),
-        optional: !link.is_configured() || nics.is_some_and(|nics| nic_of(link, nics).is_none()),
+        optional: !link.is_configured() || (nics.is_some() && nic.is_none()),
     }
 }
