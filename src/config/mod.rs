@@ -5,6 +5,7 @@ pub mod base;
 pub mod document;
 pub mod merge;
 pub mod read;
+pub mod template;
 pub mod types;
 
 mod compose;

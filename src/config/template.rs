@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Jinja templates over instance data, as cloud-init renders them.
+//!
+//! What is not in the instance data is remembered by name while the template runs, and stands in its output as a private
+//! mark. User-data shows the peer's text in its place; the image's settings leave the whole entry out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest};
+use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
+
+use crate::config::document::{Data, Node};
+use crate::finding::{Finding, Findings, Origin};
+
+/// The largest output, in bytes.
+const OUTPUT_LIMIT: usize = 16 << 20;
+/// How many instructions a template may take.
+const FUEL: u64 = 5_000_000;
+
+/// Stands before and after the name of what is missing: characters of private use, which no filter changes.
+const MARK: [&str; 2] = ["\u{e0f1}\u{e0f5}\u{e0f1}", "\u{e0f5}\u{e0f1}\u{e0f5}"];
+
+/// What stands in the output for a variable that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A private mark, for [`drop_missing`].
+    Marked,
+    /// `CI_MISSING_JINJA_VAR/name` as cloud-init prints it, and a warning.
+    Shown,
+}
+
+/// The header line and the rest, where `text` is a template: it begins with `## template: jinja`, give or take spaces.
+pub fn split_header(text: &str) -> Option<(&str, &str)> {
+    let (header, body) = text.split_once('\n').unwrap_or((text, ""));
+    let bare: String = header.to_ascii_lowercase().split_whitespace().collect();
+    (bare == "##template:jinja").then_some((header.trim_end(), body))
+}
+
+/// Renders the template `text`, whose header becomes an empty line so that lines keep their numbers.
+///
+/// `None` with a finding where it is no template or fails. Bounds: 16 MiB of output, five million instructions.
+pub fn render(
+    text: &str,
+    origin: &Origin,
+    context: &serde_json::Value,
+    missing: Missing,
+    findings: &mut Findings,
+) -> Option<String> {
+    let source = match split_header(text) {
+        Some((_, body)) => format!("\n{body}"),
+        None => text.to_owned(),
+    };
+    let output = match evaluate(&source, context) {
+        Ok(output) => output,
+        Err(error) => {
+            let origin = error.line().map_or_else(|| origin.clone(), |line| origin.at(line, 1));
+            let reason = error.detail().map_or_else(|| error.kind().to_string(), |d| format!("{}: {d}", error.kind()));
+            let help = "what stands between `{{` and `}}` or `{%` and `%}` is Jinja; `{% raw %}` keeps it as it is";
+            findings.push(Finding::error(&origin, format!("the template fails: {reason}")).help(help));
+            return None;
+        }
+    };
+    match missing {
+        Missing::Marked => Some(output),
+        Missing::Shown => Some(show_missing(&output, &source, origin, findings)),
+    }
+}
+
+fn evaluate(source: &str, context: &serde_json::Value) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.set_fuel(Some(FUEL));
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build()?);
+    environment.set_formatter(format_value);
+    environment.add_test("defined", |value: &Value| !is_missing(value));
+    environment.add_test("undefined", is_missing);
+    environment.add_filter("default", or_default);
+    environment.add_filter("d", or_default);
+    let globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
+    let mut output = Bounded(Vec::new());
+    environment.template_from_str(source)?.render_captured_to(instance_value(context, "", globals), &mut output)?;
+    Ok(String::from_utf8_lossy(&output.0).into_owned())
+}
+
+/// Output up to a bound.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > OUTPUT_LIMIT {
+            return Err(io::Error::other(format!("more than {} MiB of output", OUTPUT_LIMIT >> 20)));
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A mapping of the instance data, which knows its own name.
+#[derive(Debug)]
+struct Branch {
+    path: String,
+    entries: BTreeMap<String, Value>,
+    /// Names that are not the data's to answer for.
+    globals: Vec<String>,
+}
+
+impl Object for Branch {
+    // Asked by `x in y` and `y["x"]`, where there must be a difference.
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.entries.get(key.as_str()?).cloned()
+    }
+
+    // Asked by `y.x`.
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match self.entries.get(key) {
+            Some(value) => Some(value.clone()),
+            None if self.globals.iter().any(|global| global == key) => None,
+            None => Some(Value::from_object(Unknown(below(&self.path, key)))),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.mapped_enumerator(|this| Box::new(this.entries.keys().map(|key| Value::from(key.as_str()))))
+    }
+}
+
+/// What is not in the instance data: false, empty, and printed as a mark with its name.
+#[derive(Debug)]
+struct Unknown(String);
+
+impl Object for Unknown {
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        Some(Value::from_object(Unknown(below(&self.0, key))))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mark(&self.0))
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// The name is kept to plain characters, so that a mark can stand unquoted in YAML.
+fn mark(name: &str) -> String {
+    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    let [before, after] = MARK;
+    format!("{before}{name}{after}")
+}
+
+fn is_missing(value: &Value) -> bool {
+    value.is_undefined() || value.downcast_object_ref::<Unknown>().is_some()
+}
+
+/// Jinja's `default(other, also_when_false)`.
+fn or_default(value: &Value, arguments: Rest<Value>) -> Value {
+    let also_when_false = arguments.get(1).is_some_and(Value::is_true);
+    if is_missing(value) || (also_when_false && !value.is_true()) {
+        return arguments.first().cloned().unwrap_or_else(|| Value::from(""));
+    }
+    value.clone()
+}
+
+fn format_value(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_undefined() {
+        // Of `a["b"]` and `a[9]` the engine tells no name.
+        return Ok(output.write_str(&mark("unnamed"))?);
+    }
+    // As Python writes them; YAML reads both.
+    minijinja::escape_formatter(output, state, value)
+}
+
+/// JSON as the template sees it: what is no name has an alias with underscores, so that `meta.my-key` is `meta.my_key`.
+fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) -> Value {
+    match json {
+        serde_json::Value::Object(map) => {
+            let named = |key: &str| key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>();
+            let child = |key: &str, value| instance_value(value, &below(path, key), Vec::new());
+            let mut entries: BTreeMap<String, Value> =
+                map.iter().map(|(key, value)| (named(key), child(key, value))).collect();
+            entries.extend(map.iter().map(|(key, value)| (key.clone(), child(key, value))));
+            Value::from_object(Branch { path: path.to_owned(), entries, globals })
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().map(|item| instance_value(item, path, Vec::new())).collect::<Vec<_>>().into()
+        }
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(flag) => Value::from(*flag),
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => Value::from(whole),
+            (None, Some(whole)) => Value::from(whole),
+            (None, None) => Value::from(number.as_f64().unwrap_or_default()),
+        },
+    }
+}
+
+/// The names of what is missing in `text`.
+fn marked(text: &str) -> impl Iterator<Item = &str> {
+    let [before, after] = MARK;
+    text.split(before).skip(1).filter_map(move |rest| rest.split_once(after).map(|(name, _)| name))
+}
+
+/// Replaces each mark by the peer's text, and says so once for each name.
+fn show_missing(output: &str, source: &str, origin: &Origin, findings: &mut Findings) -> String {
+    let [before, after] = MARK;
+    let mut shown = output.to_owned();
+    for name in marked(output) {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        shown = shown.replace(&format!("{before}{name}{after}"), &format!("CI_MISSING_JINJA_VAR/{last}"));
+        let line = source.lines().position(|line| line.contains(last) && line.contains('{')).map(|line| line + 1);
+        let origin = line.map_or_else(|| origin.clone(), |line| origin.at(line, 1));
+        let message = format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");
+        findings.push(Finding::warning(&origin, message).help("`{{ NAME | default(\"…\") }}` gives it a value"));
+    }
+    shown
+}
+
+/// Leaves out what a marked variable would have decided: the nearest entry of a list, else the key. A list in a list (a
+/// command and its arguments) goes as a whole. A note says which variable is missing.
+pub fn drop_missing(node: Node, findings: &mut Findings) -> Node {
+    let origin = node.origin.clone();
+    without_missing(node, false, findings).unwrap_or_else(|_| Node::empty(origin))
+}
+
+/// `Err` with the variable's name where the whole of `node` has to go.
+fn without_missing(node: Node, in_list: bool, findings: &mut Findings) -> Result<Node, String> {
+    let Node { origin, data } = node;
+    let data = match data {
+        Data::Scalar(scalar) => {
+            if let Some(name) = marked(&scalar.text).next() {
+                return Err(name.to_owned());
+            }
+            Data::Scalar(scalar)
+        }
+        Data::Sequence(items) => {
+            let mut kept = Vec::with_capacity(items.len());
+            for item in items {
+                let place = item.origin.clone();
+                let item = match (&item.data, any_missing(&item)) {
+                    (Data::Sequence(_), Some(name)) => Err(name),
+                    _ => without_missing(item, true, findings),
+                };
+                match item {
+                    Ok(item) => kept.push(item),
+                    Err(name) => findings.push(left_out(&place, &name)),
+                }
+            }
+            Data::Sequence(kept)
+        }
+        Data::Mapping(entries) => {
+            let mut kept = Vec::with_capacity(entries.len());
+            for (key, value) in entries {
+                let place = key.origin.clone();
+                let entry = without_missing(key, in_list, findings)
+                    .and_then(|key| Ok((key, without_missing(value, in_list, findings)?)));
+                match entry {
+                    Ok(entry) => kept.push(entry),
+                    Err(name) if in_list => return Err(name),
+                    Err(name) => findings.push(left_out(&place, &name)),
+                }
+            }
+            Data::Mapping(kept)
+        }
+    };
+    Ok(Node { origin, data })
+}
+
+/// The first missing variable anywhere in `node`.
+fn any_missing(node: &Node) -> Option<String> {
+    match &node.data {
+        Data::Scalar(scalar) => marked(&scalar.text).next().map(str::to_owned),
+        Data::Sequence(items) => items.iter().find_map(any_missing),
+        Data::Mapping(entries) => {
+            entries.iter().find_map(|(key, value)| any_missing(key).or_else(|| any_missing(value)))
+        }
+    }
+}
+
+fn left_out(place: &Origin, name: &str) -> Finding {
+    Finding::note(place, format!("left out: the instance data has no `{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::document::parse;
+    use serde_json::json;
+
+    fn context() -> serde_json::Value {
+        json!({
+            "instance_id": "i-1",
+            "v1": {"local-hostname": "web"},
+            "meta": {"edgeproxy": "172.24.4.1", "role": "k8s-node", "skipinit": "yes", "empty": ""},
+            "ds": {"keys": ["a", "b"], "n": 3, "flag": true}
+        })
+    }
+
+    fn shown(body: &str) -> (Option<String>, Vec<String>) {
+        let mut findings = Findings::default();
+        let text = format!("## template: jinja\n{body}");
+        let output = render(&text, &Origin::document("d"), &context(), Missing::Shown, &mut findings);
+        (output, findings.iter().map(ToString::to_string).collect())
+    }
+
+    fn fine(body: &str) -> String {
+        let (output, findings) = shown(body);
+        assert_eq!(findings, [""; 0], "{body}");
+        output.unwrap().strip_prefix('\n').unwrap().to_owned()
+    }
+
+    #[test]
+    fn templates_see_instance_data_as_in_jinja() {
+        assert_eq!(fine("{{ instance_id }} {{ v1.local_hostname }} {{ v1['local-hostname'] }}\n"), "i-1 web web\n");
+        assert_eq!(fine("{% for k in ds['keys'] %}\n- {{ k }}\n{% endfor %}\nx"), "- a\n- b\nx");
+        assert_eq!(fine("{% if meta.skipinit == 'yes' %}\na\n{% endif %}\nb"), "a\nb");
+        assert_eq!(
+            fine("{{ ds.n + 1 }} {{ ds.flag }} {{ ds['keys'][1] }} {{ range(2) | list | length }}"),
+            "4 True b 2"
+        );
+        assert_eq!(fine("{% macro hi(n) %}<{{ n }}>{% endmacro %}{{ hi('a&b') }}"), "<a&b>");
+        assert_eq!(
+            fine("{% set x = [] %}{% for k, v in meta | dictsort %}{{ k }} {% endfor %}"),
+            "edgeproxy empty role skipinit "
+        );
+    }
+
+    #[test]
+    fn what_is_missing_can_be_asked_for() {
+        assert_eq!(
+            fine("{{ meta.x is defined }} {{ meta.role is defined }} {{ meta.x is undefined }}"),
+            "False True True"
+        );
+        assert_eq!(
+            fine("{{ meta.x | default('d') }} {{ a.b.c | d('e') }} {{ meta.empty | default('f', true) }}"),
+            "d e f"
+        );
+        assert_eq!(fine("{% if meta.x or a.b %}yes{% else %}no{% endif %}"), "no");
+        assert_eq!(
+            fine("{{ meta.x != 'yes' }} {{ 'x' in meta }} {{ 'role' in meta }} {{ 'x' in nothing }}"),
+            "True False True False"
+        );
+        assert_eq!(fine("{% for a in meta.x %}{{ a }}{% endfor %}."), ".");
+    }
+
+    #[test]
+    fn what_is_missing_prints_as_the_peer_s_and_is_found() {
+        let (output, findings) = shown("#cloud-config\nhostname: {{ ds.meta_data.name }}-{{ meta['x'] }}\n");
+        assert_eq!(
+            output.unwrap(),
+            "\n#cloud-config\nhostname: CI_MISSING_JINJA_VAR/name-CI_MISSING_JINJA_VAR/unnamed\n"
+        );
+        assert!(
+            findings[0].starts_with("d:3:1: warning: the instance data has no `ds.meta_data.name`"),
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        for (body, start) in [
+            ("a\n{{ b\n", "d:"),
+            ("a\n{% if x %}\n", "d:"),
+            ("a\n{{ 1 | nofilter }}\n", "d:3:1: error: the template fails: unknown filter"),
+            ("a\nb\n{{ meta.x + 1 }}\n", "d:4:1: error: the template fails: invalid operation"),
+        ] {
+            let (output, findings) = shown(body);
+            assert_eq!(output, None, "{body}");
+            assert!(findings[0].starts_with(start), "{}", findings[0]);
+        }
+    }
+
+    #[test]
+    fn a_template_that_never_ends_or_grows_is_stopped() {
+        let nested = "{% for a in range(99999) %}".repeat(3) + "x" + &"{% endfor %}".repeat(3);
+        assert!(shown(&nested).1[0].contains("fuel"));
+        let large = "{% set x = 'x' * 100000 %}{% for a in range(1000) %}{{ x }}{% endfor %}";
+        assert!(shown(large).1[0].contains("the template fails"), "{:?}", shown(large).1);
+        assert!(shown("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").1[0].contains("the template fails"));
+    }
+
+    #[test]
+    fn headers() {
+        assert_eq!(split_header("## template: jinja\nx\ny"), Some(("## template: jinja", "x\ny")));
+        assert_eq!(split_header("##Template:jinja\r\nx"), Some(("##Template:jinja", "x")));
+        assert_eq!(split_header("#cloud-config\n## template: jinja"), None);
+    }
+
+    #[test]
+    fn entries_whose_variable_is_missing_are_left_out() {
+        let text = "## template: jinja
+gateway: \"{{ meta.edgeproxy }}\"
+dns: {{ meta.dns }}
+routes:
+  - {to: \"{{ meta.privatenet }}\", via: 10.0.0.1}
+  - {to: 10.1.0.0/16, via: 10.0.0.1}
+users:
+  - name: a
+    groups: [adm, \"{{ meta.group }}\"]
+runcmd:
+  - [ip, route, add, \"{{ meta.net }}\"]
+  - [id]
+";
+        let origin = Origin::document("d");
+        let mut findings = Findings::default();
+        let output = render(text, &origin, &context(), Missing::Marked, &mut findings).unwrap();
+        let node = drop_missing(parse(&output, &origin, &mut findings).unwrap(), &mut findings);
+        assert_eq!(node.get("gateway").unwrap().text(), Some("172.24.4.1"));
+        assert_eq!(node.get("dns"), None);
+        let routes = node.get("routes").unwrap().items().unwrap();
+        assert_eq!(routes.len(), 1);
+        assert_eq!(routes[0].get("to").unwrap().text(), Some("10.1.0.0/16"));
+        let users = node.get("users").unwrap().items().unwrap();
+        assert_eq!(users[0].get("groups").unwrap().items().unwrap().len(), 1);
+        assert_eq!(node.get("runcmd").unwrap().items().unwrap().len(), 1);
+        let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            findings,
+            [
+                "d:3:1: note: left out: the instance data has no `meta.dns`",
+                "d:5:5: note: left out: the instance data has no `meta.privatenet`",
+                "d:9:19: note: left out: the instance data has no `meta.group`",
+                "d:11:5: note: left out: the instance data has no `meta.net`",
+            ]
+        );
+    }
+}
