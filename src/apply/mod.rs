@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The only room that touches the machine.
 
+mod advice;
 pub mod commands;
+mod files;
 pub mod interrupt;
+pub mod journal;
+mod label;
 mod lines;
+mod lock;
+pub mod output;
+pub mod run_lock;
+pub mod steps;
+pub mod target;
