@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The config drive: a disc or disk labelled `config-2` that OpenStack attaches to a guest.
 //!
-//! Layout as `nova/api/metadata/base.py` writes it. Of two drives the first in the order of `media::device` is taken; one
+//! Of two drives the first in the order of `media::device` is taken; one
 //! that cannot be read gives way to the next.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,40 +13,21 @@ use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::guest::Guest;
+use crate::media;
 use crate::media::device::{self, Labelled};
 use crate::media::mount::Mounted;
 use crate::media::uevent::Uevents;
-use crate::media::{self, Medium};
-use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
+use crate::seed::Seed;
+
+mod tree;
+
+pub use tree::read;
 
 /// See the file's head.
 pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
 
 const NAME: &str = "config-drive";
 const LABELS: [&str; 2] = ["config-2", "CONFIG-2"];
-
-/// The versions that nova has given out, newest first. They differ in what they leave out, so the newest known is
-/// best; `latest` may be one that changes what is known.
-const VERSIONS: [&str; 10] = [
-    "2025-04-04",
-    "2020-10-14",
-    "2018-08-27",
-    "2017-02-22",
-    "2016-10-06",
-    "2016-06-30",
-    "2015-10-15",
-    "2013-10-17",
-    "2013-04-04",
-    "2012-08-10",
-];
-
-/// Bytes of `meta_data.json`, `network_data.json` and each vendor document.
-const JSON_LIMIT: u64 = 4 << 20;
-/// Bytes of `user_data`, and of one file in `content`.
-const FILE_LIMIT: u64 = 16 << 20;
-/// Bytes, and number, of all files in `content`.
-const CONTENT_LIMIT: u64 = 64 << 20;
-const MAX_CONTENT: usize = 1000;
 
 /// What an OpenStack cloud writes into its guests' DMI, as ds-identify knows it.
 const PRODUCTS: [&str; 2] = ["OpenStack Nova", "OpenStack Compute"];
@@ -182,79 +162,78 @@ fn read_drive(drive: &Labelled, mount: bool, findings: &mut Findings) -> Result<
     }
 }
 
-/// Reads the tree of a config drive.
-///
-/// Errors: malformed where there is no `meta_data.json`. A document that can't be read is a finding, and the others are
-/// used.
-pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Seed> {
-    let (version, meta_data) = newest(medium, place)?;
-    debug!("{place}: version {version}");
-    let mut document = |name: &str, limit: u64| match medium.read(&format!("openstack/{version}/{name}"), limit) {
-        Ok(bytes) => bytes.map(|bytes| Document::new(name, bytes)),
-        Err(error) => {
-            findings.push(left_out(name, error));
-            None
-        }
-    };
-    let network = document("network_data.json", JSON_LIMIT).map(|document| (NetworkFormat::OpenStack, document));
-    let user_data = document("user_data", FILE_LIMIT).filter(|document| !document.bytes.is_empty());
-    let vendor_data = ["vendor_data.json", "vendor_data2.json"];
-    let vendor_data = vendor_data.into_iter().filter_map(|name| document(name, JSON_LIMIT)).collect();
-    let content = content(medium, &meta_data, findings);
-    Ok(Seed {
-        datasource: NAME.to_owned(),
-        place: place.to_owned(),
-        meta_format: MetaFormat::OpenStack,
-        meta_data,
-        network,
-        user_data,
-        vendor_data,
-        content,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
 
-fn left_out(name: &str, error: Error) -> Finding {
-    error.while_doing("left out").finding(&Origin::document(name))
-}
+    use super::*;
+    use crate::media::device::{Device, Kind};
+    use crate::media::fixtures::{JOLIET_ISO, NOVA_ISO, Scratch, VFAT};
+    use crate::root::Root;
 
-/// The newest version that is known and there, with its `meta_data.json`; else `latest`.
-fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> {
-    const NAME: &str = "meta_data.json";
-    let there = medium.list("openstack").map_err(|error| error.while_doing(place))?;
-    for version in VERSIONS.into_iter().chain(["latest"]).filter(|version| there.iter().any(|name| name == version)) {
-        let read = medium.read(&format!("openstack/{version}/{NAME}"), JSON_LIMIT);
-        if let Some(bytes) = read.map_err(|error| error.while_doing(place))? {
-            return Ok((version, Document::new(NAME, bytes)));
-        }
+    fn drive(scratch: &Scratch, name: &str, kind: Kind, image: &[u8]) -> Labelled {
+        let path = scratch.join(name);
+        fs::write(&path, image).unwrap();
+        device::probe(Device { name: name.to_owned(), path, kind }).unwrap()
     }
-    let wrong = if there.is_empty() { "has no directory `openstack`" } else { "has no `openstack/*/meta_data.json`" };
-    Err(Error::malformed(format!("{place} {wrong}"))
-        .help("a config drive holds at least openstack/latest/meta_data.json, with the instance's `uuid`"))
-}
 
-/// The files that `meta_data` refers to. What is wrong with the references is said when they are read.
-fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> BTreeMap<String, Vec<u8>> {
-    let mut content = BTreeMap::new();
-    let mut left = CONTENT_LIMIT;
-    let meta: serde_json::Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
-    let files = meta.get("files").and_then(serde_json::Value::as_array).map_or(&[][..], Vec::as_slice);
-    for path in files.iter().filter_map(|file| file.get("content_path")?.as_str()) {
-        if content.contains_key(path) || path.split('/').any(|part| part == "..") {
-            continue;
-        }
-        if content.len() == MAX_CONTENT {
-            let many = Error::malformed(format!("at most {MAX_CONTENT} files are read from a config drive"));
-            findings.push(left_out(path, many));
-            break;
-        }
-        match medium.read(&format!("openstack/{}", path.trim_start_matches('/')), FILE_LIMIT.min(left)) {
-            Ok(Some(bytes)) => {
-                left -= bytes.len() as u64;
-                content.insert(path.to_owned(), bytes);
-            }
-            Ok(None) => {}
-            Err(error) => findings.push(left_out(path, error)),
-        }
+    #[test]
+    fn of_two_drives_the_first_is_taken_and_the_other_named() {
+        let scratch = Scratch::new("two-drives");
+        let drives = [
+            drive(&scratch, "sr0", Kind::Optical, &NOVA_ISO.image()),
+            drive(&scratch, "vdb", Kind::Disk, &VFAT.image()),
+        ];
+        let mut findings = Findings::default();
+        let fetched = first_readable(&drives, false, &mut findings).unwrap();
+        assert!(fetched.seed.place.ends_with("/sr0 (iso9660, config-2)"), "{}", fetched.seed.place);
+        assert_eq!(fetched.seed.content["/content/0000"], b"edge\n");
+        assert_eq!(fetched.drive.unwrap().device, scratch.join("sr0"));
+        let notes: Vec<&Finding> = findings.iter().collect();
+        assert_eq!((notes.len(), notes[0].severity), (1, Severity::Note));
+        assert!(notes[0].origin.to_string().ends_with("/vdb (vfat, config-2)"));
+        assert!(notes[0].message.ends_with("was taken: discs go before disks"), "{}", notes[0].message);
     }
-    content
+
+    #[test]
+    fn a_damaged_drive_gives_way_to_the_next() {
+        let scratch = Scratch::new("damaged-drive");
+        let mut cut_off = JOLIET_ISO.image();
+        cut_off.truncate(20 * 2048);
+        let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
+        let bad = drive(&scratch, "sr0", Kind::Optical, &cut_off);
+        let mut findings = Findings::default();
+        let fetched = first_readable(&[bad.clone(), good], false, &mut findings).unwrap();
+        assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
+        assert!(findings.iter().all(|finding| finding.severity == Severity::Warning));
+        assert_eq!(findings.iter().count(), 1);
+        let error = first_readable(&[bad], false, &mut findings).unwrap_err().to_string();
+        assert!(error.contains("/sr0 (iso9660, config-2): the image is cut off"), "{error}");
+    }
+
+    #[test]
+    fn a_drive_is_expected_only_where_something_says_so() {
+        let scratch = Scratch::new("hints");
+        let plain = Guest::read(&Root::open(&scratch).unwrap()).unwrap();
+        assert_eq!(expected(&plain), None);
+        let command_line = |line: &str| {
+            let mut guest = plain.clone();
+            line.clone_into(&mut guest.command_line);
+            expected(&guest)
+        };
+        for line in
+            ["quiet ds=configdrive ro", "ci.ds=ConfigDrive", "firstlight.datasource=config-drive", "ds=ConfigDrive;x"]
+        {
+            assert!(command_line(line).is_some(), "{line}");
+        }
+        for line in ["ds=nocloud", "root=/dev/vda configdrive", "xds=configdrive"] {
+            assert_eq!(command_line(line), None, "{line}");
+        }
+        let mut cloud = plain.clone();
+        cloud.dmi.product_name = "OpenStack Compute".to_owned();
+        assert_eq!(expected(&cloud).as_deref(), Some("the firmware names `OpenStack Compute`"));
+        let mut other = plain;
+        other.dmi.product_name = "Standard PC (i440FX + PIIX, 1996)".to_owned();
+        assert_eq!(expected(&other), None);
+    }
 }
