@@ -15,7 +15,6 @@ use crate::apply::target::Target;
 use crate::bootstrap;
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
-use crate::config::merge;
 use crate::datasource::{self, Context, Detection, Drive, Fetched};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
@@ -34,7 +33,7 @@ use crate::report::{self, console};
 use crate::root::{Root, Tree as _};
 use crate::seed::Seed;
 use crate::state;
-use crate::userdata::{self, Script};
+use crate::userdata::{self, Script, UserData};
 
 /// What a person or a unit says about a run.
 pub struct Options {
@@ -101,14 +100,8 @@ pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Fi
     let instance = Instance::from_seed(&seed, findings)?;
     let data = instance.data(&seed, guest.distribution.first().map_or("", String::as_str));
     let (settings, image) = base::load(&options.root, options.config.as_deref(), Some(&data), findings);
-    let vendor = userdata::decode_vendor(&seed.vendor_data, &data, findings);
-    let user = seed.user_data.as_ref().map(|document| userdata::decode(document, &data, findings));
-    let mut config = image;
-    let mut scripts = Vec::new();
-    for layer in vendor.into_iter().chain(user) {
-        config = merge::overlay(config, layer.config);
-        scripts.extend(layer.scripts);
-    }
+    let user_data = seed.user_data.as_ref();
+    let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
     Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
 }
@@ -143,9 +136,12 @@ pub fn decide(options: &Options) -> Result<Option<Decision>> {
 }
 
 /// Reads a configuration as far as the plan, for what there is to say of it. On the running system its own facts are
-/// left out: the configuration is for another machine.
+/// left out, as far as they are its alone: the configuration is for another machine.
 pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<()> {
-    let guest = if options.root.is_live() { Guest::unknown(&options.root) } else { Guest::read(&options.root)? };
+    let mut guest = Guest::read(&options.root)?;
+    if options.root.is_live() {
+        guest.nics = None;
+    }
     let known = understand(options, guest, seed, findings)?;
     steps(&known, findings);
     Ok(())

@@ -82,7 +82,7 @@ impl Target {
                 let mut file = OpenOptions::new().write(true).open(pool).advise("open", pool)?;
                 file.write_all(bytes).advise("write", pool)
             }
-            Change::Hostname(_) | Change::Entropy(_) => Ok(()),
+            Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) => Ok(()),
             Change::Run(command) => run(command),
         }
     }
@@ -102,7 +102,7 @@ impl Target {
             let path = match change {
                 Change::File { path, .. } | Change::Directory { path, .. } => self.root.resolve(path)?,
                 Change::Link { path, .. } | Change::Remove { path } => path.clone(),
-                Change::Hostname(_) | Change::Entropy(_) | Change::Run(_) => continue,
+                Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Run(_) => continue,
             };
             if synced.insert(path.parent().map(Path::to_owned))
                 && let Some(place) = self.place(&path, Last::Keep).or_absent()?

@@ -15,7 +15,6 @@ use crate::finding::Origin;
 use crate::guest::Guest;
 use crate::plan::accounts::day::Day;
 use crate::plan::action::{Edit, Owner, Write};
-use crate::plan::change::changes;
 use crate::plan::order::Plan;
 use crate::plan::show;
 use crate::plan::step::{Frequency, Stage, Step};
@@ -113,10 +112,7 @@ impl Arguments {
         for step in &plan.steps {
             let mut made = 0;
             for action in &step.actions {
-                for change in changes(action, &root, Day::today())? {
-                    target.execute(&change)?;
-                    made += 1;
-                }
+                made += target.perform(action, Day::today(), &mut |_| Ok(()))?.len();
             }
             print(&format!("{}: {made} changes\n", step.name))?;
         }

@@ -10,7 +10,7 @@ use crate::boot;
 use crate::cli::{Common, print, print_json};
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin, closest};
-use crate::userdata::template;
+use crate::config::template;
 
 /// Print instance data: one value, all of them, or a text with values filled in
 #[derive(Args)]
@@ -31,9 +31,10 @@ impl Arguments {
         let data = boot::instance_data(&common.options()?)?;
         if let Some(text) = &self.format {
             let mut findings = Findings::default();
-            let rendered = template::render(text, &Origin::document("--format"), &data, template::Missing::Marked, &mut findings)?;
+            let origin = Origin::document("--format");
+            let rendered = template::render(text, &origin, &data, template::Missing::Shown, &mut findings);
             findings.iter().for_each(|finding| eprintln!("{finding}"));
-            return print(&format!("{rendered}\n"));
+            return rendered.map_or(Ok(ExitCode::FAILURE), |text| print(&format!("{text}\n")));
         }
         if self.list_keys {
             let names = data.as_object().into_iter().flatten().map(|(name, _)| format!("{name}\n"));

@@ -50,7 +50,7 @@ impl Arguments {
             std::thread::sleep(POLL);
             status = report::status(&root)?;
         }
-        let bootstrap = bootstrap::record(&root)?;
+        let bootstrap = bootstrap::Record::read(&root)?;
         match self.format {
             Format::Json => {
                 let mut value = serde_json::to_value(&status).unwrap_or_default();

@@ -184,7 +184,7 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
             return planner.finding(Finding::error(&allow.origin, unknown));
         }
     };
-    let Some(main) = input.guest.read_text("/etc/ssh/sshd_config".as_ref()) else {
+    let Some(main) = input.guest.read_text("/etc/ssh/sshd_config") else {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
     let line = format!("PasswordAuthentication {allowed}\n");
@@ -198,8 +198,8 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     } else {
         Edit::new("/etc/ssh/sshd_config", move |old| with_setting(old, &line))
     };
-    let running = input.guest.exists("/run/sshd.pid".as_ref());
-    let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service".as_ref()) { "ssh.service" } else { "sshd.service" };
+    let running = input.guest.exists("/run/sshd.pid");
+    let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service") { "ssh.service" } else { "sshd.service" };
     let step = planner.step("passwords at ssh login", &allow.origin).edit(edit);
     if running {
         step.run(Command::tool(["systemctl", "--no-block", "try-reload-or-restart", unit]));

@@ -6,8 +6,6 @@
 //! keys of its own, as a cloned image must not share them. Default types: ed25519 and ecdsa; what an RSA key takes to
 //! make is paid for only on demand (`ssh_genkeytypes`).
 
-use std::path::Path;
-
 use crate::config::document::Node;
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Located};
@@ -74,7 +72,7 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
 }
 
 fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
-    let directory = Path::new("/etc/ssh");
+    let directory = "/etc/ssh";
     if keys.ssh_deletekeys == Some(false) || !input.guest.has_tool("ssh-keygen") || !input.guest.exists(directory) {
         return;
     }
@@ -95,7 +93,7 @@ fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
     let old = input.guest.list(directory).into_iter().filter(|name| name.starts_with("ssh_host_") && name.contains("key"));
     let step = planner.step("ssh host keys", &origin);
     old.for_each(|name| {
-        step.remove(directory.join(name));
+        step.remove(format!("{directory}/{name}"));
     });
     for kind in types {
         let file = format!("/etc/ssh/ssh_host_{kind}_key");

@@ -175,7 +175,7 @@ fn default_account(input: &Input, findings: &mut Findings) -> Account {
         gecos: Some(format!("{id} default user")),
         groups: Some(Words(["adm", "sudo", "wheel", "systemd-journal"].iter().filter(|g| input.guest.has_group(g)).map(|&g| g.to_owned()).collect())),
         sudo: Some(Node::text_at("ALL=(ALL) NOPASSWD:ALL", origin.clone())),
-        shell: Some("/bin/bash".to_owned()).filter(|shell| input.guest.exists(shell.as_ref())),
+        shell: Some("/bin/bash".to_owned()).filter(|shell| input.guest.exists(shell)),
         ..Account::default()
     };
     match told {

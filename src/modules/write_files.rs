@@ -102,7 +102,7 @@ fn waits_for_user(write: &Write, input: &Input) -> bool {
         Owner::Named(user, _) => !user.is_empty() && !input.guest.has_user(user) && user.parse::<u32>().is_err(),
     };
     let home = write.path.strip_prefix("/home").ok().and_then(|below| below.components().next());
-    owner_missing || home.is_some_and(|user| !input.guest.exists(&Path::new("/home").join(user)))
+    owner_missing || home.is_some_and(|user| !input.guest.exists(&Path::new("/home").join(user).to_string_lossy()))
 }
 
 fn write(file: &Located<File>, findings: &mut Findings) -> Option<Write> {

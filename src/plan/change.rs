@@ -75,7 +75,13 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
                 draft.push(Change::Entropy(bytes.clone()))?;
             }
         }
-        Action::Run(command) => draft.push(Change::Run(command.clone()))?,
+        // A program of an image may be built for another machine, and would act on this one.
+        Action::Run(command) => {
+            if tree.is_live() {
+                draft.push(Change::Run(command.clone()))?;
+            }
+        }
+        Action::Message(text) => draft.push(Change::Message(text.clone()))?,
     }
     Ok(draft.into_changes())
 }

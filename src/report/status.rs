@@ -148,6 +148,9 @@ pub struct CommandStatus {
     pub argv: Vec<String>,
     /// How it ended: `exit 0`, `signal 15`, `time limit`.
     pub ended: String,
+    /// The agent ended it because it was told to end itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Milliseconds.
     pub took_ms: u64,
     /// Its last lines.
