@@ -223,6 +223,9 @@ impl Composer<'_> {
 
     /// Whether the tag is one that documents may use, and fits the value.
     fn fits(&mut self, tag: &str, data: &Data, origin: &Origin) -> bool {
+        if tag == "!" {
+            return true;
+        }
         let own = tag.strip_prefix(YAML_TAG);
         let shown = own.map_or_else(|| tag.to_owned(), |name| format!("!!{name}"));
         let known = [

@@ -245,10 +245,11 @@ mod tests {
     #[test]
     fn tags_that_fit_are_kept() {
         assert_eq!(
-            clean("a: !!str 1\nb: !!set {x}\nc: !!omap [x: 1]\nd: !!seq [1]\ne: !!binary aGk="),
+            clean("a: !!str 1\nb: !!set {x}\nc: !!omap [x: 1]\nd: ! [1]\ne: !!binary aGk="),
             r#"{a: "1", b: {x: }, c: [{x: 1}], d: [1], e: "aGk="}"#
         );
         assert_eq!(read("!!binary aGk=").0.unwrap().value(), Some(Value::Binary(b"hi".to_vec())));
+        assert_eq!(read("!").0.unwrap().value(), Some(Value::Null));
         assert_eq!(read("! \"12\"").0.unwrap().value(), Some(Value::Integer(12)));
     }
 

@@ -2,6 +2,7 @@
 //! The cloud-config document: merged, typed, every value with its origin.
 
 pub mod base;
+pub mod default_user;
 pub mod document;
 pub mod merge;
 pub mod read;
