@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The only room that touches the machine.
 
-mod advice;
 mod files;
 mod label;
 mod lock;
