@@ -15,9 +15,8 @@ use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 
-use crate::apply::advice::Advise as _;
 use crate::apply::label;
-use crate::error::{Error, Result};
+use crate::error::{At as _, Error, Result};
 use crate::root::{FileKind, Place};
 
 /// What a file or directory ends up with.
@@ -32,9 +31,9 @@ impl Attributes {
     /// The owner first: changing it takes set-id bits away.
     fn give(self, file: impl AsFd, path: &Path) -> Result<()> {
         if let Some((uid, gid)) = self.owner {
-            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).advise("give the owner of", path)?;
+            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).at("give the owner of", path)?;
         }
-        fchmod(&file, Mode::from_bits_truncate(self.mode)).advise("set the mode of", path)
+        fchmod(&file, Mode::from_bits_truncate(self.mode)).at("set the mode of", path)
     }
 }
 
@@ -52,19 +51,19 @@ pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attri
     beside.clear(path)?;
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let new = openat(&*beside.directory, beside.name.as_os_str(), flags, Mode::from_bits_truncate(0o600));
-    let mut new = File::from(new.advise("make a file beside", path)?);
-    new.write_all(content).advise("write", path)?;
+    let mut new = File::from(new.at("make a file beside", path)?);
+    new.write_all(content).at("write", path)?;
     if let Ok(old) = open(place, OFlag::O_RDONLY) {
-        label::carry(old, &new).advise("label", path)?;
+        label::carry(old, &new).at("label", path)?;
     }
     attributes.give(&new, path)?;
     if durable {
-        fsync(&new).advise("write to the disk", path)?;
+        fsync(&new).at("write to the disk", path)?;
     }
     match renameat(&*beside.directory, beside.name.as_os_str(), &*place.directory, place.name.as_os_str()) {
         // A file that is itself a mount point, as a container's /etc/hosts, can only be written over.
         Err(Errno::EBUSY) => in_place(place, path, content),
-        renamed => renamed.advise("replace", path),
+        renamed => renamed.at("replace", path),
     }
 }
 
@@ -72,7 +71,7 @@ pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attri
 pub(super) fn directory(place: &Place, path: &Path, attributes: Attributes) -> Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let open = |directory: &OwnedFd, name: &OsStr| {
-        openat(directory, name, flags, Mode::empty()).advise("open the directory", path)
+        openat(directory, name, flags, Mode::empty()).at("open the directory", path)
     };
     if place.stat.is_some() {
         return attributes.give(open(&place.directory, &place.name)?, path);
@@ -80,44 +79,44 @@ pub(super) fn directory(place: &Place, path: &Path, attributes: Attributes) -> R
     let beside = Beside::of(place);
     beside.clear(path)?;
     mkdirat(&*beside.directory, beside.name.as_os_str(), Mode::from_bits_truncate(0o700))
-        .advise("make the directory", path)?;
+        .at("make the directory", path)?;
     attributes.give(open(&beside.directory, &beside.name)?, path)?;
     renameat(&*beside.directory, beside.name.as_os_str(), &*place.directory, place.name.as_os_str())
-        .advise("make the directory", path)
+        .at("make the directory", path)
 }
 
 /// A symbolic link in place of what is there.
 pub(super) fn link(place: &Place, path: &Path, target: &Path) -> Result<()> {
     let beside = Beside::of(place);
     beside.clear(path)?;
-    symlinkat(target, &*beside.directory, beside.name.as_os_str()).advise("make the link", path)?;
+    symlinkat(target, &*beside.directory, beside.name.as_os_str()).at("make the link", path)?;
     renameat(&*beside.directory, beside.name.as_os_str(), &*place.directory, place.name.as_os_str())
-        .advise("make the link", path)
+        .at("make the link", path)
 }
 
 /// A file or a link away.
 pub(super) fn remove(place: &Place, path: &Path) -> Result<()> {
     match unlinkat(&*place.directory, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
         Err(Errno::ENOENT) => Ok(()),
-        removed => removed.advise("remove", path),
+        removed => removed.at("remove", path),
     }
 }
 
 /// The directory that `place` is in, on the disk.
 pub(super) fn sync(place: &Place, path: &Path) -> Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = openat(&*place.directory, ".", flags, Mode::empty()).advise("open the directory of", path)?;
+    let directory = openat(&*place.directory, ".", flags, Mode::empty()).at("open the directory of", path)?;
     match fsync(directory) {
         // The file systems of the kernel's own have no disk.
         Err(Errno::EINVAL) => Ok(()),
-        synced => synced.advise("write to the disk the directory of", path),
+        synced => synced.at("write to the disk the directory of", path),
     }
 }
 
 /// Written over what is there, where no other file can be put in its place.
 fn in_place(place: &Place, path: &Path, content: &[u8]) -> Result<()> {
-    let file = open(place, OFlag::O_WRONLY | OFlag::O_TRUNC).advise("open for writing", path)?;
-    File::from(file).write_all(content).advise("write", path)
+    let file = open(place, OFlag::O_WRONLY | OFlag::O_TRUNC).at("open for writing", path)?;
+    File::from(file).write_all(content).at("write", path)
 }
 
 fn open(place: &Place, how: OFlag) -> nix::Result<OwnedFd> {
@@ -153,7 +152,7 @@ impl Beside {
     fn clear(&self, path: &Path) -> Result<()> {
         match self.unlink() {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            left => left.advise("clear the place beside", path),
+            left => left.at("clear the place beside", path),
         }
     }
 

@@ -11,7 +11,6 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
 use nix::sys::stat::Mode;
 
-use crate::apply::advice::Advise as _;
 use crate::error::{At as _, Error, Result};
 use crate::root::{Last, Links, Root};
 
@@ -28,7 +27,7 @@ pub(super) fn accounts(root: &Root, patience: Duration) -> Result<File> {
     let place = root.open_parent(path, Last::Keep, Links::Trusted)?;
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = openat(&*place.directory, place.name.as_os_str(), flags, Mode::from_bits_truncate(0o600))
-        .advise("open the lock", path)?;
+        .at("open the lock", path)?;
     let deadline = Instant::now() + patience;
     loop {
         match fcntl(file.as_fd(), FcntlArg::F_SETLK(&whole_file())) {

@@ -6,9 +6,8 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::apply::advice::Advise as _;
 use crate::apply::{files, lock};
-use crate::error::{OrAbsent as _, Result};
+use crate::error::{At as _, OrAbsent as _, Result};
 use crate::plan::accounts::day::Day;
 use crate::plan::action::{Action, Command};
 use crate::plan::change::{Change, changes};
@@ -74,13 +73,13 @@ impl Target {
                 None => Ok(()),
             },
             Change::Hostname(name) if self.root.is_live() => {
-                nix::unistd::sethostname(name).advise("name the machine", Path::new(name))
+                nix::unistd::sethostname(name).at("name the machine", Path::new(name))
             }
             // Written bytes are mixed in and counted for nothing, which is right for what a host could know.
             Change::Entropy(bytes) if self.root.is_live() => {
                 let pool = Path::new("/dev/urandom");
-                let mut file = OpenOptions::new().write(true).open(pool).advise("open", pool)?;
-                file.write_all(bytes).advise("write", pool)
+                let mut file = OpenOptions::new().write(true).open(pool).at("open", pool)?;
+                file.write_all(bytes).at("write", pool)
             }
             Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) => Ok(()),
             Change::Run(command) => run(command),
@@ -159,7 +158,7 @@ mod tests {
         for action in &actions {
             assert!(!done(&scratch, action).is_empty(), "{action:?}");
         }
-        for action in actions.iter().filter(|action| !matches!(action, Action::User(_))) {
+        for action in &actions {
             assert!(done(&scratch, action).is_empty(), "again: {action:?}");
         }
         assert_eq!(scratch.text("/home/joe/.ssh/authorized_keys"), format!("{key}\n"));
@@ -272,5 +271,24 @@ mod tests {
         make(&scratch, &Change::Hostname("not-this-machine".to_owned())).unwrap();
         make(&scratch, &Change::Entropy(vec![0; 16])).unwrap();
         assert_eq!(nix::unistd::gethostname().unwrap(), before);
+    }
+
+    #[test]
+    fn what_was_changed_reaches_the_disk_wherever_it_is_by_now() {
+        let scratch = Scratch::new();
+        scratch.file("/run/real", "old");
+        symlink("/run/real", scratch.path("/link")).unwrap();
+        let changes = [
+            file("/link", "new"),
+            Change::Directory { path: "/srv".into(), mode: 0o755, uid: 0, gid: 0 },
+            Change::Link { path: "/srv/link".into(), target: "nowhere".into() },
+            Change::Remove { path: "/run/real".into() },
+            Change::Remove { path: "/never/there".into() },
+        ];
+        let target = Target::new(scratch.root());
+        changes.iter().for_each(|change| target.execute(change, &mut |_| Ok(())).unwrap());
+        target.sync(&changes).unwrap();
+        let live = Target::new(Root::open(Path::new("/")).unwrap());
+        live.sync(&[file("/proc/self/comm", "")]).unwrap();
     }
 }
