@@ -12,15 +12,15 @@ use crate::apply::output::Output;
 use crate::apply::run_lock::Lock;
 use crate::apply::steps::Worker;
 use crate::apply::target::Target;
-use crate::bootstrap;
+use crate::bootstrap::{self, Bootstrap};
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
 use crate::datasource::{self, Context, Detection, Drive, Fetched};
-use crate::error::{Error, Result};
+use crate::error::{At as _, Error, Result};
 use crate::finding::Findings;
 use crate::guest::Guest;
 use crate::instance::Instance;
-use crate::instance::data::redacted;
+use crate::instance::redacted;
 use crate::media;
 use crate::modules::{self, Input};
 use crate::network::{self, model::NetworkConfig};
@@ -31,7 +31,7 @@ use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
 use crate::root::{Root, Tree as _};
-use crate::seed::Seed;
+use crate::seed::{Document, Seed};
 use crate::state;
 use crate::userdata::{self, Script, UserData};
 
@@ -43,6 +43,18 @@ pub struct Options {
     pub source: Option<String>,
     /// Settings in place of the image's.
     pub config: Option<PathBuf>,
+}
+
+impl Options {
+    /// The image's settings as documents, or the one file in their place.
+    fn documents(&self, findings: &mut Findings) -> Result<Vec<Document>> {
+        match &self.config {
+            None => Ok(base::documents(&self.root, findings)),
+            Some(file) => {
+                Ok(vec![Document::new(file.to_string_lossy(), std::fs::read(file).at("read the settings", file)?)])
+            }
+        }
+    }
 }
 
 /// Everything that is known once the input has been read.
@@ -84,13 +96,15 @@ pub fn detect(options: &Options, mount: bool) -> Result<Detection> {
         let seed = datasource::from_source(spec, &mut findings)?;
         return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
     }
-    let settings = settings(options);
+    let settings = settings(options)?;
+    let named: Option<Vec<String>> =
+        settings.datasources.map(|names| names.iter().map(|name| name.value.0.to_owned()).collect());
     let guest = Guest::read(&options.root)?;
     Ok(datasource::find(&Context {
         root: &options.root,
         guest: &guest,
-        datasources: settings.datasources.as_deref(),
-        wait: settings.wait.map_or(datasource::DEFAULT_WAIT, Into::into),
+        datasources: named.as_deref(),
+        wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
         mount,
     }))
 }
@@ -99,7 +113,7 @@ pub fn detect(options: &Options, mount: bool) -> Result<Detection> {
 pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
     let data = instance.data(&seed, guest.distribution.first().map_or("", String::as_str));
-    let (settings, image) = base::load(&options.root, options.config.as_deref(), Some(&data), findings);
+    let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     let user_data = seed.user_data.as_ref();
     let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
@@ -120,6 +134,7 @@ pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
     let (steps, said) = modules::plan(&Input {
         config: &known.config,
         scripts: &known.scripts,
+        datasource: &known.seed.datasource,
         instance: &known.instance,
         guest: &known.guest,
         settings: &known.settings,
@@ -179,7 +194,7 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
     stages.iter().try_for_each(|stage| report::unwanted(&options.root, stage.name()))?;
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
-        return if looks { want_bootstrap(options, &settings(options)) } else { Ok(()) };
+        return if looks { want_bootstrap(options, &settings(options)?) } else { Ok(()) };
     };
     let mut decision = decide_for(options, seed, found.findings)?;
     let known = &decision.known;
@@ -239,9 +254,8 @@ fn seek(options: &Options, mount: bool) -> Result<Found> {
     }
     let kept = Found::of_earlier(&options.root)?;
     match detection.tried.iter().find(|tried| tried.outcome == datasource::Outcome::Failed) {
-        Some(failed) if kept.seed.is_none() => {
-            Err(Error::malformed(format!("{}: {}", failed.name, failed.reason)).help("`firstlight detect` tells what was seen"))
-        }
+        Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
+            .help("`firstlight detect` tells what was seen")),
         _ => {
             if let Some(place) = &kept.place {
                 log::warn!("the seed of this instance is gone ({place}); what it configured stays");
@@ -262,22 +276,26 @@ fn keep_mounted(known: &Known, drive: Option<&Drive>) {
 }
 
 /// The settings as far as they are known without an instance.
-pub fn settings(options: &Options) -> Settings {
-    base::load(&options.root, options.config.as_deref(), None, &mut Findings::default()).0
+pub fn settings(options: &Options) -> Result<Settings> {
+    // What is wrong with them is said once, when they are read with the instance's data.
+    let mut unsaid = Findings::default();
+    Ok(base::settle(&options.documents(&mut unsaid)?, None, &mut unsaid).0)
 }
 
 fn want_bootstrap(options: &Options, settings: &Settings) -> Result<()> {
-    if bootstrap::is_due(&options.root, settings)? { report::want(&options.root, bootstrap::UNIT) } else { Ok(()) }
+    let due = Bootstrap::from_settings(settings).is_due(&options.root)?;
+    if due { report::want(&options.root, bootstrap::UNIT) } else { Ok(()) }
 }
 
 /// Instance data of this boot, or of the configuration that `--source` names; without secrets.
 pub fn instance_data(options: &Options) -> Result<Value> {
-    if options.source.is_none() && let Some(data) = report::instance_data(&options.root)? {
+    if options.source.is_none()
+        && let Some(data) = report::instance_data(&options.root)?
+    {
         return Ok(data);
     }
-    let absent = || {
-        Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why")
-    };
+    let absent =
+        || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
     let seed = seek(options, false)?.seed.ok_or_else(absent)?;
     let known = understand(options, Guest::read(&options.root)?, seed, &mut Findings::default())?;
     Ok(redacted(known.data))

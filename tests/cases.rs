@@ -80,9 +80,9 @@ fn run(case: &Path, roots: &Path, scratch: &Path) -> String {
         let _ = writeln!(seen, "$ firstlight {line}");
         for stream in [&output.stdout, &output.stderr] {
             let text = String::from_utf8_lossy(stream);
-            let text = places.iter().fold(text.into_owned(), |text, (name, place)| {
-                text.replace(&*place.to_string_lossy(), name)
-            });
+            let text = places
+                .iter()
+                .fold(text.into_owned(), |text, (name, place)| text.replace(&*place.to_string_lossy(), name));
             seen.push_str(&masked(&text));
         }
         let _ = writeln!(seen, "exit {}\n", output.status.code().map_or("signal".to_owned(), |code| code.to_string()));
@@ -96,7 +96,8 @@ fn masked(text: &str) -> String {
     let today = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs() / 86_400;
     let mut masked = String::new();
     for line in text.lines() {
-        let mut words: Vec<String> = line.split(' ').map(|word| word.replace(&format!(":{today}:"), ":TODAY:")).collect();
+        let mut words: Vec<String> =
+            line.split(' ').map(|word| word.replace(&format!(":{today}:"), ":TODAY:")).collect();
         for i in 1..words.len() {
             let number = words[i - 1].trim_start_matches('(').parse::<u64>().is_ok();
             if words[i].trim_end_matches([')', ',']) == "ms" && number {

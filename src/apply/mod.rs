@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The only room that touches the machine.
 
-mod advice;
 pub mod commands;
 mod files;
 pub mod interrupt;

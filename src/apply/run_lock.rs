@@ -25,17 +25,18 @@ impl Lock {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).at("make", parent)?;
         }
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).at("open", &path)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).at("open", &path)?;
         let started = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(50)),
+                Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(50))
+                }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::transient("another run of firstlight is at work").help(format!(
-                        "it holds {}; `firstlight status` tells what it is doing",
-                        path.display()
-                    )));
+                    return Err(Error::transient("another run of firstlight is at work")
+                        .help(format!("it holds {}; `firstlight status` tells what it is doing", path.display())));
                 }
                 Err(TryLockError::Error(error)) => return Err(error).at("lock", &path),
             }

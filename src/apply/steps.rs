@@ -93,7 +93,8 @@ impl Worker<'_> {
         for action in &step.actions {
             let (root, output) = (self.target.root(), &mut *self.output);
             let commands = &mut told.commands;
-            let changes = self.target.perform(action, self.today, &mut |command| run(command, root, output, commands))?;
+            let changes =
+                self.target.perform(action, self.today, &mut |command| run(command, root, output, commands))?;
             told.changes += changes.len();
             for change in changes {
                 if let Change::Message(text) = change {
@@ -106,12 +107,7 @@ impl Worker<'_> {
 }
 
 /// Runs a program and keeps how it went. A program that fails, or an entry of a list that does, is an error.
-fn run(
-    command: &Command,
-    root: &Root,
-    output: &mut dyn FnMut(&str),
-    told: &mut Vec<CommandStatus>,
-) -> Result<()> {
+fn run(command: &Command, root: &Root, output: &mut dyn FnMut(&str), told: &mut Vec<CommandStatus>) -> Result<()> {
     let outcome = commands::run(command, output)?;
     let failed_entries = match &command.progress {
         Some(progress) => failed_entries(&root.read_text(progress)?.unwrap_or_default()),
@@ -146,7 +142,8 @@ fn failed_entries(progress: &str) -> BTreeMap<usize, i32> {
 }
 
 fn entries_text(failed: &BTreeMap<usize, i32>) -> String {
-    let each: Vec<String> = failed.iter().map(|(index, code)| format!("entry {index} ended with exit code {code}")).collect();
+    let each: Vec<String> =
+        failed.iter().map(|(index, code)| format!("entry {index} ended with exit code {code}")).collect();
     each.join(", ")
 }
 

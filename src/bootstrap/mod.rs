@@ -24,12 +24,14 @@ mod lock;
 mod output;
 mod record;
 mod seal;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use conclusion::Conclusion;
 pub use record::{Record, State, Try};
+pub use settings::{UNIT, initial_files, leftovers};
 
 use files::Files;
 use output::Output;

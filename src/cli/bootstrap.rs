@@ -27,7 +27,7 @@ impl Arguments {
         let options = common.options()?;
         common.log(&options.root, true);
         report::unwanted(&options.root, bootstrap::UNIT)?;
-        let conclusion = Bootstrap::from_settings(&boot::settings(&options))?.run(&options.root, self.once)?;
+        let conclusion = Bootstrap::from_settings(&boot::settings(&options)?).run(&options.root, self.once)?;
         console::say(&conclusion.to_string());
         Ok(if conclusion.is_failure() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

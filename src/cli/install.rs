@@ -141,11 +141,17 @@ impl Arguments {
         Ok(step("settings", |step| {
             step.directory(state::SETTINGS_DIR, 0o755, Owner::Root);
             // What the image's builder has written there is kept.
-            step.edit(Edit::new(state::SETTINGS, |old| if old.is_empty() { SETTINGS.to_owned() } else { old.to_owned() }));
+            step.edit(Edit::new(
+                state::SETTINGS,
+                |old| if old.is_empty() { SETTINGS.to_owned() } else { old.to_owned() },
+            ));
             for (file, content) in profiles {
                 if file == "vm-bootstrap.yaml" {
                     for (path, content) in bootstrap::initial_files() {
-                        step.edit(Edit::new(path, move |old| if old.is_empty() { content.to_owned() } else { old.to_owned() }));
+                        step.edit(Edit::new(
+                            path,
+                            move |old| if old.is_empty() { content.to_owned() } else { old.to_owned() },
+                        ));
                     }
                 }
                 step.write(Write::new(Path::new(state::SETTINGS_DIR).join(format!("50-{file}")), content));
@@ -168,7 +174,9 @@ fn systemd() -> Step {
         let units = Path::new("/usr/lib/systemd/system");
         for (name, content) in UNITS {
             step.write(Write::new(units.join(name), *content));
-            for target in content.lines().filter_map(|line| line.strip_prefix("WantedBy=")).flat_map(str::split_whitespace) {
+            for target in
+                content.lines().filter_map(|line| line.strip_prefix("WantedBy=")).flat_map(str::split_whitespace)
+            {
                 let wants = Path::new("/etc/systemd/system").join(format!("{target}.wants"));
                 step.directory(&wants, 0o755, Owner::Root).link(wants.join(name), units.join(name));
             }
@@ -212,7 +220,11 @@ mod tests {
 
     #[test]
     fn what_the_units_want_is_linked() {
-        let links = systemd().actions.iter().filter(|action| matches!(action, crate::plan::action::Action::Link { .. })).count();
+        let links = systemd()
+            .actions
+            .iter()
+            .filter(|action| matches!(action, crate::plan::action::Action::Link { .. }))
+            .count();
         assert_eq!(links, 4, "the local stage and the three paths");
     }
 }

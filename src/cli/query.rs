@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::boot;
 use crate::cli::{Common, print, print_json};
+use crate::config::template;
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin, closest};
-use crate::config::template;
 
 /// Print instance data: one value, all of them, or a text with values filled in
 #[derive(Args)]
@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn keys_are_paths() {
-        let data = serde_json::json!({"meta": {"edgeproxy": "10.0.0.1"}, "ds": {"meta_data": {"keys": [{"name": "k"}]}}});
+        let data =
+            serde_json::json!({"meta": {"edgeproxy": "10.0.0.1"}, "ds": {"meta_data": {"keys": [{"name": "k"}]}}});
         assert_eq!(look_up(&data, "meta.edgeproxy").unwrap(), "10.0.0.1");
         assert_eq!(look_up(&data, "ds.meta-data.keys[0].name").unwrap(), "k");
         let error = look_up(&data, "meta.edgeprox").unwrap_err().to_string();

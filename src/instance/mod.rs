@@ -12,7 +12,6 @@ mod data;
 mod environment;
 pub mod hostname;
 mod openstack;
-pub mod public_key;
 
 pub use data::redacted;
 

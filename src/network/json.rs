@@ -135,8 +135,10 @@ mod tests {
         let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(
             shown,
-            ["network_data.json:3:1: error: not JSON: EOF while parsing a value\n    help: the document ends too early: \
-              was it cut off?"]
+            [
+                "network_data.json:3:1: error: not JSON: EOF while parsing a value\n    help: the document ends too early: \
+              was it cut off?"
+            ]
         );
     }
 

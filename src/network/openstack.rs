@@ -14,12 +14,23 @@ use crate::network::prefix::{Mac, Prefix, mask_length};
 use crate::seed::Document;
 
 /// What nova calls an interface that the guest sees as plain hardware, whatever it is on the host.
-const PHYSICAL: &[&str] = &[
-    "phy", "vif", "ovs", "tap", "bridge", "vhostuser", "hyperv", "hw_veb", "dvs", "cascading", "ethernet", "bgpovs",
-];
+const PHYSICAL: &[&str] =
+    &["phy", "vif", "ovs", "tap", "bridge", "vhostuser", "hyperv", "hw_veb", "dvs", "cascading", "ethernet", "bgpovs"];
 const NETWORK_TYPES: &[&str] = &[
-    "ipv4", "static", "ipv6", "static6", "ipv4_dhcp", "dhcp", "dhcp4", "ipv6_dhcp", "dhcp6", "ipv6_slaac",
-    "ipv6_dhcpv6-stateless", "ipv6_dhcpv6-stateful", "none", "manual",
+    "ipv4",
+    "static",
+    "ipv6",
+    "static6",
+    "ipv4_dhcp",
+    "dhcp",
+    "dhcp4",
+    "ipv6_dhcp",
+    "dhcp6",
+    "ipv6_slaac",
+    "ipv6_dhcpv6-stateless",
+    "ipv6_dhcpv6-stateful",
+    "none",
+    "manual",
 ];
 /// What Linux accepts on an Ethernet interface.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
@@ -162,7 +173,8 @@ fn network(entry: &Json, link: &mut Link, findings: &mut Findings) {
             automatic = false;
         }
         Some(other) => {
-            let unknown = Finding::error(&entry.origin.key("type"), format!("unknown network type `{other}`; left out"));
+            let unknown =
+                Finding::error(&entry.origin.key("type"), format!("unknown network type `{other}`; left out"));
             findings.push(match closest(other, NETWORK_TYPES.iter().copied()) {
                 Some(close) => unknown.help(format!("did you mean `{close}`?")),
                 None => unknown.help(format!("known: {}", NETWORK_TYPES.join(", "))),

@@ -60,6 +60,7 @@ impl fmt::Debug for Change {
             Change::Hostname(name) => write!(f, "Hostname({name})"),
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
             Change::Run(command) => write!(f, "Run({command:?})"),
+            Change::Message(text) => write!(f, "Message({text})"),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::error::{At, Error, OrAbsent, Result};
 use crate::finding::Findings;
 use crate::instance::Instance;
-use crate::instance::data::redacted;
+use crate::instance::redacted;
 use crate::plan::step::Stage;
 use crate::report::status::{Outcome, Status};
 use crate::root::{Root, Tree as _};

@@ -72,11 +72,8 @@ impl Arguments {
         let (drive, guest) = (scratch.join("drive"), scratch.join("guest"));
         fill(&drive, DRIVE)?;
         fill(&guest, GUEST)?;
-        let options = Options {
-            root: Root::open(&guest)?,
-            source: Some(drive.to_string_lossy().into_owned()),
-            config: None,
-        };
+        let options =
+            Options { root: Root::open(&guest)?, source: Some(drive.to_string_lossy().into_owned()), config: None };
         let arguments = format!("--source {} --root {}", drive.display(), guest.display());
 
         heading(&format!("firstlight plan {arguments}"))?;
@@ -99,8 +96,11 @@ impl Arguments {
         heading(&format!("firstlight bootstrap --root {}", guest.display()))?;
         let script = ("/vm-bootstrap".to_owned(), include_bytes!("vm-bootstrap").to_vec());
         let server = Server::start(BTreeMap::from([script]))?;
-        let bootstrap =
-            Bootstrap { url: server.url("/vm-bootstrap"), interval: Duration::from_millis(100), ..Bootstrap::default() };
+        let bootstrap = Bootstrap {
+            url: server.url("/vm-bootstrap"),
+            interval: Duration::from_millis(100),
+            ..Bootstrap::default()
+        };
         let conclusion = bootstrap.run(&options.root, false)?;
         print(&fs::read_to_string(guest.join("var/log/vm-bootstrap.log")).unwrap_or_default())?;
         print(&format!("{conclusion}\n"))?;

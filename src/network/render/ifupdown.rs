@@ -125,7 +125,9 @@ pub fn with_source(text: &str) -> String {
     let sourced = text.lines().any(|line| {
         let mut words = line.split_whitespace();
         match (words.next(), words.next()) {
-            (Some("source"), Some(what)) => what == format!("{DIRECTORY}/*") || what == PATH || what == "interfaces.d/*",
+            (Some("source"), Some(what)) => {
+                what == format!("{DIRECTORY}/*") || what == PATH || what == "interfaces.d/*"
+            }
             (Some("source-directory"), Some(what)) => matches!(what.trim_end_matches('/'), DIRECTORY | "interfaces.d"),
             _ => false,
         }

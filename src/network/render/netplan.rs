@@ -96,7 +96,9 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
 
 /// `52:54:00:12:34:56` without quotes is a number to base 60 in YAML 1.1, which the Python half of older netplans reads.
 fn with_quoted_macs(yaml: String, config: &NetworkConfig) -> String {
-    config.macs().fold(yaml, |yaml, mac| yaml.replace(&format!("macaddress: {mac}\n"), &format!("macaddress: '{mac}'\n")))
+    config
+        .macs()
+        .fold(yaml, |yaml, mac| yaml.replace(&format!("macaddress: {mac}\n"), &format!("macaddress: '{mac}'\n")))
 }
 
 fn ethernet(config: &NetworkConfig, link: &Link, nics: Option<&[Nic]>) -> Ethernet {
