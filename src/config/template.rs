@@ -82,6 +82,8 @@ fn evaluate(source: &str, context: &serde_json::Value) -> Result<String, minijin
     environment.add_filter("default", or_default);
     environment.add_filter("d", or_default);
     let globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
+    let nothing = serde_json::json!({});
+    let context = if context.is_object() { context } else { &nothing };
     let mut output = Bounded(Vec::new());
     environment.template_from_str(source)?.render_captured_to(instance_value(context, "", globals), &mut output)?;
     Ok(String::from_utf8_lossy(&output.0).into_owned())
