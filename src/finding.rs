@@ -179,12 +179,20 @@ impl fmt::Display for Finding {
 #[derive(Debug, Default, Clone)]
 pub struct Findings(Vec<Finding>);
 
+/// How many findings are kept: nobody reads more, and comparing them all must not take for ever.
+const LIMIT: usize = 1000;
+
 impl Findings {
-    /// Adds one finding; the same one is kept once.
+    /// Adds one finding; the same one is kept once. At the limit one last says that there are more.
     pub fn push(&mut self, finding: Finding) {
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
+        if self.0.len() > LIMIT || self.0.contains(&finding) {
+            return;
         }
+        let last = self.0.len() == LIMIT;
+        self.0.push(match last {
+            true => Finding::error(&finding.origin, format!("from here on more than {LIMIT} findings are not shown")),
+            false => finding,
+        });
     }
 
     /// Adds all of `others`.
@@ -260,6 +268,17 @@ mod tests {
             document.key("networks").index(1).key("ip_address").to_string(),
             "user_data: networks[1].ip_address"
         );
+    }
+
+    #[test]
+    fn findings_are_kept_once_and_not_without_end() {
+        let mut findings = Findings::default();
+        let document = Origin::document("user_data");
+        for line in (1..=5000).flat_map(|line| [line, line]) {
+            findings.push(Finding::note(&document.at(line, 1), "odd"));
+        }
+        assert_eq!(findings.iter().count(), LIMIT + 1);
+        assert!(findings.has_errors(), "that something is not shown is an error");
     }
 
     #[test]
