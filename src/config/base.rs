@@ -332,6 +332,12 @@ firstlight:
     struct Files(Vec<(&'static str, &'static str)>);
 
     impl Tree for Files {
+        fn is_live(&self) -> bool {
+            false
+        }
+        fn owners(&self) -> bool {
+            false
+        }
         fn stat(&self, _: &Path) -> crate::error::Result<Option<crate::root::Stat>> {
             Ok(None)
         }

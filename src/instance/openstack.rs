@@ -63,6 +63,9 @@ fn described(value: &Value) -> &'static str {
     }
 }
 
+/// How many public keys are taken.
+const MAX_KEYS: usize = 1000;
+
 struct Reader<'a> {
     keys: &'a Map<String, Value>,
     origin: Origin,
@@ -114,6 +117,10 @@ impl<'a> Reader<'a> {
                     if PublicKey::parse(line).is_none() {
                         let wrong = Finding::error(origin, "this is not a public key; it is left out");
                         self.findings.push(wrong.help("a line is `TYPE AAAAC3NzaC1lZDI1NTE5AAAAIDlZrvrghHGLBOqnwHms/gi1daP5AElq0hZC0etyIHr0 COMMENT`, as ssh-keygen writes it to a .pub file"));
+                    } else if keys.len() == MAX_KEYS {
+                        self.findings
+                            .push(Finding::error(origin, format!("more than {MAX_KEYS} keys; the rest is left out")));
+                        return;
                     } else if keys.iter().all(|key| key.value != line) {
                         keys.push(Located::new(line.to_owned(), origin.clone()));
                     }

@@ -41,6 +41,8 @@ const ASSET_TAGS: [&str; 6] = [
     "Samsung Cloud Platform",
 ];
 
+const NOT_LIVE: &str = "the devices of this machine are not those of the image; name its seed with --source";
+
 /// The drives on this machine now, in the order in which they are taken.
 fn drives(context: &Context) -> Vec<Labelled> {
     if !context.root.is_live() {
@@ -57,10 +59,7 @@ fn probe(context: &Context) -> Probe {
     }
     let nothing = "no device is labelled config-2";
     match expected(context.guest) {
-        _ if !context.root.is_live() => Probe {
-            certainty: Certainty::Unlikely,
-            reason: "the devices of this machine are not those of the image".to_owned(),
-        },
+        _ if !context.root.is_live() => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
         Some(why) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}, but {why}") },
         None => {
             Probe { certainty: Certainty::Unlikely, reason: format!("{nothing}, and nothing says that one is to come") }
@@ -94,6 +93,9 @@ fn place(drive: &Labelled) -> String {
 }
 
 fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
+    if !context.root.is_live() {
+        return Err(Error::absent(NOT_LIVE));
+    }
     // Before the first look, so that a drive which comes meanwhile is not missed.
     let uevents = Uevents::open();
     let mut waiting = false;
@@ -106,7 +108,7 @@ fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Resul
             info!("waiting up to {:?} for a config drive", context.wait);
             waiting = true;
         }
-        if !context.root.is_live() || !uevents.wait(deadline) {
+        if !uevents.wait(deadline) {
             return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait)));
         }
     };
