@@ -182,9 +182,6 @@ pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
         status.error = Some(error.to_string());
     }
     report::finish(&options.root, &mut status)?;
-    if options.root.is_live() {
-        status.summary().iter().for_each(|line| console::say(line));
-    }
     result.map(|()| status)
 }
 

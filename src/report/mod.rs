@@ -79,7 +79,7 @@ pub fn publish(root: &Root, status: &Status) -> Result<()> {
 pub fn instance(root: &Root, instance: &Instance, data: &Value, findings: &mut Findings) -> Result<()> {
     link(root, &state::instance(&instance.id))?;
     write(root, state::INSTANCE_DATA, &redacted(data.clone()), 0o644)?;
-    write_bytes(root, state::METADATA, instance.environment(findings).as_bytes(), 0o644)?;
+    write_bytes(root, state::METADATA, instance.environment(findings).as_bytes(), 0o600)?;
     write_bytes(root, state::BOOT_INSTANCE, format!("{}\n", *instance.id).as_bytes(), 0o644)
 }
 
