@@ -4,7 +4,7 @@
 //! What is not in the instance data is remembered by name while the template runs, and stands in its output as a private
 //! mark. User-data shows the peer's text in its place; the image's settings leave the whole entry out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -212,17 +212,24 @@ fn marked(text: &str) -> impl Iterator<Item = &str> {
     text.split(before).skip(1).filter_map(move |rest| rest.split_once(after).map(|(name, _)| name))
 }
 
-/// Replaces each mark by the peer's text, and says so once for each name.
+/// Replaces each mark by the peer's text, and says so once for each name (a hundred of them will do).
 fn show_missing(output: &str, source: &str, origin: &Origin, findings: &mut Findings) -> String {
     let [before, after] = MARK;
-    let mut shown = output.to_owned();
-    for name in marked(output) {
+    let mut parts = output.split(before);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    let mut names = BTreeSet::new();
+    for part in parts {
+        // A filter may have cut the mark's end off.
+        let (name, rest) = part.split_once(after).unwrap_or(("", part));
         let last = name.rsplit('.').next().unwrap_or(name);
-        shown = shown.replace(&format!("{before}{name}{after}"), &format!("CI_MISSING_JINJA_VAR/{last}"));
-        let line = source.lines().position(|line| line.contains(last) && line.contains('{')).map(|line| line + 1);
-        let origin = line.map_or_else(|| origin.clone(), |line| origin.at(line, 1));
-        let message = format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");
-        findings.push(Finding::warning(&origin, message).help("`{{ NAME | default(\"…\") }}` gives it a value"));
+        shown.extend(["CI_MISSING_JINJA_VAR/", last, rest]);
+        if names.insert(name) && names.len() <= 100 {
+            let line = source.lines().position(|line| line.contains('{') && line.contains(last));
+            let origin = line.map_or_else(|| origin.clone(), |above| origin.at(above + 1, 1));
+            let message =
+                format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");
+            findings.push(Finding::warning(&origin, message).help("`{{ NAME | default(\"…\") }}` gives it a value"));
+        }
     }
     shown
 }
