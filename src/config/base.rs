@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The image's own settings: cloud-config defaults and the `firstlight:` keys.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -46,7 +46,7 @@ crate::keys! {
     /// What becomes of a config drive.
     pub struct ConfigDrive {
         /// Directory where it stays mounted; else it is unmounted once it is read.
-        keep_mounted: Located<String>,
+        keep_mounted: Located<PathBuf>,
     }
 }
 
@@ -86,9 +86,9 @@ crate::keys! {
         /// Tries in all, unless the file `bootstrap-max-retry` says otherwise; 10.
         max_retry: u32,
         /// Where its files are; `/root/bootstrap`.
-        directory: Located<String>,
+        directory: Located<PathBuf>,
         /// Where its output goes; `/var/log/vm-bootstrap.log`.
-        log: Located<String>,
+        log: Located<PathBuf>,
         /// SHA-256 of the script, 64 hexadecimal digits.
         sha256: Located<String>,
         /// Minisign key that signs the script.
@@ -263,7 +263,7 @@ firstlight:
         assert_eq!(names, ["config-drive", "nocloud"]);
         assert_eq!(settings.wait, Some(Duration::from_secs(10)));
         assert_eq!(settings.hostname_from, Some(HostnameFrom::Name));
-        assert_eq!(settings.config_drive.unwrap().keep_mounted.unwrap().value, "/mnt/drive");
+        assert_eq!(settings.config_drive.unwrap().keep_mounted.unwrap().value, Path::new("/mnt/drive"));
         let network = settings.network.unwrap();
         assert_eq!((network.enabled, network.renderer.unwrap().value), (Some(true), RendererName("networkmanager")));
         assert_eq!(network.gateway.unwrap().value, "172.24.4.1");
@@ -349,7 +349,7 @@ firstlight:
                 None => Ok(None),
             }
         }
-        fn read_link(&self, _: &Path) -> crate::error::Result<Option<std::path::PathBuf>> {
+        fn read_link(&self, _: &Path) -> crate::error::Result<Option<PathBuf>> {
             Ok(None)
         }
         fn list(&self, directory: &Path) -> crate::error::Result<Vec<String>> {

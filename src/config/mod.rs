@@ -12,5 +12,6 @@ pub mod types;
 mod compose;
 mod events;
 mod mapping;
+mod nesting;
 mod resolve;
 mod syntax;

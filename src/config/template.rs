@@ -4,7 +4,7 @@
 //! What is not in the instance data is remembered by name while the template runs, and stands in its output as a private
 //! mark. User-data shows the peer's text in its place; the image's settings leave the whole entry out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
 
 use crate::config::document::{Data, Node};
+use crate::config::nesting;
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest output, in bytes.
@@ -54,6 +55,10 @@ pub fn render(
         Some((_, body)) => format!("\n{body}"),
         None => text.to_owned(),
     };
+    if let Some((line, what)) = nesting::too_much(&source) {
+        findings.push(Finding::error(&origin.at(line, 1), format!("the template has {what}; it is not used")));
+        return None;
+    }
     let output = match evaluate(&source, context) {
         Ok(output) => output,
         Err(error) => {
@@ -148,8 +153,13 @@ impl Object for Unknown {
     }
 }
 
+/// The name of `key` below `path`; it ends where nobody would read on.
 fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    match path.len() {
+        0 => key.to_owned(),
+        1..200 => format!("{path}.{key}"),
+        _ => path.to_owned(),
+    }
 }
 
 /// The name is kept to plain characters, so that a mark can stand unquoted in YAML.
@@ -186,10 +196,12 @@ fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) ->
     match json {
         serde_json::Value::Object(map) => {
             let named = |key: &str| key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>();
-            let child = |key: &str, value| instance_value(value, &below(path, key), Vec::new());
-            let mut entries: BTreeMap<String, Value> =
-                map.iter().map(|(key, value)| (named(key), child(key, value))).collect();
-            entries.extend(map.iter().map(|(key, value)| (key.clone(), child(key, value))));
+            let children: Vec<_> = map
+                .iter()
+                .map(|(key, value)| (key.clone(), instance_value(value, &below(path, key), Vec::new())))
+                .collect();
+            let mut entries: BTreeMap<_, _> = children.iter().map(|(key, value)| (named(key), value.clone())).collect();
+            entries.extend(children);
             Value::from_object(Branch { path: path.to_owned(), entries, globals })
         }
         serde_json::Value::Array(items) => {
@@ -212,17 +224,24 @@ fn marked(text: &str) -> impl Iterator<Item = &str> {
     text.split(before).skip(1).filter_map(move |rest| rest.split_once(after).map(|(name, _)| name))
 }
 
-/// Replaces each mark by the peer's text, and says so once for each name.
+/// Replaces each mark by the peer's text, and says so once for each name (a hundred of them will do).
 fn show_missing(output: &str, source: &str, origin: &Origin, findings: &mut Findings) -> String {
     let [before, after] = MARK;
-    let mut shown = output.to_owned();
-    for name in marked(output) {
+    let mut parts = output.split(before);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    let mut names = BTreeSet::new();
+    for part in parts {
+        // A filter may have cut the mark's end off.
+        let (name, rest) = part.split_once(after).unwrap_or(("", part));
         let last = name.rsplit('.').next().unwrap_or(name);
-        shown = shown.replace(&format!("{before}{name}{after}"), &format!("CI_MISSING_JINJA_VAR/{last}"));
-        let line = source.lines().position(|line| line.contains(last) && line.contains('{')).map(|line| line + 1);
-        let origin = line.map_or_else(|| origin.clone(), |line| origin.at(line, 1));
-        let message = format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");
-        findings.push(Finding::warning(&origin, message).help("`{{ NAME | default(\"…\") }}` gives it a value"));
+        shown.extend(["CI_MISSING_JINJA_VAR/", last, rest]);
+        if names.insert(name) && names.len() <= 100 {
+            let line = source.lines().position(|line| line.contains('{') && line.contains(last));
+            let origin = line.map_or_else(|| origin.clone(), |above| origin.at(above + 1, 1));
+            let message =
+                format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");
+            findings.push(Finding::warning(&origin, message).help("`{{ NAME | default(\"…\") }}` gives it a value"));
+        }
     }
     shown
 }
@@ -387,6 +406,17 @@ mod tests {
         assert!(shown(&nested).1[0].contains("fuel"));
         let large = "{% set x = 'x' * 100000 %}{% for a in range(1000) %}{{ x }}{% endfor %}";
         assert!(shown(large).1[0].contains("the template fails"), "{:?}", shown(large).1);
+        assert!(shown(&format!("{{{{ a{} }}}}", ".b".repeat(900))).0.is_some_and(|output| output.len() < 1000));
+        for attack in [".b", "|d", "+1", "[0]", "(", "[", "{", "-", " if a else b", " and a", "==1", " is odd", " not"]
+        {
+            assert!(shown(&format!("{{{{ a{}", attack.repeat(900 / attack.len()))).0.is_none(), "{attack}");
+            assert!(shown(&format!("{{{{ a{}", attack.repeat(5000))).0.is_none(), "{attack}");
+        }
+        for block in ["{% if a %}", "{% for a in a %}", "{% if a %}{% elif a %}", "{% macro a() %}", "{% filter d %}"] {
+            assert!(shown(&block.repeat(5000)).0.is_none(), "{block}");
+        }
+        let deep = (0..100).fold(json!(1), |below, _| json!({"a": below}));
+        assert!(evaluate("{{ a.a.a.b }}", &deep).unwrap().contains("a.a.a.b"));
         assert!(shown("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").1[0].contains("the template fails"));
     }
 

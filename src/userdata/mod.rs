@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::{overlay, replace_keys};
-use crate::config::read::Read as _;
 use crate::config::template::{self, Missing};
 use crate::finding::{Finding, Findings, Origin};
 use crate::seed::Document;
@@ -39,10 +38,27 @@ pub struct UserData {
     pub scripts: Vec<Script>,
 }
 
+crate::keys! {
+    /// Which layers count.
+    pub struct Layers {
+        /// `false` in the image's settings leaves user-data out.
+        allow_userdata: bool,
+        /// What becomes of vendor-data.
+        vendor_data: VendorData,
+    }
+}
+
+crate::keys! {
+    /// What becomes of vendor-data.
+    pub struct VendorData {
+        /// `false` leaves it out.
+        enabled: bool,
+    }
+}
+
 /// All layers as one: the image's defaults, vendor-data in its order, user-data on top.
 ///
-/// The scripts of vendor-data run before those of user-data. `vendor_data: {enabled: false}` of image or user leaves
-/// vendor-data out; `allow_userdata: false` of the image leaves user-data out.
+/// The scripts of vendor-data run before those of user-data. [`Layers`] of the image and of the user can leave some out.
 pub fn combine(
     image: Node,
     vendor: &[Document],
@@ -50,30 +66,25 @@ pub fn combine(
     instance_data: &Value,
     findings: &mut Findings,
 ) -> UserData {
-    let user = user.filter(|document| match image.get("allow_userdata").and_then(|node| bool::read(node, findings)) {
-        Some(false) => {
-            let left_out = "left out: the image's settings say `allow_userdata: false`";
-            findings.push(Finding::note(&document.origin(), left_out));
-            false
-        }
-        _ => true,
-    });
-    let user = user.map(|document| decode(document, instance_data, findings));
-    let wants_vendor = |layer: &Node, findings: &mut Findings| {
-        layer.get("vendor_data").and_then(|node| node.get("enabled")).and_then(|node| bool::read(node, findings))
-    };
-    let wanted = user.as_ref().and_then(|user| wants_vendor(&user.config, findings));
-    let mut all = UserData { config: image, scripts: Vec::new() };
-    if wanted.or_else(|| wants_vendor(&all.config, findings)).unwrap_or(true) {
-        for document in vendor {
-            let layer = decode_vendor(document, instance_data, findings);
-            all.config = overlay(all.config, layer.config);
-            all.scripts.extend(layer.scripts);
-        }
+    let by_image = Layers::take(&image, findings);
+    let refused = by_image.allow_userdata == Some(false);
+    if let (true, Some(document)) = (refused, user) {
+        let left_out = "left out: the image's settings say `allow_userdata: false`";
+        findings.push(Finding::note(&document.origin(), left_out));
     }
-    if let Some(user) = user {
-        all.config = overlay(all.config, user.config);
-        all.scripts.extend(user.scripts);
+    let user = user.filter(|_| !refused).map(|document| decode(document, instance_data, findings));
+    let by_user = user.as_ref().and_then(|user| Layers::take(&user.config, findings).vendor_data);
+    let vendor_wanted = [by_user, by_image.vendor_data].into_iter().flatten().find_map(|vendor| vendor.enabled);
+
+    let mut layers = Vec::new();
+    if vendor_wanted != Some(false) {
+        layers.extend(vendor.iter().map(|document| decode_vendor(document, instance_data, findings)));
+    }
+    layers.extend(user);
+    let mut all = UserData { config: image, scripts: Vec::new() };
+    for layer in layers {
+        all.config = overlay(all.config, layer.config);
+        all.scripts.extend(layer.scripts);
     }
     all
 }
