@@ -93,7 +93,11 @@ impl Bootstrap {
         let conclusion = self.turns(root, &files, &seal, &mut record, once)?;
         record.state = conclusion.state();
         record.write(root)?;
-        Output::open(root, &self.log).say(&conclusion.to_string());
+        match conclusion {
+            // A machine that makes no use of it gets no log of it.
+            Conclusion::Disabled { tries: 0, .. } => log::info!("{conclusion}"),
+            _ => Output::open(root, &self.log).say(&conclusion.to_string()),
+        }
         Ok(conclusion)
     }
 

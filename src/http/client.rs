@@ -141,6 +141,8 @@ fn unreachable(error: &reqwest::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::error::Kind;
     use crate::http::scripted::{Answer, Scripted, dripping, held, raw, whole};
@@ -268,5 +270,18 @@ mod tests {
         assert!(allowed(&url("https://a/"), &url("https://b/")).is_ok());
         let error = allowed(&url("https://a/"), &url("http://me:secret@b/")).unwrap_err();
         assert!(error.to_string().contains("plain http at http://b/"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn whatever_is_sent_the_client_comes_back(
+            head in "(HTTP/1.[019] [0-9]{0,4}[ a-z]{0,3}\r\n([A-Za-z-]{0,9}:?[ -~]{0,9}\r\n){0,3}(Content-Length: -?[0-9]{1,20}\r\n)?(\r\n)?)?",
+            body in prop::collection::vec(any::<u8>(), 0..50),
+        ) {
+            if let Ok(response) = get(raw([head.into_bytes(), body].concat())) {
+                prop_assert!(response.body.len() <= 50);
+            }
+        }
     }
 }
