@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::overlay;
+use crate::config::missing::drop_missing;
 use crate::config::read::{Kind, Read, one_of};
 use crate::config::template::{self, Missing};
 use crate::finding::{Finding, Findings, Located, Origin};
@@ -207,7 +208,7 @@ fn layer(document: &Document, instance_data: Option<&Value>, findings: &mut Find
         let output = template::render(text, &origin, instance_data.unwrap_or(&Value::Null), Missing::Marked, findings)?;
         let node = document::parse(&output, &origin, findings)?;
         let mut nobody = Findings::default();
-        template::drop_missing(node, if instance_data.is_some() { findings } else { &mut nobody })
+        drop_missing(node, if instance_data.is_some() { findings } else { &mut nobody })
     } else {
         document::parse(text, &origin, findings)?
     };

@@ -5,6 +5,7 @@ pub mod base;
 pub mod default_user;
 pub mod document;
 pub mod merge;
+pub mod missing;
 pub mod read;
 pub mod template;
 pub mod types;

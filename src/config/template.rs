@@ -4,7 +4,7 @@
 //! What is not in the instance data is remembered by name while the template runs, and stands in its output as a private
 //! mark. User-data shows the peer's text in its place; the image's settings leave the whole entry out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,22 +13,18 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
 
-use crate::config::document::{Data, Node};
-use crate::config::nesting;
+use crate::config::{missing, nesting};
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest output, in bytes.
 const OUTPUT_LIMIT: usize = 16 << 20;
 /// How many instructions a template may take.
-const FUEL: u64 = 5_000_000;
-
-/// Stands before and after the name of what is missing: characters of private use, which no filter changes.
-const MARK: [&str; 2] = ["\u{e0f1}\u{e0f5}\u{e0f1}", "\u{e0f5}\u{e0f1}\u{e0f5}"];
+const FUEL: u64 = 2_000_000;
 
 /// What stands in the output for a variable that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// A private mark, for [`drop_missing`].
+    /// A private mark, for [`drop_missing`](crate::config::missing::drop_missing).
     Marked,
     /// `CI_MISSING_JINJA_VAR/name` as cloud-init prints it, and a warning.
     Shown,
@@ -43,7 +39,7 @@ pub fn split_header(text: &str) -> Option<(&str, &str)> {
 
 /// Renders the template `text`, whose header becomes an empty line so that lines keep their numbers.
 ///
-/// `None` with a finding where it is no template or fails. Bounds: 16 MiB of output, five million instructions.
+/// `None` with a finding where it is no template or fails. Bounds: 16 MiB of output, two million instructions.
 pub fn render(
     text: &str,
     origin: &Origin,
@@ -71,7 +67,7 @@ pub fn render(
     };
     match missing {
         Missing::Marked => Some(output),
-        Missing::Shown => Some(show_missing(&output, &source, origin, findings)),
+        Missing::Shown => Some(missing::show(&output, &source, origin, findings)),
     }
 }
 
@@ -149,7 +145,7 @@ impl Object for Unknown {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mark(&self.0))
+        f.write_str(&missing::mark(&self.0))
     }
 }
 
@@ -160,13 +156,6 @@ fn below(path: &str, key: &str) -> String {
         1..200 => format!("{path}.{key}"),
         _ => path.to_owned(),
     }
-}
-
-/// The name is kept to plain characters, so that a mark can stand unquoted in YAML.
-fn mark(name: &str) -> String {
-    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
-    let [before, after] = MARK;
-    format!("{before}{name}{after}")
 }
 
 fn is_missing(value: &Value) -> bool {
@@ -185,7 +174,7 @@ fn or_default(value: &Value, arguments: Rest<Value>) -> Value {
 fn format_value(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
     if value.is_undefined() {
         // Of `a["b"]` and `a[9]` the engine tells no name.
-        return Ok(output.write_str(&mark("unnamed"))?);
+        return Ok(output.write_str(&missing::mark("unnamed"))?);
     }
     // As Python writes them; YAML reads both.
     minijinja::escape_formatter(output, state, value)
@@ -218,103 +207,9 @@ fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) ->
     }
 }
 
-/// The names of what is missing in `text`.
-fn marked(text: &str) -> impl Iterator<Item = &str> {
-    let [before, after] = MARK;
-    text.split(before).skip(1).filter_map(move |rest| rest.split_once(after).map(|(name, _)| name))
-}
-
-/// Replaces each mark by the peer's text, and says so once for each name (a hundred of them will do).
-fn show_missing(output: &str, source: &str, origin: &Origin, findings: &mut Findings) -> String {
-    let [before, after] = MARK;
-    let mut parts = output.split(before);
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    let mut names = BTreeSet::new();
-    for part in parts {
-        // A filter may have cut the mark's end off.
-        let (name, rest) = part.split_once(after).unwrap_or(("", part));
-        let last = name.rsplit('.').next().unwrap_or(name);
-        shown.extend(["CI_MISSING_JINJA_VAR/", last, rest]);
-        if names.insert(name) && names.len() <= 100 {
-            let line = source.lines().position(|line| line.contains('{') && line.contains(last));
-            let origin = line.map_or_else(|| origin.clone(), |above| origin.at(above + 1, 1));
-            let message =
-                format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");
-            findings.push(Finding::warning(&origin, message).help("`{{ NAME | default(\"…\") }}` gives it a value"));
-        }
-    }
-    shown
-}
-
-/// Leaves out what a marked variable would have decided: the nearest entry of a list, else the key. A list in a list (a
-/// command and its arguments) goes as a whole. A note says which variable is missing.
-pub fn drop_missing(node: Node, findings: &mut Findings) -> Node {
-    let origin = node.origin.clone();
-    without_missing(node, false, findings).unwrap_or_else(|_| Node::empty(origin))
-}
-
-/// `Err` with the variable's name where the whole of `node` has to go.
-fn without_missing(node: Node, in_list: bool, findings: &mut Findings) -> Result<Node, String> {
-    let Node { origin, data } = node;
-    let data = match data {
-        Data::Scalar(scalar) => {
-            if let Some(name) = marked(&scalar.text).next() {
-                return Err(name.to_owned());
-            }
-            Data::Scalar(scalar)
-        }
-        Data::Sequence(items) => {
-            let mut kept = Vec::with_capacity(items.len());
-            for item in items {
-                let place = item.origin.clone();
-                let item = match (&item.data, any_missing(&item)) {
-                    (Data::Sequence(_), Some(name)) => Err(name),
-                    _ => without_missing(item, true, findings),
-                };
-                match item {
-                    Ok(item) => kept.push(item),
-                    Err(name) => findings.push(left_out(&place, &name)),
-                }
-            }
-            Data::Sequence(kept)
-        }
-        Data::Mapping(entries) => {
-            let mut kept = Vec::with_capacity(entries.len());
-            for (key, value) in entries {
-                let place = key.origin.clone();
-                let entry = without_missing(key, in_list, findings)
-                    .and_then(|key| Ok((key, without_missing(value, in_list, findings)?)));
-                match entry {
-                    Ok(entry) => kept.push(entry),
-                    Err(name) if in_list => return Err(name),
-                    Err(name) => findings.push(left_out(&place, &name)),
-                }
-            }
-            Data::Mapping(kept)
-        }
-    };
-    Ok(Node { origin, data })
-}
-
-/// The first missing variable anywhere in `node`.
-fn any_missing(node: &Node) -> Option<String> {
-    match &node.data {
-        Data::Scalar(scalar) => marked(&scalar.text).next().map(str::to_owned),
-        Data::Sequence(items) => items.iter().find_map(any_missing),
-        Data::Mapping(entries) => {
-            entries.iter().find_map(|(key, value)| any_missing(key).or_else(|| any_missing(value)))
-        }
-    }
-}
-
-fn left_out(place: &Origin, name: &str) -> Finding {
-    Finding::note(place, format!("left out: the instance data has no `{name}`"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::document::parse;
     use serde_json::json;
 
     fn context() -> serde_json::Value {
@@ -425,44 +320,5 @@ mod tests {
         assert_eq!(split_header("## template: jinja\nx\ny"), Some(("## template: jinja", "x\ny")));
         assert_eq!(split_header("##Template:jinja\r\nx"), Some(("##Template:jinja", "x")));
         assert_eq!(split_header("#cloud-config\n## template: jinja"), None);
-    }
-
-    #[test]
-    fn entries_whose_variable_is_missing_are_left_out() {
-        let text = "## template: jinja
-gateway: \"{{ meta.edgeproxy }}\"
-dns: {{ meta.dns }}
-routes:
-  - {to: \"{{ meta.privatenet }}\", via: 10.0.0.1}
-  - {to: 10.1.0.0/16, via: 10.0.0.1}
-users:
-  - name: a
-    groups: [adm, \"{{ meta.group }}\"]
-runcmd:
-  - [ip, route, add, \"{{ meta.net }}\"]
-  - [id]
-";
-        let origin = Origin::document("d");
-        let mut findings = Findings::default();
-        let output = render(text, &origin, &context(), Missing::Marked, &mut findings).unwrap();
-        let node = drop_missing(parse(&output, &origin, &mut findings).unwrap(), &mut findings);
-        assert_eq!(node.get("gateway").unwrap().text(), Some("172.24.4.1"));
-        assert_eq!(node.get("dns"), None);
-        let routes = node.get("routes").unwrap().items().unwrap();
-        assert_eq!(routes.len(), 1);
-        assert_eq!(routes[0].get("to").unwrap().text(), Some("10.1.0.0/16"));
-        let users = node.get("users").unwrap().items().unwrap();
-        assert_eq!(users[0].get("groups").unwrap().items().unwrap().len(), 1);
-        assert_eq!(node.get("runcmd").unwrap().items().unwrap().len(), 1);
-        let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            findings,
-            [
-                "d:3:1: note: left out: the instance data has no `meta.dns`",
-                "d:5:5: note: left out: the instance data has no `meta.privatenet`",
-                "d:9:19: note: left out: the instance data has no `meta.group`",
-                "d:11:5: note: left out: the instance data has no `meta.net`",
-            ]
-        );
     }
 }
