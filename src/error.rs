@@ -66,13 +66,6 @@ impl Error {
         self
     }
 
-    /// Without advice, for where one line must do.
-    #[must_use]
-    pub fn without_help(mut self) -> Self {
-        self.help = None;
-        self
-    }
-
     /// With advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -35,7 +35,7 @@ impl Bootstrap {
         });
         let (result, end, tail) = match outcome {
             Ok(outcome) => (outcome.end.to_string(), Some(outcome.end), outcome.tail),
-            Err(error) => (one_line(&error.without_help().to_string()), None, Vec::new()),
+            Err(error) => (one_line(&error.without_advice()), None, Vec::new()),
         };
         let exit_code = end.and_then(|end| if let End::Code(code) = end { Some(code) } else { None });
         let seconds = (clock.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;

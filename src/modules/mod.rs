@@ -9,7 +9,7 @@ use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::network::model::NetworkConfig;
 use crate::plan::step::{Frequency, Stage, Step};
-use crate::userdata::Script;
+use crate::userdata::{self, Script};
 
 mod bootcmd;
 mod files;
@@ -152,7 +152,7 @@ pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
     (planner.steps, planner.findings)
 }
 
-/// The top-level keys that a module owns.
+/// The top-level keys that a module, or the layering of the documents, owns.
 pub fn known_keys() -> impl Iterator<Item = &'static Key> {
-    MODULES.iter().flat_map(|module| module.keys)
+    MODULES.iter().flat_map(|module| module.keys).chain(userdata::Layers::KEYS)
 }

@@ -53,7 +53,6 @@ const NOT_YET: &[&str] = &[
     "ssh_quiet_keygen",
     "swap",
     "updates",
-    "vendor_data",
     "wireguard",
     "yum_repo_dir",
     "yum_repos",

@@ -5,7 +5,9 @@
 //! made; `users` without `default` makes only those named; an entry without `name` changes the default user. Unlike
 //! there numbers and dates need no quotes, a bad entry costs only itself, and an existing user joins the named groups.
 
+use crate::config::default_user::default_user;
 use crate::config::document::{Data, Node, Value};
+use crate::config::read::Read;
 use crate::config::types::{OneOrMany, Words};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::{Input, Module, Planner, keys, passwords};
@@ -24,13 +26,6 @@ crate::keys! {
         users: Node,
         /// Changes to the default user.
         user: Node,
-    }
-}
-
-crate::keys! {
-    struct SystemInfo {
-        /// The image's default user.
-        default_user: Located<Account>,
     }
 }
 
@@ -123,8 +118,7 @@ fn groups(node: Option<&Node>, findings: &mut Findings) -> Vec<(String, Vec<Stri
         match &item.data {
             Data::Mapping(entries) => {
                 for (name, members) in entries {
-                    let members =
-                        if members.is_null() { None } else { crate::config::read::Read::read(members, findings) };
+                    let members = if members.is_null() { None } else { Read::read(members, findings) };
                     let members: Words = members.unwrap_or_default();
                     groups.push((name.text().unwrap_or_default().to_owned(), members.0, name.origin.clone()));
                 }
@@ -174,30 +168,10 @@ pub fn default_name(input: &Input) -> Option<String> {
     accounts(input, &mut findings).into_iter().any(|wanted| wanted.name == name).then_some(name)
 }
 
-/// `system_info.default_user` of the image's settings; else one named as the distribution, as its cloud images have it.
+/// The user that stands for `default`.
 fn default_account(input: &Input, findings: &mut Findings) -> Account {
-    let told = input.config.get("system_info").and_then(|node| SystemInfo::take(node, findings).default_user);
-    let id = input.guest.distribution.first().map_or("linux", String::as_str);
-    let origin = Origin::document("the default user");
-    let text = |text: &str| Located::new(text.to_owned(), origin.clone());
-    let built_in = Account {
-        name: Some(text(id)),
-        gecos: Some(format!("{id} default user")),
-        groups: Some(Words(
-            ["adm", "sudo", "wheel", "systemd-journal"]
-                .iter()
-                .filter(|g| input.guest.has_group(g))
-                .map(|&g| g.to_owned())
-                .collect(),
-        )),
-        sudo: Some(Node::text_at("ALL=(ALL) NOPASSWD:ALL", origin.clone())),
-        shell: Some("/bin/bash".to_owned()).filter(|shell| input.guest.exists(shell)),
-        ..Account::default()
-    };
-    match told {
-        Some(told) => told.value.over(built_in),
-        None => built_in,
-    }
+    let node = default_user(input.config, &input.guest.distribution);
+    Account::read(&node, findings).unwrap_or_default()
 }
 
 /// All users that are wanted, in order.
@@ -213,7 +187,7 @@ fn accounts(input: &Input, findings: &mut Findings) -> Vec<Wanted> {
             Some(name) => {
                 Some(Account { name: Some(Located::new(name.to_owned(), user.origin.clone())), ..Account::default() })
             }
-            None => crate::config::read::Read::read(user, findings),
+            None => Read::read(user, findings),
         };
         let position =
             wanted.iter().position(|wanted| Some(&wanted.name) == default.name.as_ref().map(|name| &name.value));
@@ -248,7 +222,7 @@ fn list(node: &Node, default: &Account, wanted: &mut Vec<Wanted>, findings: &mut
             for item in items {
                 match &item.data {
                     Data::Mapping(_) => {
-                        let Some(account) = <Account as crate::config::read::Read>::read(item, findings) else {
+                        let Some(account) = Account::read(item, findings) else {
                             continue;
                         };
                         let own = account.name.as_ref().is_some_and(|name| name.value != "default");
@@ -269,7 +243,7 @@ fn list(node: &Node, default: &Account, wanted: &mut Vec<Wanted>, findings: &mut
                 let name = key.text().unwrap_or_default();
                 let base = if name == "default" { default.clone() } else { Account::default() };
                 let account = match &value.data {
-                    Data::Mapping(_) => crate::config::read::Read::read(value, findings).unwrap_or_default(),
+                    Data::Mapping(_) => Read::read(value, findings).unwrap_or_default(),
                     _ if value.value() == Some(Value::Bool(false)) => continue,
                     _ => Account::default(),
                 };
@@ -353,7 +327,7 @@ fn rules(node: Option<&Node>, findings: &mut Findings) -> Vec<String> {
     if node.value() == Some(Value::Bool(false)) {
         return Vec::new();
     }
-    let rules = <OneOrMany<Located<String>> as crate::config::read::Read>::read(node, findings);
+    let rules = OneOrMany::<Located<String>>::read(node, findings);
     let mut rules = rules.map(|rules| rules.0).unwrap_or_default();
     rules.retain(|rule| {
         let one_line = !rule.contains(['\n', '\0']);
