@@ -162,7 +162,9 @@ mod tests {
     fn nics(folder: &Path, config: Option<&NetworkConfig>) -> Vec<Nic> {
         let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned() };
         match fs::read_to_string(folder.join("nics")) {
-            Ok(text) => text.lines().filter_map(|line| line.split_once(' ')).map(|(name, mac)| nic(name, mac)).collect(),
+            Ok(text) => {
+                text.lines().filter_map(|line| line.split_once(' ')).map(|(name, mac)| nic(name, mac)).collect()
+            }
             Err(_) => {
                 let macs = config.into_iter().flat_map(NetworkConfig::macs).enumerate();
                 macs.map(|(index, mac)| nic(&format!("ens{}", index + 3), &mac.to_string())).collect()
