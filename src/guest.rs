@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::root::{Root, Tree};
+use crate::root::Root;
 
 /// Facts about the guest.
 #[derive(Debug, Clone)]
@@ -50,11 +50,6 @@ impl Guest {
             dmi: Dmi::default(),
             root: root.clone(),
         })
-    }
-
-    /// The files that the facts were read from, for a topic that must look at some of its own.
-    pub fn tree(&self) -> &dyn Tree {
-        &self.root
     }
 
     /// The file of a time zone, as `/etc/localtime` links to it.
