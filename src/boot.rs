@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The road itself: detect, fetch, decode, merge, plan, apply, report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::apply::journal::Journal;
-use crate::apply::lock::Lock;
+
 use crate::apply::output::Output;
+use crate::apply::run_lock::Lock;
 use crate::apply::steps::Worker;
 use crate::apply::target::Target;
-use crate::bootstrap;
+use crate::bootstrap::{self, Bootstrap};
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
-use crate::config::merge;
-use crate::datasource::{self, Detection};
-use crate::error::{Error, Result};
+use crate::datasource::{self, Context, Detection, Drive, Fetched};
+use crate::error::{At as _, Error, Result};
 use crate::finding::Findings;
 use crate::guest::Guest;
 use crate::instance::Instance;
+use crate::instance::redacted;
+use crate::media;
 use crate::modules::{self, Input};
 use crate::network::{self, model::NetworkConfig};
 use crate::plan::accounts::day::Day;
@@ -28,9 +30,10 @@ use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
-use crate::root::Root;
-use crate::seed::Seed;
-use crate::userdata::{self, Script};
+use crate::root::{Root, Tree as _};
+use crate::seed::{Document, Seed};
+use crate::state;
+use crate::userdata::{self, Script, UserData};
 
 /// What a person or a unit says about a run.
 pub struct Options {
@@ -40,6 +43,18 @@ pub struct Options {
     pub source: Option<String>,
     /// Settings in place of the image's.
     pub config: Option<PathBuf>,
+}
+
+impl Options {
+    /// The image's settings as documents, or the one file in their place.
+    fn documents(&self, findings: &mut Findings) -> Result<Vec<Document>> {
+        match &self.config {
+            None => Ok(base::documents(&self.root, findings)),
+            Some(file) => {
+                Ok(vec![Document::new(file.to_string_lossy(), std::fs::read(file).at("read the settings", file)?)])
+            }
+        }
+    }
 }
 
 /// Everything that is known once the input has been read.
@@ -72,38 +87,41 @@ pub struct Decision {
     pub findings: Findings,
 }
 
-/// Looks for the configuration. The image's settings say where, `--source` overrules them.
-pub fn detect(options: &Options) -> Result<Detection> {
+/// Looks for the configuration. The image's settings say where; `--source` overrules them.
+///
+/// Nothing is mounted or kept unless `mount` allows it.
+pub fn detect(options: &Options, mount: bool) -> Result<Detection> {
+    if let Some(spec) = &options.source {
+        let mut findings = Findings::default();
+        let seed = datasource::from_source(spec, &mut findings)?;
+        return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
+    }
+    let settings = settings(options)?;
+    let named: Option<Vec<String>> =
+        settings.datasources.map(|names| names.iter().map(|name| name.value.0.to_owned()).collect());
     let guest = Guest::read(&options.root)?;
-    let settings = settings(options);
-    datasource::find(&datasource::Context {
+    Ok(datasource::find(&Context {
         root: &options.root,
         guest: &guest,
-        source: options.source.as_deref(),
-        settings: &settings,
-    })
+        datasources: named.as_deref(),
+        wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
+        mount,
+    }))
 }
 
 /// From raw bytes to everything that modules may know.
 pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
-    let data = instance.data(&seed, &guest);
-    let (settings, image) = base::load(&options.root, options.config.as_deref(), Some(&data), findings);
-    let vendor = userdata::decode_vendor(&seed.vendor_data, &data, findings);
-    let user = seed.user_data.as_ref().map(|document| userdata::decode(document, &data, findings));
-    let mut config = image;
-    let mut scripts = Vec::new();
-    for layer in vendor.into_iter().chain(user) {
-        config = merge::overlay(config, layer.config);
-        scripts.extend(layer.scripts);
-    }
+    let data = instance.data(&seed, guest.distribution.first().map_or("", String::as_str));
+    let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
+    let user_data = seed.user_data.as_ref();
+    let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
     Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
 }
 
 /// What is due for an instance, by what the journal tells of earlier runs.
-fn decide_for(options: &Options, seed: Seed) -> Result<Decision> {
-    let mut findings = Findings::default();
+fn decide_for(options: &Options, seed: Seed, mut findings: Findings) -> Result<Decision> {
     let known = understand(options, Guest::read(&options.root)?, seed, &mut findings)?;
     let steps = steps(&known, &mut findings);
     let journal = Journal::read(&options.root, &known.instance.id)?;
@@ -116,6 +134,7 @@ pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
     let (steps, said) = modules::plan(&Input {
         config: &known.config,
         scripts: &known.scripts,
+        datasource: &known.seed.datasource,
         instance: &known.instance,
         guest: &known.guest,
         settings: &known.settings,
@@ -127,10 +146,20 @@ pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
 
 /// The whole decision, nothing touched. `None` where there is no configuration and never was.
 pub fn decide(options: &Options) -> Result<Option<Decision>> {
-    match detect(options)?.found {
-        Some(seed) => decide_for(options, seed).map(Some),
-        None => Seed::load_current(&options.root)?.map(|seed| decide_for(options, seed)).transpose(),
+    let found = seek(options, false)?;
+    found.seed.map(|seed| decide_for(options, seed, found.findings)).transpose()
+}
+
+/// Reads a configuration as far as the plan, for what there is to say of it. On the running system its own facts are
+/// left out, as far as they are its alone: the configuration is for another machine.
+pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<()> {
+    let mut guest = Guest::read(&options.root)?;
+    if options.root.is_live() {
+        guest.nics = None;
     }
+    let known = understand(options, guest, seed, findings)?;
+    steps(&known, findings);
+    Ok(())
 }
 
 /// What a decision comes to on the root.
@@ -153,27 +182,26 @@ pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
         status.error = Some(error.to_string());
     }
     report::finish(&options.root, &mut status)?;
-    if options.root.is_live() {
-        status.summary().iter().for_each(|line| console::say(line));
-    }
     result.map(|()| status)
 }
 
 fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> {
     let looks = stages.contains(&Stage::Local);
-    let seed = if looks { seek(options, status)? } else { Seed::load_of_this_boot(&options.root)? };
+    let found = if looks { seek(options, true)? } else { Found::of_this_boot(&options.root)? };
     stages.iter().try_for_each(|stage| report::unwanted(&options.root, stage.name()))?;
-    let Some(seed) = seed else {
+    let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
-        return if looks { want_bootstrap(options, &settings(options)) } else { Ok(()) };
+        return if looks { want_bootstrap(options, &settings(options)?) } else { Ok(()) };
     };
-    let mut decision = decide_for(options, seed)?;
+    let mut decision = decide_for(options, seed, found.findings)?;
     let known = &decision.known;
     if looks {
         known.seed.save(&options.root, &known.instance.id)?;
         report::instance(&options.root, &known.instance, &known.data, &mut decision.findings)?;
+        keep_mounted(known, found.drive.as_ref());
     }
-    status.about(&known.seed.datasource, &known.seed.place, &known.instance.id, &decision.findings);
+    let place = found.place.as_deref().unwrap_or(&known.seed.place);
+    status.about(&known.seed.datasource, place, &known.instance.id, &decision.findings);
     apply(options, &decision, stages, status)?;
     if looks {
         let later = |stage: &&Stage| !stages.contains(stage) && decision.plan.has_work(**stage);
@@ -183,45 +211,91 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
     Ok(())
 }
 
-/// The settings as far as they are known without an instance.
-pub fn settings(options: &Options) -> Settings {
-    base::load(&options.root, options.config.as_deref(), None, &mut Findings::default()).0
+/// What the search for a configuration came to.
+#[derive(Default)]
+struct Found {
+    seed: Option<Seed>,
+    findings: Findings,
+    drive: Option<Drive>,
+    /// What to say of its place, where that is not the seed's own word.
+    place: Option<String>,
 }
 
-fn want_bootstrap(options: &Options, settings: &Settings) -> Result<()> {
-    if bootstrap::is_due(&options.root, settings)? { report::want(&options.root, bootstrap::UNIT) } else { Ok(()) }
+impl Found {
+    /// What the local stage of this boot worked for.
+    fn of_this_boot(root: &Root) -> Result<Self> {
+        let id = root.read_text(state::BOOT_INSTANCE.as_ref())?;
+        let seed = id.map(|id| Seed::load(root, id.trim())).transpose()?.flatten();
+        Ok(Self { seed, ..Self::default() })
+    }
+
+    /// What an earlier boot worked for.
+    fn of_earlier(root: &Root) -> Result<Self> {
+        let link = root.read_link(state::INSTANCE.as_ref())?;
+        let Some(id) = link.as_deref().and_then(Path::file_name) else { return Ok(Self::default()) };
+        let seed = Seed::load(root, &id.to_string_lossy())?;
+        let place = seed.as_ref().map(|seed| format!("kept; was {}", seed.place));
+        Ok(Self { seed, place, ..Self::default() })
+    }
 }
 
 /// The seed that is there, or the one that was kept when its medium has gone: a known instance keeps what it has.
-fn seek(options: &Options, status: &mut Status) -> Result<Option<Seed>> {
-    let detection = detect(options)?;
-    detection.tried.iter().for_each(|tried| log::info!("{tried}"));
-    if let Some(seed) = detection.found {
-        return Ok(Some(seed));
+///
+/// # Errors
+/// Malformed: there is a medium, it can't be used, and nothing was kept.
+fn seek(options: &Options, mount: bool) -> Result<Found> {
+    let detection = detect(options, mount)?;
+    detection.tried.iter().for_each(|tried| log::info!("{}: {}", tried.name, tried.reason));
+    if let Some(Fetched { seed, drive }) = detection.found {
+        return Ok(Found { seed: Some(seed), drive, findings: detection.findings, place: None });
     }
-    let kept = Seed::load_current(&options.root)?;
-    if let Some(seed) = &kept {
-        log::warn!("the seed of this instance ({}) is gone; nothing of it changes", seed.place);
-        status.place = Some(format!("kept; was {}", seed.place));
-    } else if let Some(error) = detection.error {
-        return Err(error);
+    let kept = Found::of_earlier(&options.root)?;
+    match detection.tried.iter().find(|tried| tried.outcome == datasource::Outcome::Failed) {
+        Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
+            .help("`firstlight detect` tells what was seen")),
+        _ => {
+            if let Some(place) = &kept.place {
+                log::warn!("the seed of this instance is gone ({place}); what it configured stays");
+            }
+            Ok(Found { findings: detection.findings, ..kept })
+        }
     }
-    Ok(kept)
+}
+
+/// Leaves the drive mounted where the image's settings ask for it; a failure is logged, as nothing else depends on it.
+fn keep_mounted(known: &Known, drive: Option<&Drive>) {
+    let asked = known.settings.config_drive.as_ref().and_then(|settings| settings.keep_mounted.as_ref());
+    if let (Some(place), Some(drive)) = (asked, drive)
+        && let Err(error) = media::mount::keep(&drive.device, drive.file_system, Path::new(&place.value))
+    {
+        log::error!("{error}");
+    }
+}
+
+/// The settings as far as they are known without an instance.
+pub fn settings(options: &Options) -> Result<Settings> {
+    // What is wrong with them is said once, when they are read with the instance's data.
+    let mut unsaid = Findings::default();
+    Ok(base::settle(&options.documents(&mut unsaid)?, None, &mut unsaid).0)
+}
+
+fn want_bootstrap(options: &Options, settings: &Settings) -> Result<()> {
+    let due = Bootstrap::from_settings(settings).is_due(&options.root)?;
+    if due { report::want(&options.root, bootstrap::UNIT) } else { Ok(()) }
 }
 
 /// Instance data of this boot, or of the configuration that `--source` names; without secrets.
 pub fn instance_data(options: &Options) -> Result<Value> {
-    if options.source.is_none() && let Some(data) = report::instance_data(&options.root)? {
+    if options.source.is_none()
+        && let Some(data) = report::instance_data(&options.root)?
+    {
         return Ok(data);
     }
-    let seed = match detect(options)?.found {
-        Some(seed) => seed,
-        None => Seed::load_current(&options.root)?.ok_or_else(|| {
-            Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why")
-        })?,
-    };
-    let instance = Instance::from_seed(&seed, &mut Findings::default())?;
-    Ok(instance.data(&seed, &Guest::read(&options.root)?))
+    let absent =
+        || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
+    let seed = seek(options, false)?.seed.ok_or_else(absent)?;
+    let known = understand(options, Guest::read(&options.root)?, seed, &mut Findings::default())?;
+    Ok(redacted(known.data))
 }
 
 fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut Status) -> Result<()> {

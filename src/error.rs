@@ -181,8 +181,24 @@ impl<T, E: Into<io::Error>> At<T> for std::result::Result<T, E> {
         self.map_err(|error| {
             let error: io::Error = error.into();
             let kind = if error.kind() == io::ErrorKind::NotFound { Kind::Absent } else { Kind::Fatal };
-            Error::new(kind, format!("cannot {doing} {}", path.display())).because(error)
+            let help = advice(error.kind()).map(str::to_owned);
+            Error { help, ..Error::new(kind, format!("cannot {doing} {}", path.display())) }.because(error)
         })
+    }
+}
+
+/// What a person can do where the system refuses.
+fn advice(kind: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind::{
+        AlreadyExists, DirectoryNotEmpty, IsADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
+    };
+    match kind {
+        PermissionDenied => Some("run as root; as root, look for attributes (lsattr) and mount options"),
+        StorageFull | QuotaExceeded => Some("the file system is full: make room, then run again"),
+        ReadOnlyFilesystem => Some("the file system is mounted read-only: mount it for writing, then run again"),
+        AlreadyExists | DirectoryNotEmpty | IsADirectory => Some("something else has the place: move it away"),
+        _ => None,
     }
 }
 

@@ -144,7 +144,7 @@ pub struct Finding {
 impl Finding {
     /// Something asked for that is not done.
     pub fn error(origin: &Origin, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, origin: origin.clone(), message: message.into(), help: None }
+        Self { severity: Severity::Error, origin: origin.clone(), message: printable(&message.into()), help: None }
     }
 
     /// Something done that is probably not what was meant.
@@ -160,9 +160,19 @@ impl Finding {
     /// With advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable(&help.into()));
         self
     }
+}
+
+/// Text that may quote the input as one line for a terminal: no control characters, at most 500 characters.
+fn printable(text: &str) -> String {
+    const LENGTH: usize = 500;
+    let mut line: String = text.chars().take(LENGTH).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    line
 }
 
 impl fmt::Display for Finding {
@@ -180,9 +190,20 @@ impl fmt::Display for Finding {
 pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Adds one finding; the same one is kept once.
-    pub fn push(&mut self, finding: Finding) {
-        if !self.0.contains(&finding) {
+    /// How many are kept; a document of nothing but errors must not exhaust who reads it.
+    const LIMIT: usize = 1000;
+
+    /// Adds one finding; the same one is kept once, and of very many the first ones.
+    pub fn push(&mut self, mut finding: Finding) {
+        if self.0.len() > Self::LIMIT {
+            if let Some(rest) = self.0.last_mut() {
+                rest.severity = rest.severity.max(finding.severity);
+            }
+        } else if !self.0.contains(&finding) {
+            if self.0.len() == Self::LIMIT {
+                finding.message = format!("there is more to say from here on; these are the first {}", Self::LIMIT);
+                finding.help = None;
+            }
             self.0.push(finding);
         }
     }
@@ -218,9 +239,12 @@ impl IntoIterator for Findings {
 
 /// The candidate that `word` was probably meant to be, for "did you mean".
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let length = word.chars().count();
+    let limit = (length / 3).clamp(1, 3);
     candidates
         .into_iter()
+        // A word of another length is far away; this also keeps long ones cheap.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
@@ -260,6 +284,14 @@ mod tests {
             document.key("networks").index(1).key("ip_address").to_string(),
             "user_data: networks[1].ip_address"
         );
+    }
+
+    #[test]
+    fn what_is_quoted_from_the_input_cannot_reach_the_terminal() {
+        let origin = Origin::document("user_data");
+        let finding = Finding::error(&origin, "unknown key `\x1b[2J\n`").help("x".repeat(10_000));
+        assert_eq!(finding.message, "unknown key `\u{fffd}[2J\u{fffd}`");
+        assert!(finding.help.unwrap().chars().count() < 1000);
     }
 
     #[test]

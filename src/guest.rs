@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What this guest is: distribution, init, tools, NICs, DMI, kernel command line; read beneath the root that is changed.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::Result;
-use crate::root::Root;
+use crate::finding::closest;
+use crate::root::{FileKind, Root, Tree as _};
 
-/// Facts about the guest.
+const ZONES: &str = "/usr/share/zoneinfo";
+/// `America/Argentina/Buenos_Aires`, and one more.
+const ZONE_DEPTH: usize = 4;
+const TOOL_DIRECTORIES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const UNITS: &str = "/etc/systemd/system";
+const RUNLEVELS: &str = "/etc/runlevels";
+
+/// Facts about the guest. What every run needs is read at once, the rest when it is asked for.
+///
+/// What cannot be read counts as not there: facts are for decisions, and the decision for a file that is out of reach
+/// is the same.
 #[derive(Debug, Clone)]
 pub struct Guest {
     /// `ID` of os-release, then its `ID_LIKE`.
@@ -43,24 +54,286 @@ pub struct Dmi {
 impl Guest {
     /// Looks once.
     pub fn read(root: &Root) -> Result<Self> {
+        let line = |path: &str| text(root, path).unwrap_or_default().trim().to_owned();
+        let release = text(root, "/etc/os-release").or_else(|| text(root, "/usr/lib/os-release")).unwrap_or_default();
         Ok(Self {
-            distribution: Vec::new(),
-            nics: None,
-            command_line: String::new(),
-            dmi: Dmi::default(),
+            distribution: distribution(&release),
+            nics: nics(root)?,
+            command_line: line("/proc/cmdline"),
+            dmi: Dmi {
+                sys_vendor: line("/sys/class/dmi/id/sys_vendor"),
+                product_name: line("/sys/class/dmi/id/product_name"),
+                product_serial: line("/sys/class/dmi/id/product_serial"),
+                product_uuid: line("/sys/class/dmi/id/product_uuid"),
+                chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
+            },
             root: root.clone(),
         })
     }
 
-    /// The file of a time zone, as `/etc/localtime` links to it.
-    pub fn zoneinfo(&self, zone: &str) -> Option<PathBuf> {
-        let _ = (zone, &self.root);
-        None
+    /// Whether it is of that distribution or of one like it.
+    pub fn is_like(&self, distribution: &str) -> bool {
+        self.distribution.iter().any(|id| id == distribution)
     }
 
-    /// The zone that was probably meant.
+    /// Whether it has that group.
+    pub fn has_group(&self, name: &str) -> bool {
+        let groups = self.read_text("/etc/group").unwrap_or_default();
+        groups.lines().any(|line| line.split(':').next() == Some(name))
+    }
+
+    /// Whether this is the running system, not an image.
+    pub fn is_live(&self) -> bool {
+        self.root.is_live()
+    }
+
+    /// The file of a time zone, as `/etc/localtime` links to it.
+    pub fn zoneinfo(&self, zone: &str) -> Option<PathBuf> {
+        let below = !zone.is_empty() && Path::new(zone).components().all(|part| matches!(part, Component::Normal(_)));
+        let file = Path::new(ZONES).join(zone);
+        (below && self.kind(&file) == Some(FileKind::File)).then_some(file)
+    }
+
+    /// The zone that was probably meant: spelt like it, or the one of that city.
     pub fn closest_zone(&self, zone: &str) -> Option<String> {
-        let _ = zone;
-        None
+        let mut zones = Vec::new();
+        self.zones_below("", ZONE_DEPTH, &mut zones);
+        let city = || zones.iter().find(|name| name.rsplit('/').next().is_some_and(|it| it.eq_ignore_ascii_case(zone)));
+        closest(zone, zones.iter().map(String::as_str)).or_else(|| city().map(String::as_str)).map(str::to_owned)
+    }
+
+    fn zones_below(&self, above: &str, depth: usize, zones: &mut Vec<String>) {
+        let directory = Path::new(ZONES).join(above);
+        for name in self.root.list(&directory).unwrap_or_default() {
+            // The same zones once more, with and without leap seconds; and tables that are no zones.
+            if depth == 0 || name == "posix" || name == "right" || name.contains('.') {
+                continue;
+            }
+            let zone = if above.is_empty() { name } else { format!("{above}/{name}") };
+            match self.kind(&Path::new(ZONES).join(&zone)) {
+                Some(FileKind::Directory) => self.zones_below(&zone, depth - 1, zones),
+                Some(FileKind::File) => zones.push(zone),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether there is a program of that name where the guest's shells look for it.
+    pub fn has_tool(&self, name: &str) -> bool {
+        TOOL_DIRECTORIES.iter().any(|directory| {
+            let found = self.root.stat(&Path::new(directory).join(name)).ok().flatten();
+            found.is_some_and(|stat| stat.kind == FileKind::File && stat.mode & 0o111 != 0)
+        })
+    }
+
+    /// Whether systemd is the init: running, or installed in an image.
+    pub fn is_systemd(&self) -> bool {
+        let installed = || self.exists("/usr/lib/systemd/systemd") || self.exists("/lib/systemd/systemd");
+        self.exists("/run/systemd/system") || (!self.is_live() && installed())
+    }
+
+    /// Whether a service is started at boot by the administrator's or the distribution's choice: `ssh.service` for
+    /// systemd; OpenRC's name for it is without the ending. A masked one is not.
+    pub fn service_enabled(&self, unit: &str) -> bool {
+        if self
+            .root
+            .read_link(&Path::new(UNITS).join(unit))
+            .ok()
+            .flatten()
+            .is_some_and(|to| to == Path::new("/dev/null"))
+        {
+            return false;
+        }
+        let wants = self.list(UNITS).into_iter().filter(|name| name.ends_with(".wants") || name.ends_with(".requires"));
+        let wants = wants.map(|name| format!("{UNITS}/{name}"));
+        let levels = self.list(RUNLEVELS).into_iter().map(|name| format!("{RUNLEVELS}/{name}"));
+        // By name: in an image the link may lead to where the unit is only once the guest runs.
+        wants.into_iter().any(|directory| self.list(&directory).iter().any(|name| name == unit))
+            || levels.into_iter().any(|directory| {
+                self.list(&directory).iter().any(|name| Some(name.as_str()) == unit.strip_suffix(".service"))
+            })
+    }
+
+    /// The names of all users.
+    pub fn users(&self) -> Vec<String> {
+        self.passwd().into_iter().filter_map(|fields| fields.into_iter().next()).collect()
+    }
+
+    /// Whether there is a user of that name.
+    pub fn has_user(&self, name: &str) -> bool {
+        self.users().iter().any(|user| user == name)
+    }
+
+    /// The home of a user that is there.
+    pub fn home(&self, name: &str) -> Option<PathBuf> {
+        let fields = self.passwd().into_iter().find(|fields| fields.first().is_some_and(|user| user == name))?;
+        fields.get(5).map(PathBuf::from)
+    }
+
+    /// The fields of passwd, line by line.
+    fn passwd(&self) -> Vec<Vec<String>> {
+        let text = self.read_text("/etc/passwd").unwrap_or_default();
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '+', '-']));
+        lines.map(|line| line.split(':').map(str::to_owned).collect()).collect()
+    }
+
+    /// The text of a file.
+    pub fn read_text(&self, path: &str) -> Option<String> {
+        text(&self.root, path)
+    }
+
+    /// Whether there is something at `path`.
+    pub fn exists(&self, path: &str) -> bool {
+        self.root.exists(Path::new(path))
+    }
+
+    /// The names in a directory, sorted; none where it is not there.
+    pub fn list(&self, path: &str) -> Vec<String> {
+        self.root.list(Path::new(path)).unwrap_or_default()
+    }
+
+    fn kind(&self, path: &Path) -> Option<FileKind> {
+        self.root.stat(path).ok().flatten().map(|stat| stat.kind)
+    }
+}
+
+fn text(root: &Root, path: &str) -> Option<String> {
+    root.read_text(Path::new(path)).ok().flatten()
+}
+
+/// `ID` and `ID_LIKE` of os-release(5).
+fn distribution(release: &str) -> Vec<String> {
+    let value = |key: &str| {
+        let line = release.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches(['"', '\''])
+    };
+    value("ID").split_whitespace().chain(value("ID_LIKE").split_whitespace()).map(str::to_owned).collect()
+}
+
+/// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.
+fn nics(root: &Root) -> Result<Option<Vec<Nic>>> {
+    const CLASS: &str = "/sys/class/net";
+    if !root.exists(Path::new(CLASS)) {
+        return Ok(None);
+    }
+    let mut nics = Vec::new();
+    for name in root.list(Path::new(CLASS))? {
+        let mac = text(root, &format!("{CLASS}/{name}/address")).unwrap_or_default().trim().to_ascii_lowercase();
+        let uevent = text(root, &format!("{CLASS}/{name}/uevent")).unwrap_or_default();
+        let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+        let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre"))
+            || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
+        if is_mac(&mac) && !made {
+            nics.push(Nic { name, mac });
+        }
+    }
+    Ok(Some(nics))
+}
+
+/// Six bytes that are not all zero, as the loopback's are.
+fn is_mac(text: &str) -> bool {
+    let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn guest(scratch: &Scratch) -> Guest {
+        Guest::read(&scratch.root()).unwrap()
+    }
+
+    #[test]
+    fn a_machine_is_what_its_files_say() {
+        let scratch = Scratch::new();
+        scratch.file("/usr/lib/os-release", "NAME=\"Rocky\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n");
+        scratch.file("/proc/cmdline", "root=/dev/vda1 ds=nocloud\n");
+        scratch.file("/sys/class/dmi/id/product_name", "OpenStack Nova\n");
+        let guest = guest(&scratch);
+        assert_eq!(guest.distribution, ["rocky", "rhel", "centos", "fedora"]);
+        assert_eq!(guest.command_line, "root=/dev/vda1 ds=nocloud");
+        assert_eq!((guest.dmi.product_name.as_str(), guest.dmi.sys_vendor.as_str()), ("OpenStack Nova", ""));
+        assert_eq!(guest.nics, None, "an image shows no interfaces");
+    }
+
+    #[test]
+    fn interfaces_are_those_that_have_a_mac_of_their_own() {
+        let scratch = Scratch::new();
+        for (name, mac, uevent) in [
+            ("ens3", "FA:16:3E:00:00:01", "INTERFACE=ens3"),
+            ("wlan0", "fa:16:3e:00:00:02", "DEVTYPE=wlan\nINTERFACE=wlan0"),
+            ("lo", "00:00:00:00:00:00", ""),
+            ("br0", "fa:16:3e:00:00:01", "DEVTYPE=bridge"),
+            ("ib0", "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:31:78:f2", ""),
+            ("tap0", "fa:16:3e:00:00:03", ""),
+        ] {
+            scratch.file(&format!("/sys/devices/{name}/address"), &format!("{mac}\n"));
+            scratch.file(&format!("/sys/devices/{name}/uevent"), uevent);
+            std::fs::create_dir_all(scratch.path("/sys/class/net")).unwrap();
+            symlink(format!("../../devices/{name}"), scratch.path(&format!("/sys/class/net/{name}"))).unwrap();
+        }
+        scratch.file("/sys/devices/tap0/tun_flags", "0x1002");
+        let found: Vec<_> = guest(&scratch).nics.unwrap().into_iter().map(|nic| (nic.name, nic.mac)).collect();
+        let expected = [("ens3", "fa:16:3e:00:00:01"), ("wlan0", "fa:16:3e:00:00:02")];
+        assert_eq!(found, expected.map(|(name, mac)| (name.to_owned(), mac.to_owned())));
+    }
+
+    #[test]
+    fn zones_are_found_and_guessed() {
+        let scratch = Scratch::new();
+        for zone in ["Europe/Lisbon", "America/Argentina/Buenos_Aires", "UTC", "posix/UTC", "zone.tab"] {
+            scratch.file(&format!("{ZONES}/{zone}"), "");
+        }
+        scratch.file("/etc/shadow", "");
+        let guest = guest(&scratch);
+        assert_eq!(guest.zoneinfo("Europe/Lisbon").unwrap(), Path::new("/usr/share/zoneinfo/Europe/Lisbon"));
+        for zone in ["", "Europe", "../../../etc/shadow", "/etc/shadow", "Nowhere"] {
+            assert_eq!(guest.zoneinfo(zone), None, "{zone}");
+        }
+        for (asked, close) in [("Europe/Lisbonn", "Europe/Lisbon"), ("buenos_aires", "America/Argentina/Buenos_Aires")]
+        {
+            assert_eq!(guest.closest_zone(asked).as_deref(), Some(close));
+        }
+        assert_eq!(guest.closest_zone("Mars/Olympus"), None);
+    }
+
+    #[test]
+    fn tools_and_services_are_those_that_would_run() {
+        let scratch = Scratch::new();
+        scratch.file("/usr/bin/netplan", "");
+        scratch.file("/usr/bin/notes", "");
+        std::fs::set_permissions(scratch.path("/usr/bin/netplan"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(scratch.path("/usr/bin/notes"), PermissionsExt::from_mode(0o644)).unwrap();
+        symlink("/usr/bin", scratch.path("/bin")).unwrap();
+        let wants = "/etc/systemd/system/multi-user.target.wants";
+        std::fs::create_dir_all(scratch.path(wants)).unwrap();
+        for unit in ["systemd-networkd.service", "masked.service"] {
+            symlink(format!("/lib/systemd/system/{unit}"), scratch.path(&format!("{wants}/{unit}"))).unwrap();
+        }
+        symlink("/dev/null", scratch.path("/etc/systemd/system/masked.service")).unwrap();
+        scratch.file("/etc/runlevels/boot/networking", "");
+        let guest = guest(&scratch);
+        assert!(guest.has_tool("netplan") && !guest.has_tool("notes") && !guest.has_tool("nmcli"));
+        assert!(guest.service_enabled("systemd-networkd.service") && guest.service_enabled("networking.service"));
+        assert!(!guest.service_enabled("masked.service") && !guest.service_enabled("ssh.service"));
+        assert!(!guest.is_systemd());
+        scratch.file("/usr/lib/systemd/systemd", "");
+        assert!(guest.is_systemd());
+    }
+
+    #[test]
+    fn users_are_those_of_passwd() {
+        let scratch = Scratch::new();
+        scratch.file(
+            "/etc/passwd",
+            "root:x:0:0::/root:/bin/sh\n#old:x:1:1::/old:\njoe:x:1000:1000::/srv/joe:/bin/sh\n+::::::\n",
+        );
+        let guest = guest(&scratch);
+        assert_eq!(guest.users(), ["root", "joe"]);
+        assert_eq!(guest.home("joe").unwrap(), Path::new("/srv/joe"));
+        assert!(guest.has_user("root") && !guest.has_user("old") && guest.home("old").is_none());
     }
 }

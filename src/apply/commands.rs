@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, setsid};
@@ -173,11 +174,12 @@ fn start(command: &Command) -> Result<(Child, PipeReader)> {
         .stdin(input(&command.stdin).map_err(cannot)?)
         .stdout(writer.try_clone().map_err(cannot)?)
         .stderr(writer);
-    // A session and not only a group: without a terminal a program can't stop to ask somebody a question.
-    // SAFETY: between fork and exec only what is async-signal-safe may be called, and setsid(2) is.
+    // A session and not only a group: without a terminal a program can't stop to ask somebody a question. And where the
+    // agent is killed the program goes too, so that the agent's next run does not meet it.
+    // SAFETY: between fork and exec only what is async-signal-safe may be called: two system calls and no memory.
     #[allow(unsafe_code)]
     unsafe {
-        program.pre_exec(|| Ok(setsid().map(drop)?));
+        program.pre_exec(|| Ok(setsid().and_then(|_| set_pdeathsig(Signal::SIGTERM))?));
     }
     let child = spawn(&mut program).map_err(cannot)?;
     Ok((child, output))
@@ -368,18 +370,18 @@ mod tests {
         assert_eq!(run(&command, &mut |_| ()).unwrap().end, End::TimedOut);
     }
 
-    /// SIGTERM is for the whole process, so this runs in one of its own (see the next test).
+    /// Signals are for a whole process, so this runs in one of its own: see the next two tests.
     #[test]
-    #[ignore = "run by the next test"]
+    #[ignore = "run by the next tests"]
     fn interrupted_run() {
-        let script = shell("trap 'echo cleaning up; exit 0' TERM; echo ready; sleep 300 & wait");
+        let script = shell("trap 'echo cleaning up; exit 0' TERM; echo $$; echo ready; sleep 300 & wait");
         let outcome = run(&script, &mut |line| println!("{line}")).unwrap();
         println!("{:?}", outcome.end);
         println!("again: {:?}", run(&shell("sleep 300"), &mut |_| ()).unwrap().end);
     }
 
-    #[test]
-    fn sigterm_to_the_agent_ends_the_program_in_order() {
+    /// An agent that runs a script, that script's process, and what is still to be printed.
+    fn agent_with_script() -> (Child, String, impl Iterator<Item = String>) {
         let name = concat!(module_path!(), "::interrupted_run").split_once("::").unwrap().1;
         let mut agent = process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--ignored", "--nocapture"])
@@ -387,12 +389,27 @@ mod tests {
             .spawn()
             .unwrap();
         let mut output = io::BufReader::new(agent.stdout.take().unwrap()).lines().map(|line| line.unwrap());
-        assert!(output.any(|line| line == "ready"), "the program never started");
+        let printed: Vec<String> = output.by_ref().take_while(|line| line != "ready").collect();
+        let script = printed.last().unwrap().clone();
+        (agent, script, output)
+    }
+
+    #[test]
+    fn sigterm_to_the_agent_ends_the_program_in_order() {
+        let (mut agent, _, output) = agent_with_script();
         kill(group_of(&agent), Signal::SIGTERM).unwrap();
         let rest: Vec<String> = output.collect();
         assert!(agent.wait().unwrap().success(), "the signal killed the agent: {rest:?}");
         for expected in ["cleaning up", "Interrupted", "again: Interrupted"] {
             assert!(rest.iter().any(|line| line == expected), "{expected} in {rest:?}");
         }
+    }
+
+    #[test]
+    fn a_program_does_not_outlive_an_agent_that_is_killed() {
+        let (mut agent, script, _output) = agent_with_script();
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        assert!(has_gone(&script));
     }
 }

@@ -144,8 +144,7 @@ fn open_for_append(path: &Path) -> Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).at("make", parent)?;
     }
-    let mut file =
-        OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).at("open", path)?;
+    let mut file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).at("open", path)?;
     if file.seek(SeekFrom::End(0)).at("read", path)? > 0 {
         file.write_all(b"\n").at("write", path)?;
     }

@@ -2,5 +2,13 @@
 //! The only room that touches the machine.
 
 pub mod commands;
+mod files;
 pub mod interrupt;
+pub mod journal;
+mod label;
 mod lines;
+mod lock;
+pub mod output;
+pub mod run_lock;
+pub mod steps;
+pub mod target;

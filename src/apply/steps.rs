@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::apply::commands::{self, End};
 use crate::apply::journal::Journal;
@@ -12,11 +11,11 @@ use crate::apply::target::Target;
 use crate::error::{Error, Result};
 use crate::plan::accounts::day::Day;
 use crate::plan::action::Command;
-use crate::plan::change::{Change, changes};
+use crate::plan::change::Change;
 use crate::plan::order::Plan;
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{CommandStatus, StepOutcome, StepStatus};
-use crate::root::Tree as _;
+use crate::root::{Root, Tree as _};
 
 /// What a stage's work is done with.
 pub struct Worker<'a> {
@@ -48,7 +47,7 @@ impl Worker<'_> {
         }
         let mut complete = true;
         for step in plan.steps.iter().filter(|step| step.stage == stage) {
-            if step.waits_for_boot() && !self.target.root.is_live() {
+            if step.waits_for_boot() && !self.target.root().is_live() {
                 complete = false;
                 told.push(status(step, StepOutcome::Waiting, None));
                 continue;
@@ -77,12 +76,12 @@ impl Worker<'_> {
         let mut told = status(step, StepOutcome::Done, None);
         let result = catch_unwind(AssertUnwindSafe(|| self.actions(step, &mut told)))
             .unwrap_or_else(|_| Err(Error::fatal("a defect of firstlight ended this step; please report it")));
-        told.took_ms = milliseconds(started);
+        told.took_ms = milliseconds(started.elapsed());
         if let Err(error) = result {
             told.outcome = StepOutcome::Failed;
             told.error = Some(error.to_string());
         }
-        if commands::interrupted(&told.commands) {
+        if told.commands.iter().any(|command| command.interrupted) {
             told.outcome = StepOutcome::Interrupted;
         } else {
             self.journal.end(step, told.outcome == StepOutcome::Done)?;
@@ -92,55 +91,59 @@ impl Worker<'_> {
 
     fn actions(&mut self, step: &Step, told: &mut StepStatus) -> Result<()> {
         for action in &step.actions {
-            for change in changes(action, &self.target.root, self.today)? {
-                told.changes += 1;
-                match &change {
-                    Change::Run(command) => self.run(command, told)?,
-                    Change::Message(text) => (self.console)(&moment(text)),
-                    _ => self.target.execute(&change)?,
+            let (root, output) = (self.target.root(), &mut *self.output);
+            let commands = &mut told.commands;
+            let changes =
+                self.target.perform(action, self.today, &mut |command| run(command, root, output, commands))?;
+            told.changes += changes.len();
+            for change in changes {
+                if let Change::Message(text) = change {
+                    (self.console)(&moment(&text));
                 }
             }
         }
         Ok(())
     }
+}
 
-    fn run(&mut self, command: &Command, told: &mut StepStatus) -> Result<()> {
-        let outcome = commands::run(command, self.output)?;
-        let failed_entries = match &command.progress {
-            Some(progress) => self.failed_entries(progress)?,
-            None => BTreeMap::new(),
-        };
-        let mut problem = match (outcome.end, failed_entries.len()) {
-            (End::Code(0), 0) => None,
-            (End::Code(_), 1..) => Some(entries_text(&failed_entries)),
-            (end, _) => Some(format!("{}: {end}", command.argv.first().map_or("", String::as_str))),
-        };
-        if let (Some(problem), Some(last)) = (&mut problem, outcome.tail.last()) {
-            problem.push_str(&format!("; its last line: {last}"));
-        }
-        told.commands.push(CommandStatus {
-            argv: command.argv.clone(),
-            ended: outcome.end.to_string(),
-            took_ms: u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX),
-            tail: outcome.tail,
-            failed_entries,
-        });
-        problem.map_or(Ok(()), |problem| Err(Error::fatal(problem)))
+/// Runs a program and keeps how it went. A program that fails, or an entry of a list that does, is an error.
+fn run(command: &Command, root: &Root, output: &mut dyn FnMut(&str), told: &mut Vec<CommandStatus>) -> Result<()> {
+    let outcome = commands::run(command, output)?;
+    let failed_entries = match &command.progress {
+        Some(progress) => failed_entries(&root.read_text(progress)?.unwrap_or_default()),
+        None => BTreeMap::new(),
+    };
+    let mut problem = match outcome.end {
+        End::Code(0) if failed_entries.is_empty() => None,
+        End::Code(_) if !failed_entries.is_empty() => Some(entries_text(&failed_entries)),
+        end => Some(format!("{}: {end}", command.argv.first().map_or("", String::as_str))),
+    };
+    if let (Some(problem), Some(last)) = (&mut problem, outcome.tail.last()) {
+        problem.push_str(&format!("; the last line: {last}"));
     }
+    told.push(CommandStatus {
+        argv: command.argv.clone(),
+        ended: outcome.end.to_string(),
+        interrupted: outcome.end == End::Interrupted,
+        took_ms: milliseconds(outcome.duration),
+        tail: outcome.tail,
+        failed_entries,
+    });
+    problem.map_or(Ok(()), |problem| Err(Error::fatal(problem)))
+}
 
-    /// Exit codes that are not zero, by the number of the entry, from `INDEX EXIT UPTIME` lines.
-    fn failed_entries(&self, progress: &Path) -> Result<BTreeMap<usize, i32>> {
-        let text = self.target.root.read_text(progress)?.unwrap_or_default();
-        let entry = |line: &str| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-        };
-        Ok(text.lines().filter_map(entry).filter(|(_, code)| *code != 0).collect())
-    }
+/// Exit codes that are not zero, by the number of the entry, from `INDEX EXIT UPTIME` lines.
+fn failed_entries(progress: &str) -> BTreeMap<usize, i32> {
+    let entry = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    };
+    progress.lines().filter_map(entry).filter(|(_, code)| *code != 0).collect()
 }
 
 fn entries_text(failed: &BTreeMap<usize, i32>) -> String {
-    let each: Vec<String> = failed.iter().map(|(index, code)| format!("entry {index} ended with exit code {code}")).collect();
+    let each: Vec<String> =
+        failed.iter().map(|(index, code)| format!("entry {index} ended with exit code {code}")).collect();
     each.join(", ")
 }
 
@@ -148,8 +151,8 @@ fn status(step: &Step, outcome: StepOutcome, error: Option<String>) -> StepStatu
     StepStatus { name: step.name.clone(), origin: step.origin.to_string(), outcome, error, ..StepStatus::default() }
 }
 
-fn milliseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Fills in what is only known now.

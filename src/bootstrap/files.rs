@@ -19,10 +19,9 @@ pub struct Files {
 }
 
 impl Files {
-    /// The guest's `directory` beneath the root; made where it is missing, for root only.
+    /// The guest's `directory` beneath the root.
     pub fn new(root: &Root, directory: &Path) -> Result<Self> {
         let path = below(root, directory)?;
-        make_directory(&path, 0o700)?;
         Ok(Self { directory: path, switch: directory.join("start-bootstrap") })
     }
 

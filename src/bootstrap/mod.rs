@@ -24,12 +24,14 @@ mod lock;
 mod output;
 mod record;
 mod seal;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use conclusion::Conclusion;
 pub use record::{Record, State, Try};
+pub use settings::{UNIT, initial_files, leftovers};
 
 use files::Files;
 use output::Output;
@@ -91,7 +93,11 @@ impl Bootstrap {
         let conclusion = self.turns(root, &files, &seal, &mut record, once)?;
         record.state = conclusion.state();
         record.write(root)?;
-        Output::open(root, &self.log).say(&conclusion.to_string());
+        match conclusion {
+            // A machine that makes no use of it gets no log of it.
+            Conclusion::Disabled { tries: 0, .. } => log::info!("{conclusion}"),
+            _ => Output::open(root, &self.log).say(&conclusion.to_string()),
+        }
         Ok(conclusion)
     }
 

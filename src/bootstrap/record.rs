@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is known of the bootstrap script from one boot to the next.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,25 @@ pub struct Try {
     pub exit_code: Option<i32>,
     /// The last lines that it printed.
     pub tail: Vec<String>,
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tries = |n: u32| if n == 1 { "1 try".to_owned() } else { format!("{n} tries") };
+        match self.state {
+            State::New => f.write_str("not tried yet"),
+            State::Running => write!(f, "try {} of {} is under way", self.tries, self.max_retry),
+            State::Waiting => write!(f, "waiting after {} of {}", tries(self.tries), self.max_retry),
+            State::Succeeded => write!(f, "succeeded after {}", tries(self.tries)),
+            State::GaveUp => write!(f, "gave up after {}", tries(self.tries)),
+            State::Disabled => f.write_str("disabled: start-bootstrap is not there"),
+            State::Interrupted => write!(f, "stopped with the agent after {}", tries(self.tries)),
+        }?;
+        match &self.last {
+            Some(last) if self.state != State::Succeeded => write!(f, "; the last one: {}", last.result),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Record {

@@ -146,6 +146,7 @@ fn without_the_switch_nothing_is_run_or_counted() {
     assert_eq!(conclusion.to_string(), "bootstrap is disabled: no /root/bootstrap/start-bootstrap");
     assert!(!guest.path("root/bootstrap/ran").exists());
     assert!(!guest.path("root/bootstrap/retry-amount").exists());
+    assert!(!guest.path("var/log").exists());
 }
 
 #[test]

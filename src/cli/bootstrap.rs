@@ -27,8 +27,8 @@ impl Arguments {
         let options = common.options()?;
         common.log(&options.root, true);
         report::unwanted(&options.root, bootstrap::UNIT)?;
-        let conclusion = Bootstrap::from_settings(&boot::settings(&options))?.run(&options.root, self.once)?;
+        let conclusion = Bootstrap::from_settings(&boot::settings(&options)?).run(&options.root, self.once)?;
         console::say(&conclusion.to_string());
-        Ok(ExitCode::from(conclusion.exit_code()))
+        Ok(if conclusion.is_failure() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `firstlight check`: validate user-data, meta-data and network data before a VM reads them.
 
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,16 +9,18 @@ use clap::Args;
 
 use crate::boot;
 use crate::cli::{Common, print, print_json};
+use crate::datasource;
 use crate::error::{At, Result};
-use crate::finding::{Finding, Findings};
-use crate::seed::Document;
+use crate::finding::{Finding, Findings, Origin, Severity};
+use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
 /// Validate user-data, meta_data.json, network_data.json, or a whole seed (directory or image)
 ///
-/// Each problem is printed as FILE:LINE:COLUMN with a remedy; exit code 1 where something would not be applied.
+/// Each problem is printed as FILE:LINE:COLUMN with a remedy; exit code 1 where something would not be applied. What
+/// depends on the guest (its time zones, users and network interfaces) is checked with --root DIR only.
 #[derive(Args)]
 pub struct Arguments {
-    /// What to read; a JSON file is told by its name
+    /// What to read; meta_data.json and network_data.json are told by their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// For programs
@@ -34,10 +37,13 @@ impl Arguments {
         common.log(&options.root, false);
         let mut findings = Findings::default();
         for file in &self.files {
-            check(file, &options, &mut findings)?;
+            let checked = seed(file, &mut findings).and_then(|seed| boot::check(&options, seed, &mut findings));
+            if let Err(error) = checked {
+                findings.push(error.finding(&Origin::document(file.to_string_lossy())));
+            }
         }
-        let warned = self.strict && findings.iter().any(|finding| finding.severity >= crate::finding::Severity::Warning);
-        let code = if findings.has_errors() || warned { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        let worst = findings.iter().map(|finding| finding.severity).max();
+        let bound = if self.strict { Severity::Warning } else { Severity::Error };
         if self.json {
             print_json(&findings.iter().collect::<Vec<&Finding>>())?;
         } else if findings.is_empty() {
@@ -45,33 +51,49 @@ impl Arguments {
         } else {
             print(&findings.iter().map(|finding| format!("{finding}\n")).collect::<String>())?;
         }
-        Ok(code)
+        Ok(if worst >= Some(bound) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
 /// The most that one file may hold.
 const LIMIT: u64 = 64 << 20;
 
-fn check(file: &Path, options: &boot::Options, findings: &mut Findings) -> Result<()> {
-    use std::io::{Read as _, Seek as _};
-    let meta = std::fs::metadata(file).at("read", file)?;
+/// The file as a seed: a whole one, or one with this document only.
+fn seed(file: &Path, findings: &mut Findings) -> Result<Seed> {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut opened = std::fs::File::open(file).at("read", file)?;
-    let mut head = [0; 6];
-    let is_image = !meta.is_dir()
-        && opened.seek(std::io::SeekFrom::Start(32768)).is_ok()
-        && opened.read_exact(&mut head).is_ok()
-        && head.get(1..6) == Some(b"CD001");
-    if meta.is_dir() || is_image || name.ends_with(".img") {
-        return boot::check_seed(options, &file.to_string_lossy(), findings);
+    if is_medium(file)? {
+        return datasource::from_source(&file.to_string_lossy(), findings);
     }
-    opened.rewind().at("read", file)?;
     let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).at("read", file)?;
     opened.take(LIMIT).read_to_end(&mut bytes).at("read", file)?;
     let document = Document::new(file.to_string_lossy(), bytes);
+    let mut seed = Seed {
+        datasource: "check".to_owned(),
+        place: file.to_string_lossy().into_owned(),
+        meta_format: MetaFormat::OpenStack,
+        meta_data: Document::new("meta_data.json", br#"{"uuid": "00000000-0000-0000-0000-000000000000"}"#),
+        network: None,
+        user_data: None,
+        vendor_data: Vec::new(),
+        content: Default::default(),
+    };
     match name.as_str() {
-        "meta_data.json" => boot::check_meta_data(document, findings),
-        "network_data.json" => boot::check_network(&document, findings),
-        _ => boot::check_user_data(options, &document, findings),
+        "meta_data.json" => seed.meta_data = document,
+        "network_data.json" => seed.network = Some((NetworkFormat::OpenStack, document)),
+        "vendor_data.json" | "vendor_data2.json" => seed.vendor_data.push(document),
+        _ => seed.user_data = Some(document),
     }
+    Ok(seed)
+}
+
+/// A directory, an ISO 9660 image by its signature, or a disk image by its name.
+fn is_medium(file: &Path) -> Result<bool> {
+    let mut opened = std::fs::File::open(file).at("read", file)?;
+    if opened.metadata().at("read", file)?.is_dir() || file.extension().is_some_and(|extension| extension == "img") {
+        return Ok(true);
+    }
+    let mut head = [0; 6];
+    let read = opened.seek(SeekFrom::Start(32768)).and_then(|_| opened.read_exact(&mut head));
+    Ok(read.is_ok() && head.ends_with(b"CD001"))
 }

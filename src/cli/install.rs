@@ -15,7 +15,6 @@ use crate::finding::Origin;
 use crate::guest::Guest;
 use crate::plan::accounts::day::Day;
 use crate::plan::action::{Edit, Owner, Write};
-use crate::plan::change::changes;
 use crate::plan::order::Plan;
 use crate::plan::show;
 use crate::plan::step::{Frequency, Stage, Step};
@@ -113,10 +112,7 @@ impl Arguments {
         for step in &plan.steps {
             let mut made = 0;
             for action in &step.actions {
-                for change in changes(action, &root, Day::today())? {
-                    target.execute(&change)?;
-                    made += 1;
-                }
+                made += target.perform(action, Day::today(), &mut |_| Ok(()))?.len();
             }
             print(&format!("{}: {made} changes\n", step.name))?;
         }
@@ -145,11 +141,17 @@ impl Arguments {
         Ok(step("settings", |step| {
             step.directory(state::SETTINGS_DIR, 0o755, Owner::Root);
             // What the image's builder has written there is kept.
-            step.edit(Edit::new(state::SETTINGS, |old| if old.is_empty() { SETTINGS.to_owned() } else { old.to_owned() }));
+            step.edit(Edit::new(
+                state::SETTINGS,
+                |old| if old.is_empty() { SETTINGS.to_owned() } else { old.to_owned() },
+            ));
             for (file, content) in profiles {
                 if file == "vm-bootstrap.yaml" {
                     for (path, content) in bootstrap::initial_files() {
-                        step.edit(Edit::new(path, move |old| if old.is_empty() { content.to_owned() } else { old.to_owned() }));
+                        step.edit(Edit::new(
+                            path,
+                            move |old| if old.is_empty() { content.to_owned() } else { old.to_owned() },
+                        ));
                     }
                 }
                 step.write(Write::new(Path::new(state::SETTINGS_DIR).join(format!("50-{file}")), content));
@@ -172,7 +174,9 @@ fn systemd() -> Step {
         let units = Path::new("/usr/lib/systemd/system");
         for (name, content) in UNITS {
             step.write(Write::new(units.join(name), *content));
-            for target in content.lines().filter_map(|line| line.strip_prefix("WantedBy=")).flat_map(str::split_whitespace) {
+            for target in
+                content.lines().filter_map(|line| line.strip_prefix("WantedBy=")).flat_map(str::split_whitespace)
+            {
                 let wants = Path::new("/etc/systemd/system").join(format!("{target}.wants"));
                 step.directory(&wants, 0o755, Owner::Root).link(wants.join(name), units.join(name));
             }
@@ -216,7 +220,11 @@ mod tests {
 
     #[test]
     fn what_the_units_want_is_linked() {
-        let links = systemd().actions.iter().filter(|action| matches!(action, crate::plan::action::Action::Link { .. })).count();
+        let links = systemd()
+            .actions
+            .iter()
+            .filter(|action| matches!(action, crate::plan::action::Action::Link { .. }))
+            .count();
         assert_eq!(links, 4, "the local stage and the three paths");
     }
 }

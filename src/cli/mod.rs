@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::boot::Options;
 use crate::error::Result;
-use crate::report::{console, log};
+use crate::report::log;
 use crate::root::Root;
 use crate::state;
 
@@ -76,7 +76,7 @@ impl Common {
         };
         log::init(log::Options {
             level,
-            stderr: self.verbose > 0 || !console::started_by_init(),
+            stderr: self.verbose > 0,
             file: changed.then(|| root.join(state::LOG.as_ref())),
             system: changed && root.is_live(),
         });

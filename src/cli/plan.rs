@@ -54,7 +54,8 @@ impl Arguments {
             })?;
             return Ok(code);
         }
-        let mut text = format!("instance {} from {} ({})\n", *known.instance.id, known.seed.datasource, known.seed.place);
+        let mut text =
+            format!("instance {} from {} ({})\n", *known.instance.id, known.seed.datasource, known.seed.place);
         decision.findings.iter().for_each(|finding| text.push_str(&format!("{finding}\n")));
         text.push_str(&preview.to_string());
         print(&text)?;

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::boot;
 use crate::cli::{Common, print, print_json};
+use crate::config::template;
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin, closest};
-use crate::userdata::template;
 
 /// Print instance data: one value, all of them, or a text with values filled in
 #[derive(Args)]
@@ -31,9 +31,10 @@ impl Arguments {
         let data = boot::instance_data(&common.options()?)?;
         if let Some(text) = &self.format {
             let mut findings = Findings::default();
-            let rendered = template::render(text, &Origin::document("--format"), &data, template::Missing::Marked, &mut findings)?;
+            let origin = Origin::document("--format");
+            let rendered = template::render(text, &origin, &data, template::Missing::Shown, &mut findings);
             findings.iter().for_each(|finding| eprintln!("{finding}"));
-            return print(&format!("{rendered}\n"));
+            return rendered.map_or(Ok(ExitCode::FAILURE), |text| print(&format!("{text}\n")));
         }
         if self.list_keys {
             let names = data.as_object().into_iter().flatten().map(|(name, _)| format!("{name}\n"));
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn keys_are_paths() {
-        let data = serde_json::json!({"meta": {"edgeproxy": "10.0.0.1"}, "ds": {"meta_data": {"keys": [{"name": "k"}]}}});
+        let data =
+            serde_json::json!({"meta": {"edgeproxy": "10.0.0.1"}, "ds": {"meta_data": {"keys": [{"name": "k"}]}}});
         assert_eq!(look_up(&data, "meta.edgeproxy").unwrap(), "10.0.0.1");
         assert_eq!(look_up(&data, "ds.meta-data.keys[0].name").unwrap(), "k");
         let error = look_up(&data, "meta.edgeprox").unwrap_err().to_string();

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use crate::boot;
-use crate::cli::Common;
+use crate::cli::{Common, print};
 use crate::error::Result;
 use crate::plan::step::Stage;
+use crate::report::console;
 
 /// Find the configuration and do what is due: what the units call
 ///
@@ -43,6 +44,9 @@ impl Arguments {
             Stages::All => &Stage::ALL,
         };
         let status = boot::run(&options, stages)?;
+        for line in status.summary() {
+            if console::started_by_init() { console::say(&line) } else { print(&format!("{line}\n")).map(drop)? }
+        }
         Ok(ExitCode::from(status.status.exit_code()))
     }
 }

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::bootstrap;
 use crate::cli::{Common, print, print_json};
 use crate::error::Result;
+use crate::plan::step::Stage;
 use crate::report;
 use crate::report::status::{Outcome, Status, StepOutcome};
 use crate::root::Root;
@@ -50,7 +51,7 @@ impl Arguments {
             std::thread::sleep(POLL);
             status = report::status(&root)?;
         }
-        let bootstrap = bootstrap::record(&root)?;
+        let bootstrap = bootstrap::Record::read(&root)?;
         match self.format {
             Format::Json => {
                 let mut value = serde_json::to_value(&status).unwrap_or_default();
@@ -86,7 +87,8 @@ fn text(status: &Status, long: bool) -> String {
     if let Some(error) = &status.error {
         let _ = writeln!(text, "error: {error}");
     }
-    for (name, stage) in &status.stages {
+    for name in Stage::ALL.map(Stage::name) {
+        let Some(stage) = status.stages.get(name) else { continue };
         let failed = stage.steps.iter().filter(|step| step.outcome != StepOutcome::Done).count();
         let steps = stage.steps.len();
         let _ = writeln!(text, "stage {name}: {steps} steps, {failed} not done, {} ms", stage.took_ms);

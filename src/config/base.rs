@@ -1,6 +1,379 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The image's own settings: cloud-config defaults and the `firstlight:` keys.
 
-/// The image's own settings.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {}
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::document::{self, Data, Node};
+use crate::config::merge::overlay;
+use crate::config::missing::drop_missing;
+use crate::config::read::{Kind, Read, one_of};
+use crate::config::template::{self, Missing};
+use crate::finding::{Finding, Findings, Located, Origin};
+use crate::root::Tree;
+use crate::seed::Document;
+use crate::state;
+
+/// Names of datasources, in the order in which they are looked for.
+pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
+/// Names of network renderers.
+pub const RENDERERS: &[&str] = &["netplan", "networkd", "networkmanager", "ifupdown", "sysconfig"];
+
+crate::keys! {
+    /// The image's own settings: the block `firstlight:`.
+    pub struct Settings {
+        /// Where configuration is looked for, in this order. One entry is certain: it is not probed for.
+        datasources: Vec<Located<DatasourceName>>,
+        /// How long a medium that is expected may take to appear; 10 s.
+        wait: Duration,
+        /// Config drive.
+        config_drive: ConfigDrive,
+        /// Which name of the instance is its host name: `hostname` (the default) or `name`, both of OpenStack.
+        hostname_from: HostnameFrom,
+        /// Network.
+        network: Network,
+        /// The script that is downloaded and run until it succeeds.
+        bootstrap: Bootstrap,
+        /// Whether the first step that fails ends the run; no.
+        strict: bool,
+        /// Whether the files that cloud-init leaves for other tools are written too; yes.
+        cloud_init_compat: bool,
+    }
+}
+
+crate::keys! {
+    /// What becomes of a config drive.
+    pub struct ConfigDrive {
+        /// Directory where it stays mounted; else it is unmounted once it is read.
+        keep_mounted: Located<PathBuf>,
+    }
+}
+
+crate::keys! {
+    /// What the image has to say about the network.
+    pub struct Network {
+        /// `false` leaves the network alone; yes.
+        enabled: bool,
+        /// Who configures it: `netplan`, `networkd`, …; else what the guest really runs.
+        renderer: Located<RendererName>,
+        /// In place of the gateway of static networks.
+        gateway: Located<String>,
+        /// Routes on top of the platform's.
+        routes: Vec<Located<Route>>,
+    }
+}
+
+crate::keys! {
+    /// A route.
+    pub struct Route {
+        /// Destination with its prefix length.
+        to: Located<String>,
+        /// Next hop.
+        via: Located<String>,
+    }
+}
+
+crate::keys! {
+    /// The bootstrap loop.
+    pub struct Bootstrap {
+        /// Where the script is; `http://10.0.2.100/vm-bootstrap`.
+        url: Located<String>,
+        /// Time between two tries; 60 s.
+        interval: Duration,
+        /// When a try is ended; 0 for never.
+        timeout: Duration,
+        /// Tries in all, unless the file `bootstrap-max-retry` says otherwise; 10.
+        max_retry: u32,
+        /// Where its files are; `/root/bootstrap`.
+        directory: Located<PathBuf>,
+        /// Where its output goes; `/var/log/vm-bootstrap.log`.
+        log: Located<PathBuf>,
+        /// SHA-256 of the script, 64 hexadecimal digits.
+        sha256: Located<String>,
+        /// Minisign key that signs the script.
+        public_key: Located<String>,
+    }
+}
+
+/// One of [`DATASOURCES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatasourceName(pub &'static str);
+
+impl Read for DatasourceName {
+    fn kind() -> Kind {
+        Kind::Scalar("the name of a datasource")
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        one_of(node, DATASOURCES, findings).map(Self)
+    }
+}
+
+/// One of [`RENDERERS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RendererName(pub &'static str);
+
+impl Read for RendererName {
+    fn kind() -> Kind {
+        Kind::Scalar("the name of a network renderer")
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        one_of(node, RENDERERS, findings).map(Self)
+    }
+}
+
+/// Which name of the instance is its host name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HostnameFrom {
+    /// What the platform calls the host name, often fully qualified.
+    #[default]
+    Hostname,
+    /// The name that the instance was given.
+    Name,
+}
+
+impl Read for HostnameFrom {
+    fn kind() -> Kind {
+        Kind::Scalar("`hostname` or `name`")
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        one_of(node, &["hostname", "name"], findings).map(|word| match word {
+            "name" => Self::Name,
+            _ => Self::Hostname,
+        })
+    }
+}
+
+/// The image's settings, and the rest of their documents as cloud-config defaults.
+///
+/// `instance_data` is what templates may ask for; before it is known (the settings say where to look for it), pass
+/// `None`: entries that would need it are left out without a word. A file that can't be read or is not YAML is a
+/// finding, and the others are still used.
+pub fn load(tree: &dyn Tree, instance_data: Option<&Value>, findings: &mut Findings) -> (Settings, Node) {
+    let documents = documents(tree, findings);
+    settle(&documents, instance_data, findings)
+}
+
+/// The files of the image's settings, the most important last.
+pub fn documents(tree: &dyn Tree, findings: &mut Findings) -> Vec<Document> {
+    let directory = Path::new(state::SETTINGS_DIR);
+    let names = tree.list(directory).unwrap_or_else(|error| {
+        findings.push(Finding::error(&Origin::document(state::SETTINGS_DIR), error.to_string()));
+        Vec::new()
+    });
+    let mut names: Vec<_> = names.into_iter().filter(|name| name.ends_with(".yaml")).collect();
+    names.sort();
+    let paths =
+        std::iter::once(Path::new(state::SETTINGS).to_owned()).chain(names.iter().map(|name| directory.join(name)));
+    let mut documents = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        match tree.read(&path) {
+            Ok(Some(bytes)) => documents.push(Document::new(name, bytes)),
+            Ok(None) => {}
+            Err(error) => findings.push(Finding::error(&Origin::document(name), error.to_string())),
+        }
+    }
+    documents
+}
+
+/// As [`load`], from documents that are read already; each lies over the one before it.
+pub fn settle(documents: &[Document], instance_data: Option<&Value>, findings: &mut Findings) -> (Settings, Node) {
+    let mut all = Node::empty(Origin::document(state::SETTINGS));
+    for document in documents {
+        if let Some(layer) = layer(document, instance_data, findings) {
+            all = overlay(all, layer);
+        }
+    }
+    let Node { origin, data } = all;
+    let Data::Mapping(entries) = data else { return (Settings::default(), Node::empty(origin)) };
+    let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| key.text() == Some("firstlight"));
+    let settings =
+        own.first().filter(|(_, value)| !value.is_null()).and_then(|(_, value)| Settings::read(value, findings));
+    (settings.unwrap_or_default(), Node { origin, data: Data::Mapping(defaults) })
+}
+
+/// One file of settings, its template rendered; always a mapping.
+fn layer(document: &Document, instance_data: Option<&Value>, findings: &mut Findings) -> Option<Node> {
+    let origin = document.origin();
+    let Ok(text) = std::str::from_utf8(&document.bytes) else {
+        findings.push(Finding::error(&origin, "not UTF-8; this file is not used").help("save it as UTF-8"));
+        return None;
+    };
+    let node = if template::split_header(text).is_some() {
+        let output = template::render(text, &origin, instance_data.unwrap_or(&Value::Null), Missing::Marked, findings)?;
+        let node = document::parse(&output, &origin, findings)?;
+        let mut nobody = Findings::default();
+        drop_missing(node, if instance_data.is_some() { findings } else { &mut nobody })
+    } else {
+        document::parse(text, &origin, findings)?
+    };
+    as_mapping(node, findings)
+}
+
+fn as_mapping(node: Node, findings: &mut Findings) -> Option<Node> {
+    if matches!(node.data, Data::Mapping(_)) {
+        return Some(node);
+    }
+    if !node.is_null() {
+        let message = format!("expected keys such as `firstlight:`, found {}; this file is not used", node.described());
+        findings.push(Finding::error(&node.origin, message));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn settled(texts: &[&str], data: Option<&Value>) -> (Settings, Node, Vec<String>) {
+        let documents: Vec<_> =
+            texts.iter().enumerate().map(|(n, text)| Document::new(format!("s{n}"), *text)).collect();
+        let mut findings = Findings::default();
+        let (settings, defaults) = settle(&documents, data, &mut findings);
+        (settings, defaults, findings.iter().map(ToString::to_string).collect())
+    }
+
+    const TEMPLATE: &str = "## template: jinja
+timezone: Europe/Lisbon
+firstlight:
+  datasources: [ConfigDrive, nocloud]
+  wait: 10s
+  hostname_from: name
+  config_drive: {keep_mounted: /mnt/drive}
+  network:
+    enabled: \"{{ meta.skipinit != 'yes' }}\"
+    renderer: network-manager
+    gateway: \"{{ meta.edgeproxy }}\"
+    routes: [{to: \"{{ meta.privatenet }}\", via: \"{{ meta.privaterouter }}\"}]
+  bootstrap: {url: \"http://10.0.2.100/vm-bootstrap\", interval: 60s, timeout: 0s, max_retry: 3, sha256: null}
+";
+
+    #[test]
+    fn every_setting_is_typed() {
+        let data =
+            json!({"meta": {"edgeproxy": "172.24.4.1", "privatenet": "10.1.0.0/16", "privaterouter": "10.0.0.1"}});
+        let (settings, defaults, findings) = settled(&[TEMPLATE], Some(&data));
+        assert_eq!(findings, [""; 0]);
+        let names: Vec<_> = settings.datasources.unwrap().iter().map(|name| name.value.0).collect();
+        assert_eq!(names, ["config-drive", "nocloud"]);
+        assert_eq!(settings.wait, Some(Duration::from_secs(10)));
+        assert_eq!(settings.hostname_from, Some(HostnameFrom::Name));
+        assert_eq!(settings.config_drive.unwrap().keep_mounted.unwrap().value, Path::new("/mnt/drive"));
+        let network = settings.network.unwrap();
+        assert_eq!((network.enabled, network.renderer.unwrap().value), (Some(true), RendererName("networkmanager")));
+        assert_eq!(network.gateway.unwrap().value, "172.24.4.1");
+        let routes = network.routes.unwrap();
+        assert_eq!(routes[0].to.as_ref().unwrap().value, "10.1.0.0/16");
+        let bootstrap = settings.bootstrap.unwrap();
+        assert_eq!((bootstrap.max_retry, bootstrap.sha256.is_none()), (Some(3), true));
+        assert_eq!(defaults.get("timezone").unwrap().origin.to_string(), "s0:2:11");
+        assert_eq!(defaults.get("firstlight"), None);
+    }
+
+    #[test]
+    fn what_the_instance_lacks_is_left_out_with_a_note_once_it_is_known() {
+        let (settings, _, findings) = settled(&[TEMPLATE], None);
+        let network = settings.network.unwrap();
+        assert!(network.gateway.is_none() && network.routes.unwrap().is_empty());
+        assert_eq!(findings, [""; 0]);
+        let (_, _, findings) = settled(&[TEMPLATE], Some(&json!({"meta": {"skipinit": "yes"}})));
+        assert_eq!(
+            findings,
+            [
+                "s0:11:5: note: left out: the instance data has no `meta.edgeproxy`",
+                "s0:12:14: note: left out: the instance data has no `meta.privatenet`"
+            ]
+        );
+    }
+
+    #[test]
+    fn later_files_win_and_broken_ones_do_not_matter_to_the_others() {
+        let (settings, defaults, findings) = settled(
+            &[
+                "firstlight: {wait: 1s, strict: yes}\na: {x: 1}\n",
+                "a: [\n",
+                "- list\n",
+                "",
+                "\u{0}",
+                "firstlight: {wait: 2s}\na: {y: 2}\n",
+            ],
+            None,
+        );
+        assert_eq!((settings.wait, settings.strict), (Some(Duration::from_secs(2)), Some(true)));
+        assert!(defaults.get("a").unwrap().get("x").is_some());
+        assert_eq!(findings.len(), 3, "{findings:?}");
+    }
+
+    #[test]
+    fn words_that_are_not_known_are_found() {
+        let (settings, _, findings) = settled(
+            &["firstlight:\n  datasources: [nocluod, ec2]\n  network: {rendrer: x, renderer: bind}\n  wait: soon\n"],
+            None,
+        );
+        assert_eq!(settings.datasources.unwrap().len(), 1);
+        assert_eq!(
+            findings,
+            [
+                "s0:2:17: error: `nocluod` is not known here; it is left out\n    help: did you mean `nocloud`?",
+                "s0:4:9: error: expected a duration such as `500ms`, `10s` or `2m`, found a string",
+                "s0:3:13: error: unknown key `rendrer`; it is left out\n    help: did you mean `renderer`?",
+                "s0:3:35: error: `bind` is not known here; it is left out\n    \
+                 help: one of: netplan, networkd, networkmanager, ifupdown, sysconfig",
+            ]
+        );
+    }
+
+    /// A tree of files in memory.
+    struct Files(Vec<(&'static str, &'static str)>);
+
+    impl Tree for Files {
+        fn is_live(&self) -> bool {
+            false
+        }
+        fn owners(&self) -> bool {
+            false
+        }
+        fn stat(&self, _: &Path) -> crate::error::Result<Option<crate::root::Stat>> {
+            Ok(None)
+        }
+        fn read(&self, path: &Path) -> crate::error::Result<Option<Vec<u8>>> {
+            let file = self.0.iter().find(|(name, _)| Path::new(name) == path);
+            match file {
+                Some((_, "unreadable")) => Err(crate::error::Error::fatal("cannot read it")),
+                Some((_, text)) => Ok(Some(text.as_bytes().to_vec())),
+                None => Ok(None),
+            }
+        }
+        fn read_link(&self, _: &Path) -> crate::error::Result<Option<PathBuf>> {
+            Ok(None)
+        }
+        fn list(&self, directory: &Path) -> crate::error::Result<Vec<String>> {
+            let names = self.0.iter().filter_map(|(name, _)| Path::new(name).strip_prefix(directory).ok());
+            Ok(names.map(|name| name.display().to_string()).collect())
+        }
+    }
+
+    #[test]
+    fn files_are_read_in_the_order_of_their_names() {
+        let tree = Files(vec![
+            ("/etc/firstlight/config.yaml", "a: base\nb: base\nc: base"),
+            ("/etc/firstlight/config.d/20-b.yaml", "b: late"),
+            ("/etc/firstlight/config.d/10-a.yaml", "b: early\nc: early"),
+            ("/etc/firstlight/config.d/15-x.yaml", "unreadable"),
+            ("/etc/firstlight/config.d/30-c.yaml.bak", "c: never"),
+        ]);
+        let mut findings = Findings::default();
+        let (_, defaults) = load(&tree, None, &mut findings);
+        let values: Vec<_> = ["a", "b", "c"].iter().map(|key| defaults.get(key).unwrap().text().unwrap()).collect();
+        assert_eq!(values, ["base", "late", "early"]);
+        let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(findings, ["/etc/firstlight/config.d/15-x.yaml: error: cannot read it"]);
+        assert!(load(&Files(Vec::new()), None, &mut Findings::default()).1.entries().is_empty());
+    }
+}

@@ -8,13 +8,13 @@ use crate::config::events::{Event, Mark, Parser, Problem, Properties};
 use crate::config::mapping::Mapping;
 use crate::config::resolve::{YAML_TAG, tagged};
 use crate::config::syntax;
-use crate::finding::{Finding, Findings, Origin, closest};
+use crate::finding::{Finding, Findings, Origin};
 
 /// Levels of lists and mappings.
 pub const DEPTH_LIMIT: usize = 100;
-/// Values in a document, each use of an alias counted as if it were written out.
+/// Values in a document, each anchor, and each use of it, counted as if written out.
 pub const NODE_LIMIT: usize = 200_000;
-/// Bytes of text in a document, each use of an alias counted as if it were written out.
+/// Bytes of text in a document, each anchor, and each use of it, counted as if written out.
 pub const TEXT_LIMIT: usize = 32 << 20;
 
 /// `Err` ends the document; `Ok(None)` is one entry that is left out, after a finding that says so.
@@ -93,9 +93,9 @@ impl Composer<'_> {
             _ => return Err(Finding::error(&origin, "a value is missing here")),
         };
         let fits = tag.is_none_or(|tag| self.fits(&tag, &data, &origin));
-        let node = fits.then_some(Node { origin, data });
-        if let Some(anchor) = anchor {
-            self.anchors.insert(anchor, node.clone());
+        let node = fits.then(|| Node { origin: origin.clone(), data });
+        if let Some(name) = anchor {
+            self.anchor(name, node.as_ref(), &origin)?;
         }
         Ok(node)
     }
@@ -181,31 +181,37 @@ impl Composer<'_> {
         }
     }
 
-    /// The anchored value again. What it costs is counted before it is copied.
+    /// The anchored value again.
     fn alias(&mut self, name: &str, origin: &Origin, depth: usize) -> Composed {
-        let Some(anchored) = self.anchors.get(name) else {
-            let unknown =
-                Finding::error(origin, format!("no `&{name}` stands before this `*{name}`; the entry is left out"));
-            let names = self.anchors.keys().map(String::as_str);
-            self.findings.push(match closest(name, names) {
-                Some(close) => unknown.help(format!("did you mean `*{close}`?")),
-                None => unknown.help("text that begins with `*` needs quotes"),
-            });
-            return Ok(None);
+        let anchored = match self.anchors.get(name) {
+            Some(Some(anchored)) => anchored,
+            Some(None) => {
+                let inside =
+                    format!("`*{name}` stands inside of its own `&{name}`, or that was left out; so is this entry");
+                self.findings.push(Finding::error(origin, inside));
+                return Ok(None);
+            }
+            None => {
+                let unknown = format!("no `&{name}` stands before this `*{name}`; the entry is left out");
+                let help = "text that begins with `*` needs quotes";
+                self.findings.push(Finding::error(origin, unknown).help(help));
+                return Ok(None);
+            }
         };
-        let Some(anchored) = anchored.clone() else {
-            let missing =
-                format!("`*{name}` stands inside of its own `&{name}`, or that was left out; so is this entry");
-            self.findings.push(Finding::error(origin, missing));
-            return Ok(None);
-        };
-        let mut size = Size::default();
-        size.measure(&anchored, depth);
-        if size.deepest > DEPTH_LIMIT {
+        let size = Size::of(anchored);
+        if depth + size.levels > DEPTH_LIMIT {
             return Err(too_deep(origin));
         }
         self.count(size.nodes, size.bytes, origin)?;
-        Ok(Some(anchored))
+        Ok(self.anchors.get(name).cloned().flatten())
+    }
+
+    /// Keeps a value for its aliases. The copy counts too: anchors in anchors are copied once for each level.
+    fn anchor(&mut self, name: String, node: Option<&Node>, origin: &Origin) -> Result<(), Finding> {
+        let size = node.map(Size::of).unwrap_or_default();
+        self.count(size.nodes, size.bytes, origin)?;
+        self.anchors.insert(name, node.cloned());
+        Ok(())
     }
 
     fn count(&mut self, nodes: usize, bytes: usize, origin: &Origin) -> Result<(), Finding> {
@@ -223,23 +229,11 @@ impl Composer<'_> {
 
     /// Whether the tag is one that documents may use, and fits the value.
     fn fits(&mut self, tag: &str, data: &Data, origin: &Origin) -> bool {
+        if tag == "!" {
+            return true;
+        }
         let own = tag.strip_prefix(YAML_TAG);
         let shown = own.map_or_else(|| tag.to_owned(), |name| format!("!!{name}"));
-        let known = [
-            "str",
-            "null",
-            "bool",
-            "int",
-            "float",
-            "binary",
-            "timestamp",
-            "merge",
-            "seq",
-            "omap",
-            "pairs",
-            "map",
-            "set",
-        ];
         let fits = match (data, own) {
             (Data::Scalar(scalar), Some("merge")) => scalar.text == "<<",
             (Data::Scalar(scalar), Some(_)) => tagged(tag, &scalar.text).is_some(),
@@ -248,11 +242,12 @@ impl Composer<'_> {
             (_, None) => false,
         };
         if !fits {
-            let why =
-                if own.is_some_and(|name| known.contains(&name)) { "does not fit this value" } else { "is not known" };
             self.findings.push(
-                Finding::error(origin, format!("the tag `{shown}` {why}; the entry is left out"))
-                    .help("text that begins with `!` needs quotes"),
+                Finding::error(
+                    origin,
+                    format!("the tag `{shown}` is not known or does not fit; the entry is left out"),
+                )
+                .help("text that begins with `!` needs quotes"),
             );
         }
         fits
@@ -279,20 +274,27 @@ fn too_deep(origin: &Origin) -> Finding {
 struct Size {
     nodes: usize,
     bytes: usize,
-    deepest: usize,
+    /// Levels of lists and mappings below it.
+    levels: usize,
 }
 
 impl Size {
-    fn measure(&mut self, node: &Node, depth: usize) {
+    fn of(node: &Node) -> Self {
+        let mut size = Self::default();
+        size.add(node, 0);
+        size
+    }
+
+    fn add(&mut self, node: &Node, depth: usize) {
         self.nodes += 1;
+        self.levels = self.levels.max(depth);
         match &node.data {
-            Data::Scalar(scalar) => return self.bytes += scalar.text.len(),
-            Data::Sequence(items) => items.iter().for_each(|item| self.measure(item, depth + 1)),
+            Data::Scalar(scalar) => self.bytes += scalar.text.len(),
+            Data::Sequence(items) => items.iter().for_each(|item| self.add(item, depth + 1)),
             Data::Mapping(entries) => entries.iter().for_each(|(key, value)| {
-                self.measure(key, depth + 1);
-                self.measure(value, depth + 1);
+                self.add(key, depth + 1);
+                self.add(value, depth + 1);
             }),
         }
-        self.deepest = self.deepest.max(depth);
     }
 }

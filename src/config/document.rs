@@ -228,8 +228,8 @@ mod tests {
                 "{b: 2}",
                 "d:1:4: error: the tag `!!python/name:os.system` is not known",
             ),
-            ("- !!int many\n- 2", "[2]", "d:1:3: error: the tag `!!int` does not fit"),
-            ("- !!str [a]\n- 2", "[2]", "d:1:3: error: the tag `!!str` does not fit"),
+            ("- !!int many\n- 2", "[2]", "d:1:3: error: the tag `!!int` is not known or does not fit"),
+            ("- !!str [a]\n- 2", "[2]", "d:1:3: error: the tag `!!str` is not known or does not fit"),
             ("- *nothing\n- 2", "[2]", "d:1:3: error: no `&nothing` stands before"),
             ("- &a [*a]\n- 2", "[[], 2]", "d:1:7: error: `*a` stands inside of its own"),
             ("a: {{ name }}\nb: 2", "{a: {}, b: 2}", "d:1:5: error: a mapping cannot be a key"),
@@ -245,10 +245,11 @@ mod tests {
     #[test]
     fn tags_that_fit_are_kept() {
         assert_eq!(
-            clean("a: !!str 1\nb: !!set {x}\nc: !!omap [x: 1]\nd: !!seq [1]\ne: !!binary aGk="),
+            clean("a: !!str 1\nb: !!set {x}\nc: !!omap [x: 1]\nd: ! [1]\ne: !!binary aGk="),
             r#"{a: "1", b: {x: }, c: [{x: 1}], d: [1], e: "aGk="}"#
         );
         assert_eq!(read("!!binary aGk=").0.unwrap().value(), Some(Value::Binary(b"hi".to_vec())));
+        assert_eq!(read("!").0.unwrap().value(), Some(Value::Null));
         assert_eq!(read("! \"12\"").0.unwrap().value(), Some(Value::Integer(12)));
     }
 
@@ -291,6 +292,8 @@ mod tests {
         let chain = (1..2000).fold("a0: &a0 x\n".to_owned(), |text, level| {
             text + &format!("a{level}: &a{level} {}*a{}{}\n", "[".repeat(50), level - 1, "]".repeat(50))
         });
+        let nested: String =
+            (0..90).map(|level| format!("&a{level} [")).collect::<String>() + &"x".repeat(1 << 20) + &"]".repeat(90);
         for (text, bound) in [
             ("[".repeat(100_000), "100 levels"),
             ("{a: ".repeat(100_000), "100 levels"),
@@ -300,6 +303,7 @@ mod tests {
             (laughs, "200000 values"),
             (wide, "200000 values"),
             ("- x\n".repeat(200_000), "200000 values"),
+            (nested, "32 MiB of text"),
             (long, "32 MiB of text"),
             (" ".repeat(SIZE_LIMIT + 1), "16 MiB"),
         ] {
@@ -307,6 +311,17 @@ mod tests {
             assert_eq!(node, None);
             assert!(findings.len() == 1 && findings[0].contains(bound), "{findings:?}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_findings_ends() {
+        let (node, findings) = read(&"- *x\n".repeat(20_000));
+        assert_eq!(node.unwrap().items().unwrap().len(), 0);
+        assert!(
+            findings.len() < 2000 && findings.last().unwrap().contains("there is more to say"),
+            "{}",
+            findings.len()
+        );
     }
 
     proptest::proptest! {

@@ -141,11 +141,11 @@ unsafe fn read(event: &yaml_event_t) -> Event {
                 let scalar = &event.data.scalar;
                 let length = usize::try_from(scalar.length).unwrap_or(0);
                 let bytes = std::slice::from_raw_parts(scalar.value, length);
-                Event::Scalar {
-                    properties: properties(scalar.anchor, scalar.tag),
-                    text: String::from_utf8_lossy(bytes).into_owned(),
-                    plain: scalar.plain_implicit,
-                }
+                let mut properties = properties(scalar.anchor, scalar.tag);
+                // A lone `!` asks for what a plain scalar would be.
+                let lone = properties.tag.take_if(|tag| tag == "!").is_some();
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                Event::Scalar { properties, text, plain: scalar.plain_implicit || lone }
             }
             YAML_SEQUENCE_START_EVENT => {
                 Event::SequenceStart(properties(event.data.sequence_start.anchor, event.data.sequence_start.tag))
@@ -165,9 +165,7 @@ unsafe fn read(event: &yaml_event_t) -> Event {
 #[allow(unsafe_code)]
 unsafe fn properties(anchor: *const u8, tag: *const u8) -> Properties {
     // SAFETY: by the contract above.
-    let (anchor, tag) = unsafe { (string(anchor.cast()), string(tag.cast())) };
-    // A lone `!` asks for what would be resolved without it.
-    Properties { anchor, tag: tag.filter(|tag| tag != "!") }
+    unsafe { Properties { anchor: string(anchor.cast()), tag: string(tag.cast()) } }
 }
 
 /// # Safety

@@ -2,13 +2,17 @@
 //! The cloud-config document: merged, typed, every value with its origin.
 
 pub mod base;
+pub mod default_user;
 pub mod document;
 pub mod merge;
+pub mod missing;
 pub mod read;
+pub mod template;
 pub mod types;
 
 mod compose;
 mod events;
 mod mapping;
+mod nesting;
 mod resolve;
 mod syntax;

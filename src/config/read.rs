@@ -311,6 +311,13 @@ mod tests {
     }
 
     #[test]
+    fn text_stays_as_written() {
+        for text in ["52:54:00:12:34:00", "22:22", "0644", "1.10", "yes", "2024-13-01", "1_000"] {
+            assert_eq!(read(&format!("type: {text}\n")).0.r#type.as_deref(), Some(text));
+        }
+    }
+
+    #[test]
     fn numbers_stay_in_range() {
         assert_eq!(read("uid: -1").1, ["d:1:6: error: -1 is out of range: 0 to 4294967295"]);
         assert_eq!(read("uid: 0x10").0.uid, Some(16));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Types that occur in more than one module: file modes, sizes, durations, one-or-many.
 
+use std::path::{Component, PathBuf};
 use std::time::Duration;
 
 use crate::config::document::{Data, Node, Value};
@@ -42,6 +43,20 @@ impl Read for Words {
         let between = |c: char| c == ',' || c.is_whitespace();
         let words = texts.iter().flat_map(|text| text.split(between)).filter(|word| !word.is_empty());
         Some(Self(words.map(str::to_owned).collect()))
+    }
+}
+
+/// An absolute path, without `..`.
+impl Read for PathBuf {
+    fn kind() -> Kind {
+        Kind::Scalar("an absolute path")
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let path = PathBuf::from(String::read(node, findings)?);
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        let fits = path.is_absolute() && !climbs && !path.as_os_str().as_encoded_bytes().contains(&0);
+        if fits { Some(path) } else { unfit(node, &Self::kind(), findings) }
     }
 }
 
@@ -288,6 +303,14 @@ mod tests {
         }
         for text in ["auto", "-1G", "2X", "G", "9999999T", "[1]"] {
             assert_eq!(read::<Size>(text).0, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_do_not_climb() {
+        assert_eq!(fine::<PathBuf>("/mnt/config"), PathBuf::from("/mnt/config"));
+        for text in ["mnt", "/a/../b", "..", "\"/a\\0b\"", "~", "\"\""] {
+            assert_eq!(read::<PathBuf>(text).0, None, "{text}");
         }
     }
 

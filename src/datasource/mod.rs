@@ -218,3 +218,45 @@ pub fn from_source(spec: &str, findings: &mut Findings) -> Result<Seed> {
     let place = format!("{spec} ({})", image.file_system().name());
     config_drive::read(&image, &place, findings)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fixtures::{FAT12, NOVA_ISO, Scratch};
+
+    #[test]
+    fn an_image_root_has_no_devices_and_is_left_at_once() {
+        let scratch = Scratch::new("detect");
+        let root = Root::open(&scratch).unwrap();
+        let guest = Guest::read(&root).unwrap();
+        let names = ["config-drve".to_owned(), "config-drive".to_owned()];
+        let wait = Duration::from_secs(3600);
+        for (datasources, findings) in [(None, 0), (Some(&names[..]), 1), (Some(&names[1..]), 0)] {
+            let context = Context { root: &root, guest: &guest, datasources, wait, mount: false };
+            let detection = find(&context);
+            assert!(detection.found.is_none());
+            assert_eq!(detection.tried.len(), 1);
+            assert_eq!(detection.tried[0].outcome, Outcome::Absent);
+            assert_eq!(detection.findings.iter().count(), findings);
+        }
+    }
+
+    #[test]
+    fn a_source_is_an_image_or_a_directory() {
+        let scratch = Scratch::new("source");
+        let mut findings = Findings::default();
+        let mut seed = |name: &str| from_source(&scratch.join(name).to_string_lossy(), &mut findings);
+        std::fs::write(scratch.join("drive.iso"), NOVA_ISO.image()).unwrap();
+        std::fs::write(scratch.join("drive.img"), FAT12.image()).unwrap();
+        std::fs::write(scratch.join("junk"), "junk").unwrap();
+        std::fs::create_dir(scratch.join("empty")).unwrap();
+        let disc = seed("drive.iso").unwrap();
+        assert!(disc.place.ends_with("drive.iso (iso9660)"));
+        assert_eq!(Seed { place: disc.place.clone(), ..seed("drive.img").unwrap() }, disc);
+        assert!(seed("junk").unwrap_err().to_string().contains("holds neither ISO 9660 nor FAT"));
+        assert!(seed("empty").unwrap_err().to_string().contains("has no directory `openstack`"));
+        assert!(seed("missing").unwrap_err().is_absent());
+        let error = from_source("http://192.0.2.1/seed", &mut findings).unwrap_err().to_string();
+        assert!(error.starts_with("cannot fetch a seed from the URL"), "{error}");
+    }
+}

@@ -26,11 +26,15 @@ pub fn trusting_nobody() -> Result<ClientConfig> {
     configuration(RootCertStore::empty())
 }
 
-/// The first store of the guest that holds a certificate, else the built-in roots.
+/// The guest's own store, else the built-in roots.
 pub fn trusting_the_guest() -> Result<ClientConfig> {
-    let stores = STORES.iter().filter_map(|path| fs::read(path).ok()).map(|pem| roots_of(&pem));
-    let roots = stores.into_iter().find(|roots| !roots.is_empty());
-    configuration(roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()))
+    configuration(first_of(STORES.iter().filter_map(|path| fs::read(path).ok())))
+}
+
+/// The first store that holds a certificate.
+fn first_of(stores: impl Iterator<Item = Vec<u8>>) -> RootCertStore {
+    let roots = stores.map(|pem| roots_of(&pem)).find(|roots| !roots.is_empty());
+    roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
 }
 
 /// One certificate that can't be read must not lock out the others.
@@ -46,4 +50,29 @@ fn configuration(roots: RootCertStore) -> Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::fatal("cannot set up TLS").because(e))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: &[u8] = include_bytes!("../../tests/fixtures/http/root.pem");
+
+    #[test]
+    fn a_broken_certificate_leaves_its_neighbours() {
+        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(roots_of(&[broken, ROOT].concat()).len(), 1);
+        assert_eq!(roots_of(&[broken.as_slice(), b"-----BEGIN CERTIFICATE-----\n!\n"].concat()).len(), 0);
+    }
+
+    #[test]
+    fn an_image_without_a_store_trusts_the_built_in_roots() {
+        let built_in = webpki_roots::TLS_SERVER_ROOTS.len();
+        assert!(built_in > 1);
+        for (stores, count) in [(vec![], built_in), (vec![Vec::new()], built_in), (vec![Vec::new(), ROOT.to_vec()], 1)]
+        {
+            assert_eq!(first_of(stores.into_iter()).len(), count);
+        }
+        configuration(first_of(std::iter::empty())).unwrap();
+    }
 }

@@ -12,7 +12,6 @@ mod data;
 mod environment;
 pub mod hostname;
 mod openstack;
-pub mod public_key;
 
 pub use data::redacted;
 
@@ -54,6 +53,22 @@ impl std::fmt::Debug for File {
 }
 
 impl Instance {
+    /// An instance that says nothing but its id, for tests.
+    #[cfg(test)]
+    pub fn testing(id: &str) -> Self {
+        let origin = crate::finding::Origin::document("meta_data.json");
+        Self {
+            id: Located::new(id.to_owned(), origin.key("uuid")),
+            hostname: None,
+            name: None,
+            public_keys: Vec::new(),
+            properties: BTreeMap::new(),
+            files: Vec::new(),
+            random_seed: None,
+            availability_zone: None,
+        }
+    }
+
     /// The instance that the seed's meta-data describes.
     ///
     /// What is wrong in one entry is a finding, and the entry is left out. Malformed only where the document can't be

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::instance::{File, Instance, hostname, public_key};
+use crate::instance::{File, Instance, hostname};
+use crate::public_key::PublicKey;
 use crate::seed::Document;
 
 /// Reads the document; `content` holds the bytes that it refers to.
@@ -62,6 +63,9 @@ fn described(value: &Value) -> &'static str {
     }
 }
 
+/// How many public keys are taken.
+const MAX_KEYS: usize = 1000;
+
 struct Reader<'a> {
     keys: &'a Map<String, Value>,
     origin: Origin,
@@ -110,9 +114,13 @@ impl<'a> Reader<'a> {
         match value {
             Value::String(lines) => {
                 for line in lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-                    if !public_key::is_public_key(line) {
+                    if PublicKey::parse(line).is_none() {
                         let wrong = Finding::error(origin, "this is not a public key; it is left out");
                         self.findings.push(wrong.help("a line is `TYPE AAAAC3NzaC1lZDI1NTE5AAAAIDlZrvrghHGLBOqnwHms/gi1daP5AElq0hZC0etyIHr0 COMMENT`, as ssh-keygen writes it to a .pub file"));
+                    } else if keys.len() == MAX_KEYS {
+                        self.findings
+                            .push(Finding::error(origin, format!("more than {MAX_KEYS} keys; the rest is left out")));
+                        return;
                     } else if keys.iter().all(|key| key.value != line) {
                         keys.push(Located::new(line.to_owned(), origin.clone()));
                     }

@@ -52,8 +52,10 @@ const SKIPPED: [&str; 4] = ["ram", "zram", "fd", "dm-"];
 
 /// The devices of the system at `root`: optical first, whole disks before partitions, each kind by name.
 pub fn devices(root: &Path) -> Vec<Device> {
-    let names = names(&root.join("sys/class/block"), |_| true)
-        .chain(names(&root.join("dev"), |entry| entry.file_type().is_ok_and(|kind| kind.is_block_device())));
+    // The directory entry does not do: what a container is handed is mounted on a plain file.
+    let names = names(&root.join("sys/class/block"), |_| true).chain(names(&root.join("dev"), |entry| {
+        entry.metadata().is_ok_and(|facts| facts.file_type().is_block_device())
+    }));
     let mut devices: Vec<Device> =
         names.collect::<BTreeSet<String>>().into_iter().filter_map(|name| device(root, name)).collect();
     // sda, sdb, …, sdaa

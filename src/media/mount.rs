@@ -69,7 +69,11 @@ pub fn keep(device: &Path, file_system: FileSystem, place: &Path) -> Result<()> 
     }
 }
 
+/// Only `place` itself has the mode; others look into what is above it.
 fn create(place: &Path, mode: u32) -> Result<()> {
+    if let Some(above) = place.parent() {
+        fs::create_dir_all(above).at("create", above)?;
+    }
     DirBuilder::new().recursive(true).mode(mode).create(place).at("create", place)
 }
 

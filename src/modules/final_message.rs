@@ -22,8 +22,9 @@ crate::keys! {
 
 fn plan(input: &Input, planner: &mut Planner) {
     let Some(message) = Keys::take(input.config, &mut planner.findings).final_message else { return };
-    let known = [("version", env!("CARGO_PKG_VERSION")), ("datasource", &input.instance.datasource)];
-    let text = known.iter().fold(one_spelling(&message), |text, (name, value)| text.replace(&format!("${name}"), value));
+    let known = [("version", env!("CARGO_PKG_VERSION")), ("datasource", input.datasource)];
+    let text =
+        known.iter().fold(one_spelling(&message), |text, (name, value)| text.replace(&format!("${name}"), value));
     planner.step("final_message", &message.origin).action(Action::Message(text));
 }
 
@@ -31,9 +32,15 @@ fn plan(input: &Input, planner: &mut Planner) {
 fn one_spelling(text: &str) -> String {
     ["uptime", "timestamp", "version", "datasource"].iter().fold(text.to_owned(), |text, name| {
         let upper = name.to_uppercase();
-        [format!("{{{{{name}}}}}"), format!("{{{{ {name} }}}}"), format!("${{{name}}}"), format!("${upper}"), format!("${{{upper}}}")]
-            .iter()
-            .fold(text, |text, spelling| text.replace(spelling, &format!("${name}")))
+        [
+            format!("{{{{{name}}}}}"),
+            format!("{{{{ {name} }}}}"),
+            format!("${{{name}}}"),
+            format!("${upper}"),
+            format!("${{{upper}}}"),
+        ]
+        .iter()
+        .fold(text, |text, spelling| text.replace(spelling, &format!("${name}")))
     })
 }
 
@@ -43,6 +50,9 @@ mod tests {
 
     #[test]
     fn every_spelling_is_one() {
-        assert_eq!(one_spelling("$UPTIME {{ timestamp }} ${version} {{datasource}}"), "$uptime $timestamp $version $datasource");
+        assert_eq!(
+            one_spelling("$UPTIME {{ timestamp }} ${version} {{datasource}}"),
+            "$uptime $timestamp $version $datasource"
+        );
     }
 }

@@ -5,7 +5,9 @@
 //! name with a dot is a qualified one, the platform's name serves where nothing is asked for. The short name is set
 //! unless `prefer_fqdn_over_hostname` (the RHEL family's default) says otherwise.
 
+use crate::config::base::HostnameFrom;
 use crate::finding::{Finding, Located};
+use crate::instance::hostname;
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Action, Edit};
 use crate::plan::step::{Frequency, Stage};
@@ -41,25 +43,28 @@ pub struct Names {
 /// What configuration and platform say of the name; `None` where neither does.
 pub fn names(input: &Input, planner: &mut Planner) -> Option<Located<Names>> {
     let keys = Keys::take(input.config, &mut planner.findings);
-    let platform = match input.settings.hostname_from.as_deref().map(String::as_str) {
-        Some("name") => input.instance.name.as_ref().or(input.instance.hostname.as_ref()),
-        _ => input.instance.hostname.as_ref(),
+    let platform = match input.settings.hostname_from.unwrap_or_default() {
+        HostnameFrom::Name => input.instance.name.as_ref().or(input.instance.hostname.as_ref()),
+        HostnameFrom::Hostname => input.instance.hostname.as_ref(),
     };
-    let mut valid = |name: Option<Located<String>>| name.filter(|name| check(name, planner));
+    let mut valid =
+        |name: Option<Located<String>>| hostname::check(&name?).map_err(|finding| planner.finding(finding)).ok();
     let fqdn = valid(keys.fqdn);
     let hostname = valid(keys.hostname);
+    let platform = valid(platform.cloned());
     if let Some(fqdn) = fqdn {
         let short = hostname.map_or_else(|| first_label(&fqdn).to_owned(), |name| name.value);
         return Some(fqdn.map(|fqdn| Names { short, qualified: Some(fqdn) }));
     }
     if let Some(name) = hostname {
-        let domain = platform.and_then(|platform| platform.split_once('.').map(|(_, domain)| domain.to_owned()));
+        let domain =
+            platform.as_ref().and_then(|platform| platform.split_once('.').map(|(_, domain)| domain.to_owned()));
         return Some(name.map(|name| match domain {
             Some(domain) if !name.contains('.') => Names { qualified: Some(format!("{name}.{domain}")), short: name },
             _ => split(&name),
         }));
     }
-    platform.cloned().map(|name| name.map(|name| split(&name)))
+    platform.map(|name| name.map(|name| split(&name)))
 }
 
 fn split(name: &str) -> Names {
@@ -68,25 +73,6 @@ fn split(name: &str) -> Names {
 
 fn first_label(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
-}
-
-/// As the kernel and RFC 1123 take it: letters, digits, hyphens and dots, 64 bytes at most.
-fn check(name: &Located<String>, planner: &mut Planner) -> bool {
-    let labels_fit = name.split('.').all(|label| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    });
-    if labels_fit && name.len() <= 253 {
-        return true;
-    }
-    planner.finding(
-        Finding::error(&name.origin, format!("`{}` is no host name; the name stays as it is", name.escape_debug()))
-            .help("letters, digits and hyphens, in labels of at most 63 joined by dots"),
-    );
-    false
 }
 
 fn plan(input: &Input, planner: &mut Planner) {
@@ -127,7 +113,10 @@ mod tests {
         assert_eq!(set(""), (Some("public-3".into()), 0));
         assert_eq!(set("fqdn: vm1.example.org"), (Some("vm1".into()), 0));
         assert_eq!(set("fqdn: vm1.example.org\nhostname: web"), (Some("web".into()), 0));
-        assert_eq!(set("hostname: vm2.example.org\nprefer_fqdn_over_hostname: yes"), (Some("vm2.example.org".into()), 0));
+        assert_eq!(
+            set("hostname: vm2.example.org\nprefer_fqdn_over_hostname: yes"),
+            (Some("vm2.example.org".into()), 0)
+        );
         assert_eq!(set("preserve_hostname: on"), (None, 0));
     }
 

@@ -17,7 +17,7 @@ mod final_message;
 mod hostname;
 mod hosts;
 mod keys;
-mod network;
+// mod network;
 mod passwords;
 mod random_seed;
 mod runcmd;
@@ -37,7 +37,7 @@ pub const MODULES: &[Module] = &[
     bootcmd::MODULE,
     hostname::MODULE,
     hosts::MODULE,
-    network::MODULE,
+    // network::MODULE,
     timezone::MODULE,
     files::MODULE,
     write_files::MODULE,
@@ -70,6 +70,8 @@ pub struct Input<'a> {
     pub config: &'a Node,
     /// Scripts of the user-data and vendor-data.
     pub scripts: &'a [Script],
+    /// Name of the datasource.
+    pub datasource: &'a str,
     /// Who this machine is.
     pub instance: &'a Instance,
     /// What this machine is.
@@ -93,7 +95,12 @@ pub struct Planner {
 
 impl Default for Planner {
     fn default() -> Self {
-        Self { stage: Stage::Local, frequency: Frequency::PerInstance, steps: Vec::new(), findings: Findings::default() }
+        Self {
+            stage: Stage::Local,
+            frequency: Frequency::PerInstance,
+            steps: Vec::new(),
+            findings: Findings::default(),
+        }
     }
 }
 

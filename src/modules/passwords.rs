@@ -6,8 +6,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-use base64::Engine as _;
-
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::{Input, Module, Planner, users};
@@ -77,7 +75,10 @@ fn plan(input: &Input, planner: &mut Planner) {
             Secret::Hash(hash) => hash,
             Secret::Text(text) => self::hash(&text, &user, input),
             Secret::Random => {
-                planner.finding(Finding::error(&origin, format!("RANDOM is known and not built yet; the password of {user} stays")));
+                planner.finding(Finding::error(
+                    &origin,
+                    format!("RANDOM is known and not built yet; the password of {user} stays"),
+                ));
                 continue;
             }
         };
@@ -106,7 +107,9 @@ fn secret(password: &str) -> Secret {
     let id = password.strip_prefix('$').and_then(|rest| rest.split_once('$')).map(|(id, rest)| (id, !rest.is_empty()));
     match (password, id) {
         ("R" | "RANDOM", _) => Secret::Random,
-        (_, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", true))) => Secret::Hash(password.to_owned()),
+        (_, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", true))) => {
+            Secret::Hash(password.to_owned())
+        }
         _ => Secret::Text(password.to_owned()),
     }
 }
@@ -114,8 +117,8 @@ fn secret(password: &str) -> Secret {
 /// A hash of a typed password. Its salt comes from the instance and the user, so that `plan` and `run` agree.
 pub fn hash(password: &str, user: &str, input: &Input) -> String {
     let digest = Sha256::digest(format!("{}\0{user}", input.instance.id.value));
-    let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest).replace('+', ".");
-    sha512_crypt(password, &text.chars().take(16).collect::<String>())
+    let salt = digest.first_chunk().copied().unwrap_or_default();
+    sha512_crypt(password, &salt)
 }
 
 /// `chpasswd.list`: lines of one string, or a list of them.
@@ -131,8 +134,11 @@ fn lines(node: &Node, wanted: &mut Vec<Wanted>, findings: &mut Findings) {
                         origin: node.origin.clone(),
                     }),
                     _ => findings.push(
-                        Finding::error(&node.origin, "an entry of `chpasswd.list` is not `user:password`; it is left out")
-                            .help("chpasswd: {users: [{name: …, password: …, type: text}]} says it more plainly"),
+                        Finding::error(
+                            &node.origin,
+                            "an entry of `chpasswd.list` is not `user:password`; it is left out",
+                        )
+                        .help("chpasswd: {users: [{name: …, password: …, type: text}]} says it more plainly"),
                     ),
                 }
             }
@@ -158,7 +164,8 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
         ("hash", Some(hash)) => Secret::Hash(hash.value.clone()),
         ("text", Some(text)) => Secret::Text(text.value.clone()),
         ("hash" | "text", None) => {
-            findings.push(Finding::error(&entry.origin, format!("no `password` is given for {}; it stays", name.value)));
+            findings
+                .push(Finding::error(&entry.origin, format!("no `password` is given for {}; it stays", name.value)));
             return None;
         }
         (other, _) => {
@@ -184,7 +191,7 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
             return planner.finding(Finding::error(&allow.origin, unknown));
         }
     };
-    let Some(main) = input.guest.read_text("/etc/ssh/sshd_config".as_ref()) else {
+    let Some(main) = input.guest.read_text("/etc/ssh/sshd_config") else {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
     let line = format!("PasswordAuthentication {allowed}\n");
@@ -198,8 +205,8 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     } else {
         Edit::new("/etc/ssh/sshd_config", move |old| with_setting(old, &line))
     };
-    let running = input.guest.exists("/run/sshd.pid".as_ref());
-    let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service".as_ref()) { "ssh.service" } else { "sshd.service" };
+    let running = input.guest.exists("/run/sshd.pid");
+    let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service") { "ssh.service" } else { "sshd.service" };
     let step = planner.step("passwords at ssh login", &allow.origin).edit(edit);
     if running {
         step.run(Command::tool(["systemctl", "--no-block", "try-reload-or-restart", unit]));
@@ -256,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_list_gives_a_step_for_each_good_line() {
-        let outcome = Bench::new("chpasswd:\n  expire: False\n  list: |\n    a:one\n    broken\n    b:two\n").plan(plan);
+        let outcome =
+            Bench::new("chpasswd:\n  expire: False\n  list: |\n    a:one\n    broken\n    b:two\n").plan(plan);
         assert_eq!(outcome.steps(), ["passwords a", "passwords b"]);
         assert_eq!(outcome.findings.iter().count(), 1);
         assert!(outcome.passwords().iter().all(|password| !password.expire));
@@ -264,7 +272,8 @@ mod tests {
 
     #[test]
     fn sshd_s_first_value_wins_so_ours_comes_first() {
-        let dropin = Bench::new("ssh_pwauth: True").file("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n");
+        let dropin =
+            Bench::new("ssh_pwauth: True").file("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n");
         let file = dropin.plan(plan).content("/etc/ssh/sshd_config.d/00-firstlight.conf");
         assert_eq!(file.as_deref(), Some("PasswordAuthentication yes\n"));
         let old = "# x\nPasswordAuthentication no\nUsePAM yes\nMatch User a\n  PasswordAuthentication no\n";

@@ -22,11 +22,7 @@ pub fn step(name: &str, list: &Node, input: &Input, planner: &mut Planner) {
     let mut command = Command::script(["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
     command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
     command.progress = Some(progress.clone());
-    planner
-        .step(name, &list.origin)
-        .remove(progress)
-        .write(Write::new(path, script).mode(0o700).secret())
-        .run(command);
+    planner.step(name, &list.origin).remove(progress).write(Write::new(path, script).mode(0o700).secret()).run(command);
 }
 
 /// The script for `list`; `None` where nothing is left to run. A line `INDEX EXIT UPTIME` for each entry goes to `progress`.
@@ -108,7 +104,8 @@ mod tests {
 
     #[test]
     fn one_shell_runs_all_entries_and_each_exit_code_is_kept() {
-        let (printed, codes, findings) = run("runcmd:\n - cd /tmp\n - pwd\n - false\n - echo $?\n - [echo, it's, '$HOME']\n");
+        let (printed, codes, findings) =
+            run("runcmd:\n - cd /tmp\n - pwd\n - false\n - echo $?\n - [echo, it's, '$HOME']\n");
         assert_eq!(printed, "/tmp\n1\nit's $HOME\n");
         assert_eq!(codes, "1 0,2 0,3 1,4 0,5 0");
         assert_eq!(findings, 0);

@@ -6,14 +6,13 @@
 //! keys of its own, as a cloned image must not share them. Default types: ed25519 and ecdsa; what an RSA key takes to
 //! make is paid for only on demand (`ssh_genkeytypes`).
 
-use std::path::Path;
-
 use crate::config::document::Node;
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Located};
 use crate::modules::{Input, Module, Planner, keys, users};
 use crate::plan::action::{Action, AuthorizedKeys, Command};
 use crate::plan::step::{Frequency, Stage};
+use crate::public_key::PublicKey;
 
 /// See the file's head.
 pub const MODULE: Module =
@@ -56,16 +55,15 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
     let (false, Some(origin)) = (lines.is_empty(), origin) else { return };
     let user = users::default_name(input);
     if let Some(user) = &user {
-        planner.step(format!("ssh keys of {user}"), &origin).action(Action::AuthorizedKeys(AuthorizedKeys {
-            user: user.clone(),
-            keys: lines.clone(),
-        }));
+        planner
+            .step(format!("ssh keys of {user}"), &origin)
+            .action(Action::AuthorizedKeys(AuthorizedKeys { user: user.clone(), keys: lines.clone() }));
     }
     if keys.disable_root != Some(false) {
         let options = keys.disable_root_opts.as_deref().unwrap_or(DISABLE_ROOT);
         let options = options.replace("$USER", user.as_deref().unwrap_or("NONE")).replace("$DISABLE_USER", "root");
         // A key's own options are dropped: they would open what is refused here.
-        lines = lines.iter().filter_map(|line| Some(format!("{options} {}", keys::parse(line)?.rest))).collect();
+        lines = lines.iter().filter_map(|line| Some(format!("{options} {}", PublicKey::parse(line)?.bare()))).collect();
     }
     if input.guest.has_user("root") {
         let root = AuthorizedKeys { user: "root".to_owned(), keys: lines };
@@ -74,12 +72,13 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
 }
 
 fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
-    let directory = Path::new("/etc/ssh");
+    let directory = "/etc/ssh";
     if keys.ssh_deletekeys == Some(false) || !input.guest.has_tool("ssh-keygen") || !input.guest.exists(directory) {
         return;
     }
     let asked = keys.ssh_genkeytypes.clone().map(|types| types.0);
-    let origin = asked.iter().flatten().next().map_or_else(|| input.instance.id.origin.clone(), |first| first.origin.clone());
+    let origin =
+        asked.iter().flatten().next().map_or_else(|| input.instance.id.origin.clone(), |first| first.origin.clone());
     let mut types = Vec::new();
     for kind in asked.unwrap_or_default() {
         if ["ed25519", "ecdsa", "rsa"].contains(&kind.as_str()) {
@@ -92,10 +91,11 @@ fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
     if types.is_empty() {
         types = vec!["ed25519".to_owned(), "ecdsa".to_owned()];
     }
-    let old = input.guest.list(directory).into_iter().filter(|name| name.starts_with("ssh_host_") && name.contains("key"));
+    let old =
+        input.guest.list(directory).into_iter().filter(|name| name.starts_with("ssh_host_") && name.contains("key"));
     let step = planner.step("ssh host keys", &origin);
     old.for_each(|name| {
-        step.remove(directory.join(name));
+        step.remove(format!("{directory}/{name}"));
     });
     for kind in types {
         let file = format!("/etc/ssh/ssh_host_{kind}_key");
@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn root_is_told_which_user_to_take() {
-        let config = format!("system_info: {{default_user: {{name: debian}}}}\nssh_authorized_keys: ['from=\"10.0.0.1\" {KEY}']");
+        let config = format!(
+            "system_info: {{default_user: {{name: debian}}}}\nssh_authorized_keys: ['from=\"10.0.0.1\" {KEY}']"
+        );
         let outcome = Bench::new(&config).plan(plan);
         let root = outcome.keys_of("root").join("\n");
         assert!(root.contains("\\\"debian\\\" rather than the user \\\"root\\\"") && !root.contains("from="), "{root}");

@@ -9,6 +9,7 @@ use crate::finding::{Findings, Located, Origin};
 use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::modules::{Input, Planner};
+use crate::plan::accounts::day::Day;
 use crate::plan::action::{Action, Password};
 use crate::plan::change::changes;
 use crate::plan::overlay::Overlay;
@@ -64,6 +65,7 @@ impl Bench {
         let input = Input {
             config: &self.config,
             scripts: &[],
+            datasource: "testing",
             instance: &self.instance,
             guest: &guest,
             settings: &self.settings,
@@ -94,7 +96,8 @@ impl Outcome {
         let root = Root::open(self.directory.path()).expect("a root");
         let mut overlay = Overlay::new(&root);
         for action in self.actions() {
-            changes(action, &overlay).expect("changes").iter().for_each(|change| overlay.apply(change));
+            let changes = changes(action, &overlay, Day(20_000)).expect("changes");
+            changes.iter().for_each(|change| overlay.apply(change).expect("an overlay"));
         }
         let new = overlay.read_text(Path::new(path)).expect("the file");
         if new == root.read_text(Path::new(path)).expect("the file") { None } else { new }
@@ -119,6 +122,8 @@ impl Outcome {
 
     /// What becomes of passwords.
     pub fn passwords(&self) -> Vec<&Password> {
-        self.actions().filter_map(|action| if let Action::Password(password) = action { Some(password) } else { None }).collect()
+        self.actions()
+            .filter_map(|action| if let Action::Password(password) = action { Some(password) } else { None })
+            .collect()
     }
 }

@@ -122,7 +122,9 @@ mod tests {
         assert_eq!(said.len(), 5, "{said:?}");
         assert!(said[0].starts_with("user_data:2:1: error: `packages` is known and not built yet"));
         assert!(said[1].contains("unknown key `wirte_files`") && said[1].contains("did you mean `write_files`?"));
-        assert!(said[2].contains("not supported") && said[3].contains("NoCloud") && said[4].contains("unknown key `mine`"));
+        assert!(
+            said[2].contains("not supported") && said[3].contains("NoCloud") && said[4].contains("unknown key `mine`")
+        );
     }
 
     #[test]

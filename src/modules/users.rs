@@ -94,12 +94,20 @@ crate::keys! {
 const SUDOERS: &str = "/etc/sudoers.d/90-firstlight-users";
 
 fn plan(input: &Input, planner: &mut Planner) {
-    for (name, members, origin) in groups(input.config.get("groups"), &mut planner.findings) {
-        let step = planner.step(format!("groups {name}"), &origin);
-        step.action(Action::Group(Group { name, members, ..Group::default() }));
+    let groups = groups(input.config.get("groups"), &mut planner.findings);
+    for (name, _, origin) in &groups {
+        let step = planner.step(format!("groups {name}"), origin);
+        step.action(Action::Group(Group { name: name.clone(), ..Group::default() }));
     }
     for account in accounts(input, &mut planner.findings) {
         make(&account, input, planner);
+    }
+    // Members may be users that were made just now; one that is not there costs only itself.
+    for (name, members, origin) in groups {
+        for member in members {
+            let step = planner.step(format!("groups {name} {member}"), &origin);
+            step.action(Action::Group(Group { name: name.clone(), members: vec![member], ..Group::default() }));
+        }
     }
 }
 
@@ -115,7 +123,8 @@ fn groups(node: Option<&Node>, findings: &mut Findings) -> Vec<(String, Vec<Stri
         match &item.data {
             Data::Mapping(entries) => {
                 for (name, members) in entries {
-                    let members = if members.is_null() { None } else { crate::config::read::Read::read(members, findings) };
+                    let members =
+                        if members.is_null() { None } else { crate::config::read::Read::read(members, findings) };
                     let members: Words = members.unwrap_or_default();
                     groups.push((name.text().unwrap_or_default().to_owned(), members.0, name.origin.clone()));
                 }
@@ -144,7 +153,8 @@ fn valid_name(name: &str, what: &str, origin: &Origin, findings: &mut Findings) 
         && stem.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     if !fits {
         let bad = format!("`{}` is no {what} name; it is left out", name.escape_debug());
-        findings.push(Finding::error(origin, bad).help("letters, digits, `_`, `-` and `.`, a letter first, 32 at most"));
+        findings
+            .push(Finding::error(origin, bad).help("letters, digits, `_`, `-` and `.`, a letter first, 32 at most"));
     }
     fits
 }
@@ -173,9 +183,15 @@ fn default_account(input: &Input, findings: &mut Findings) -> Account {
     let built_in = Account {
         name: Some(text(id)),
         gecos: Some(format!("{id} default user")),
-        groups: Some(Words(["adm", "sudo", "wheel", "systemd-journal"].iter().filter(|g| input.guest.has_group(g)).map(|&g| g.to_owned()).collect())),
+        groups: Some(Words(
+            ["adm", "sudo", "wheel", "systemd-journal"]
+                .iter()
+                .filter(|g| input.guest.has_group(g))
+                .map(|&g| g.to_owned())
+                .collect(),
+        )),
         sudo: Some(Node::text_at("ALL=(ALL) NOPASSWD:ALL", origin.clone())),
-        shell: Some("/bin/bash".to_owned()).filter(|shell| input.guest.exists(shell.as_ref())),
+        shell: Some("/bin/bash".to_owned()).filter(|shell| input.guest.exists(shell)),
         ..Account::default()
     };
     match told {
@@ -194,10 +210,13 @@ fn accounts(input: &Input, findings: &mut Findings) -> Vec<Wanted> {
     }
     if let Some(user) = input.config.get("user").filter(|user| !user.is_null()) {
         let changes = match user.text() {
-            Some(name) => Some(Account { name: Some(Located::new(name.to_owned(), user.origin.clone())), ..Account::default() }),
+            Some(name) => {
+                Some(Account { name: Some(Located::new(name.to_owned(), user.origin.clone())), ..Account::default() })
+            }
             None => crate::config::read::Read::read(user, findings),
         };
-        let position = wanted.iter().position(|wanted| Some(&wanted.name) == default.name.as_ref().map(|name| &name.value));
+        let position =
+            wanted.iter().position(|wanted| Some(&wanted.name) == default.name.as_ref().map(|name| &name.value));
         let account = changes.unwrap_or_default().over(default);
         let name = account.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
         let changed = Wanted { account, name, origin: user.origin.clone() };
@@ -220,7 +239,8 @@ fn list(node: &Node, default: &Account, wanted: &mut Vec<Wanted>, findings: &mut
         _ if node.is_null() => {}
         Data::Scalar(scalar) => {
             for name in words(&scalar.text) {
-                let named = Account { name: Some(Located::new(name.to_owned(), node.origin.clone())), ..Account::default() };
+                let named =
+                    Account { name: Some(Located::new(name.to_owned(), node.origin.clone())), ..Account::default() };
                 add(if name == "default" { default.clone() } else { named }, &node.origin);
             }
         }
@@ -228,9 +248,12 @@ fn list(node: &Node, default: &Account, wanted: &mut Vec<Wanted>, findings: &mut
             for item in items {
                 match &item.data {
                     Data::Mapping(_) => {
-                        let Some(account) = <Account as crate::config::read::Read>::read(item, findings) else { continue };
+                        let Some(account) = <Account as crate::config::read::Read>::read(item, findings) else {
+                            continue;
+                        };
                         let own = account.name.as_ref().is_some_and(|name| name.value != "default");
-                        let account = if own { account } else { Account { name: None, ..account }.over(default.clone()) };
+                        let account =
+                            if own { account } else { Account { name: None, ..account }.over(default.clone()) };
                         wanted.push(Wanted {
                             name: account.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
                             account,
@@ -297,8 +320,11 @@ fn make(wanted: &Wanted, input: &Input, planner: &mut Planner) {
         let block: String = rules.iter().map(|rule| format!("{name} {rule}\n")).collect();
         let head = format!("# Rules for {name}\n");
         step.edit(Edit::new("/etc/sudoers", with_includedir).only_existing()).edit(
-            Edit::new(SUDOERS, move |old| if old.contains(&block) { old.to_owned() } else { format!("{old}{head}{block}") })
-                .mode(0o440),
+            Edit::new(
+                SUDOERS,
+                move |old| if old.contains(&block) { old.to_owned() } else { format!("{old}{head}{block}") },
+            )
+            .mode(0o440),
         );
     }
 }
@@ -358,6 +384,9 @@ fn not_built(account: &Account, planner: &mut Planner) {
     let origins = nodes.into_iter().filter_map(|(key, node)| Some((key, node.as_ref()?.origin.clone())));
     let selinux = account.selinux_user.as_ref().map(|user| ("selinux_user", user.origin.clone()));
     for (key, origin) in origins.chain(selinux) {
-        planner.finding(Finding::error(&origin, format!("`{key}` is known and not built yet; the user is made without it")));
+        planner.finding(Finding::error(
+            &origin,
+            format!("`{key}` is known and not built yet; the user is made without it"),
+        ));
     }
 }

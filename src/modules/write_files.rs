@@ -18,12 +18,22 @@ use crate::plan::action::{Owner, Write};
 use crate::plan::step::{Frequency, Stage};
 
 /// Files whose owner is there already; before the users, so that `/etc/skel` and `/etc/login.defs` can be written.
-pub const MODULE: Module =
-    Module { name: "write_files", stage: Stage::Local, frequency: Frequency::PerInstance, keys: Keys::KEYS, plan: early };
+pub const MODULE: Module = Module {
+    name: "write_files",
+    stage: Stage::Local,
+    frequency: Frequency::PerInstance,
+    keys: Keys::KEYS,
+    plan: early,
+};
 
 /// Files that need a user which the same document makes, and deferred ones.
-pub const OWNED: Module =
-    Module { name: "write_files", stage: Stage::Local, frequency: Frequency::PerInstance, keys: Keys::KEYS, plan: late };
+pub const OWNED: Module = Module {
+    name: "write_files",
+    stage: Stage::Local,
+    frequency: Frequency::PerInstance,
+    keys: Keys::KEYS,
+    plan: late,
+};
 
 /// The most that compressed content may unpack to.
 const UNPACKED_LIMIT: u64 = 64 << 20;
@@ -102,7 +112,7 @@ fn waits_for_user(write: &Write, input: &Input) -> bool {
         Owner::Named(user, _) => !user.is_empty() && !input.guest.has_user(user) && user.parse::<u32>().is_err(),
     };
     let home = write.path.strip_prefix("/home").ok().and_then(|below| below.components().next());
-    owner_missing || home.is_some_and(|user| !input.guest.exists(&Path::new("/home").join(user)))
+    owner_missing || home.is_some_and(|user| !input.guest.exists(&Path::new("/home").join(user).to_string_lossy()))
 }
 
 fn write(file: &Located<File>, findings: &mut Findings) -> Option<Write> {
@@ -137,7 +147,10 @@ fn absolute(path: &Located<String>, findings: &mut Findings) -> Option<PathBuf> 
     } else {
         return Some(normal);
     };
-    findings.push(Finding::error(&path.origin, format!("the path `{}` {problem}; this file is left out", path.escape_debug())));
+    findings.push(Finding::error(
+        &path.origin,
+        format!("the path `{}` {problem}; this file is left out", path.escape_debug()),
+    ));
     None
 }
 
@@ -180,14 +193,14 @@ fn content(file: &Located<File>, findings: &mut Findings) -> Option<Vec<u8>> {
             return None;
         }
     };
-    result
-        .map_err(|why| findings.push(Finding::error(&node.origin, format!("{why}; this file is left out"))))
-        .ok()
+    result.map_err(|why| findings.push(Finding::error(&node.origin, format!("{why}; this file is left out")))).ok()
 }
 
 fn decoded(text: &[u8]) -> Result<Vec<u8>, String> {
     let dense: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD.decode(dense).map_err(|error| format!("the content is no base64: {error}"))
+    base64::engine::general_purpose::STANDARD
+        .decode(dense)
+        .map_err(|error| format!("the content is no base64: {error}"))
 }
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -195,7 +208,9 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let read = flate2::read::MultiGzDecoder::new(bytes).take(UNPACKED_LIMIT + 1).read_to_end(&mut plain);
     match read {
         Err(error) => Err(format!("the content is no gzip: {error}")),
-        Ok(_) if plain.len() as u64 > UNPACKED_LIMIT => Err(format!("the content unpacks to more than {UNPACKED_LIMIT} bytes")),
+        Ok(_) if plain.len() as u64 > UNPACKED_LIMIT => {
+            Err(format!("the content unpacks to more than {UNPACKED_LIMIT} bytes"))
+        }
         Ok(_) => Ok(plain),
     }
 }
@@ -215,9 +230,20 @@ mod tests {
     #[test]
     fn every_encoding_gives_the_same_bytes() {
         let gzip = "H4sIAAAAAAAAA8tIzcnJVyjPL8pJ4QIALTsIrwwAAAA=";
-        for (encoding, content) in [("b64", "aGVsbG8gd29ybGQK"), ("gz+base64", gzip), ("GZIP+B64 ", gzip), ("text/plain", "\"hello world\\n\"")] {
-            let outcome = plans(&format!("write_files: [{{path: /etc/x, encoding: '{encoding}', content: {content}}}]"));
-            assert_eq!(outcome.content("/etc/x").as_deref(), Some("hello world\n"), "{encoding}: {:?}", outcome.findings);
+        for (encoding, content) in [
+            ("b64", "aGVsbG8gd29ybGQK"),
+            ("gz+base64", gzip),
+            ("GZIP+B64 ", gzip),
+            ("text/plain", "\"hello world\\n\""),
+        ] {
+            let outcome =
+                plans(&format!("write_files: [{{path: /etc/x, encoding: '{encoding}', content: {content}}}]"));
+            assert_eq!(
+                outcome.content("/etc/x").as_deref(),
+                Some("hello world\n"),
+                "{encoding}: {:?}",
+                outcome.findings
+            );
         }
     }
 
@@ -235,7 +261,10 @@ mod tests {
         let outcome = plans(
             "write_files:\n - {path: /home/ops/x, content: a}\n - {path: /etc/y, owner: ops:ops, content: b}\n - {path: /etc/z, content: c}\n - {path: /etc/w, defer: yes}\n",
         );
-        assert_eq!(outcome.steps(), ["write_files /etc/z", "write_files /home/ops/x", "write_files /etc/y", "write_files /etc/w"]);
+        assert_eq!(
+            outcome.steps(),
+            ["write_files /etc/z", "write_files /home/ops/x", "write_files /etc/y", "write_files /etc/w"]
+        );
         assert_eq!(outcome.step("write_files /etc/w").stage, Stage::Final);
     }
 

@@ -158,7 +158,7 @@ pub struct Group {
     pub gid: Option<u32>,
     /// In the system's range.
     pub system: bool,
-    /// Users that are added to it.
+    /// Users that are added to it; each must be there already.
     pub members: Vec<String>,
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an action comes to on a given tree: the changes that `plan` prints and `apply` makes, from one function.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use crate::plan::overlay::HOSTNAME;
 use crate::root::{FileKind, Tree};
 
 /// One change of the machine, nothing left to decide.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[allow(missing_docs)]
 pub enum Change {
     /// A file's content, mode or owner. `old` is what it replaces, for the diff.
@@ -42,6 +43,26 @@ pub enum Change {
     Entropy(Vec<u8>),
     Run(Command),
     Message(String),
+}
+
+/// Without the bytes, which may be secret.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::File { path, content, mode, uid, gid, .. } => {
+                write!(f, "File({}, {} bytes, {mode:o}, {uid}:{gid})", path.display(), content.len())
+            }
+            Change::Directory { path, mode, uid, gid } => {
+                write!(f, "Directory({}, {mode:o}, {uid}:{gid})", path.display())
+            }
+            Change::Link { path, target } => write!(f, "Link({} -> {})", path.display(), target.display()),
+            Change::Remove { path } => write!(f, "Remove({})", path.display()),
+            Change::Hostname(name) => write!(f, "Hostname({name})"),
+            Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
+            Change::Run(command) => write!(f, "Run({command:?})"),
+            Change::Message(text) => write!(f, "Message({text})"),
+        }
+    }
 }
 
 /// What `action` comes to on `tree`; nothing where the tree is already as it asks. Passwords are dated `today`.
@@ -75,7 +96,13 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
                 draft.push(Change::Entropy(bytes.clone()))?;
             }
         }
-        Action::Run(command) => draft.push(Change::Run(command.clone()))?,
+        // A program of an image may be built for another machine, and would act on this one.
+        Action::Run(command) => {
+            if tree.is_live() {
+                draft.push(Change::Run(command.clone()))?;
+            }
+        }
+        Action::Message(text) => draft.push(Change::Message(text.clone()))?,
     }
     Ok(draft.into_changes())
 }

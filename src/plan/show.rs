@@ -72,13 +72,30 @@ pub enum Line {
         #[serde(skip_serializing_if = "Option::is_none")]
         diff: Option<String>,
     },
-    Directory { path: PathBuf, mode: String, owner: String },
-    Link { path: PathBuf, target: PathBuf },
-    Remove { path: PathBuf },
-    Hostname { name: String },
-    Entropy { bytes: usize },
-    Run { argv: Vec<String> },
-    Message { text: String },
+    Directory {
+        path: PathBuf,
+        mode: String,
+        owner: String,
+    },
+    Link {
+        path: PathBuf,
+        target: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+    },
+    Hostname {
+        name: String,
+    },
+    Entropy {
+        bytes: usize,
+    },
+    Run {
+        argv: Vec<String>,
+    },
+    Message {
+        text: String,
+    },
 }
 
 /// What `plan` comes to on `tree`; later steps see what earlier ones would have made.
@@ -256,7 +273,10 @@ mod tests {
         let open = file(0o644, Some(b"a\nb\n"), b"a\nc\n");
         assert!(open.contains("      -b\n      +c\n"), "{open}");
         let closed = file(0o600, None, b"hunter2\n");
-        assert!(!closed.contains("hunter2") && closed.contains("new file /etc/x 0600 root (8 bytes, sha256 "), "{closed}");
+        assert!(
+            !closed.contains("hunter2") && closed.contains("new file /etc/x 0600 root (8 bytes, sha256 "),
+            "{closed}"
+        );
         assert!(file(0o644, None, b"\0\x01").contains("2 bytes"));
     }
 }

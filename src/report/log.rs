@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -15,8 +15,6 @@ use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use crate::report::clock;
 use crate::report::line::one_line;
 
-const SYSLOG_SOCKET: &str = "/dev/log";
-const KERNEL_LOG: &str = "/dev/kmsg";
 /// `daemon` of syslog(3), as the kernel counts it.
 const DAEMON: u8 = 3 << 3;
 /// A record of the kernel's buffer can't be longer (`LOG_LINE_MAX` less its prefix).
@@ -39,15 +37,23 @@ pub struct Options {
 /// fail for its log.
 pub fn init(options: Options) {
     let level = options.level;
-    if log::set_boxed_logger(Box::new(Sinks::new(options))).is_ok() {
+    let places = Places { syslog: "/dev/log".into(), kernel: "/dev/kmsg".into() };
+    if log::set_boxed_logger(Box::new(Sinks::new(options, places))).is_ok() {
         log::set_max_level(level);
     }
 }
 
 struct Sinks {
     options: Options,
+    places: Places,
     file: Mutex<Option<File>>,
     system: Mutex<System>,
+}
+
+/// Where the system's log is.
+struct Places {
+    syslog: PathBuf,
+    kernel: PathBuf,
 }
 
 /// The system's log as far as it was found.
@@ -58,9 +64,9 @@ enum System {
 }
 
 impl Sinks {
-    fn new(options: Options) -> Self {
+    fn new(options: Options, places: Places) -> Self {
         let system = if options.system { System::Kernel(None) } else { System::None };
-        Self { options, file: Mutex::default(), system: Mutex::new(system) }
+        Self { options, places, file: Mutex::default(), system: Mutex::new(system) }
     }
 
     fn to_file(&self, line: &str) {
@@ -78,32 +84,29 @@ impl Sinks {
     fn to_system(&self, level: Level, message: &str) {
         let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*system, System::Kernel(_))
-            && let Some(logger) = connect()
+            && let Some(logger) = connect(&self.places.syslog)
         {
             *system = System::Syslog(logger);
         }
-        match &mut *system {
-            System::None => (),
-            System::Kernel(file) => {
-                if file.is_none() {
-                    *file = OpenOptions::new().write(true).open(KERNEL_LOG).ok();
-                }
-                if let Some(file) = file {
-                    // One write is one record.
-                    let _ = file.write_all(kernel_record(level, message).as_bytes());
-                }
+        if let System::Syslog(logger) = &mut *system {
+            let sent = match level {
+                Level::Error => logger.err(message),
+                Level::Warn => logger.warning(message),
+                Level::Info => logger.info(message),
+                Level::Debug | Level::Trace => logger.debug(message),
+            };
+            // Where the listener has gone it is looked for again at the next record.
+            if sent.is_err() {
+                *system = System::Kernel(None);
             }
-            System::Syslog(logger) => {
-                let sent = match level {
-                    Level::Error => logger.err(message),
-                    Level::Warn => logger.warning(message),
-                    Level::Info => logger.info(message),
-                    Level::Debug | Level::Trace => logger.debug(message),
-                };
-                // The listener has gone or been restarted: look for it again at the next record.
-                if sent.is_err() {
-                    *system = System::Kernel(None);
-                }
+        }
+        if let System::Kernel(file) = &mut *system {
+            if file.is_none() {
+                *file = OpenOptions::new().append(true).open(&self.places.kernel).ok();
+            }
+            if let Some(file) = file {
+                // One write is one record.
+                let _ = file.write_all(kernel_record(level, message).as_bytes());
             }
         }
     }
@@ -132,9 +135,9 @@ impl Log for Sinks {
 }
 
 /// The crate's own way to connect would send blocking, and a listener that hangs would hang the boot.
-fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {
+fn connect(listener: &Path) -> Option<Logger<LoggerBackend, Formatter3164>> {
     let socket = UnixDatagram::unbound().ok()?;
-    socket.connect(SYSLOG_SOCKET).ok()?;
+    socket.connect(listener).ok()?;
     socket.set_nonblocking(true).ok()?;
     let formatter = Formatter3164 {
         facility: Facility::LOG_DAEMON,
@@ -165,25 +168,54 @@ mod tests {
 
     use super::*;
 
+    /// A scratch directory and sinks that write to nothing else.
+    fn sinks(name: &str, system: bool) -> (PathBuf, Sinks) {
+        let directory = std::env::temp_dir().join(format!("firstlight-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let options = Options { level: LevelFilter::Info, stderr: false, file: Some(directory.join("file")), system };
+        let places = Places { syslog: directory.join("syslog"), kernel: directory.join("kernel") };
+        (directory, Sinks::new(options, places))
+    }
+
+    fn record(sinks: &Sinks, level: Level, target: &str, text: &str) {
+        sinks.log(&Record::builder().level(level).target(target).args(format_args!("{text}")).build());
+    }
+
     #[test]
     fn the_file_gets_own_records_with_time_and_level_and_is_not_for_everyone() {
-        let directory = std::env::temp_dir().join(format!("firstlight-log-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let path = directory.join("log");
-        let file = Some(path.clone());
-        let sinks = Sinks::new(Options { level: LevelFilter::Info, stderr: false, file, system: false });
-        let say = |level: Level, target: &str, text: &str| {
-            sinks.log(&Record::builder().level(level).target(target).args(format_args!("{text}")).build());
-        };
-        say(Level::Info, "firstlight::boot", "seed found\n    help: look");
-        say(Level::Debug, "firstlight::boot", "too much");
-        say(Level::Info, "hyper::client", "not ours");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mode = path.metadata().unwrap().permissions().mode();
+        let (directory, sinks) = sinks("log-file", false);
+        record(&sinks, Level::Info, "firstlight::boot", "seed found\n    help: look");
+        record(&sinks, Level::Debug, "firstlight::boot", "too much");
+        record(&sinks, Level::Info, "hyper::client", "not ours");
+        let text = std::fs::read_to_string(directory.join("file")).unwrap();
+        let mode = directory.join("file").metadata().unwrap().permissions().mode();
         std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.ends_with("Z info: seed found; help: look\n"), "{text}");
         assert_eq!(mode & 0o137, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn records_go_to_the_kernel_whenever_nobody_listens() {
+        let (directory, sinks) = sinks("log-system", true);
+        let say = |text| record(&sinks, Level::Warn, "firstlight", text);
+        std::fs::write(directory.join("kernel"), "").unwrap();
+        say("early");
+        let listener = UnixDatagram::bind(directory.join("syslog")).unwrap();
+        say("heard");
+        let mut buffer = [0; 200];
+        let length = listener.recv(&mut buffer).unwrap();
+        let heard = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        drop(listener);
+        say("alone again");
+        let kernel = std::fs::read_to_string(directory.join("kernel")).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(
+            heard.starts_with("<28>") && heard.ends_with(&format!("firstlight[{}]: heard", std::process::id())),
+            "{heard}"
+        );
+        let texts: Vec<&str> = kernel.lines().filter_map(|line| line.split("]: ").nth(1)).collect();
+        assert_eq!(texts, ["early", "alone again"]);
     }
 
     #[test]

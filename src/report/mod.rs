@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::error::{At, Error, OrAbsent, Result};
 use crate::finding::Findings;
 use crate::instance::Instance;
+use crate::instance::redacted;
 use crate::plan::step::Stage;
 use crate::report::status::{Outcome, Status};
 use crate::root::{Root, Tree as _};
@@ -76,8 +77,9 @@ pub fn publish(root: &Root, status: &Status) -> Result<()> {
 
 /// Leaves what other programs and later stages want to know of the instance.
 pub fn instance(root: &Root, instance: &Instance, data: &Value, findings: &mut Findings) -> Result<()> {
-    write(root, state::INSTANCE_DATA, data, 0o644)?;
-    write_bytes(root, state::METADATA, instance.environment(findings).as_bytes(), 0o644)?;
+    link(root, &state::instance(&instance.id))?;
+    write(root, state::INSTANCE_DATA, &redacted(data.clone()), 0o644)?;
+    write_bytes(root, state::METADATA, instance.environment(findings).as_bytes(), 0o600)?;
     write_bytes(root, state::BOOT_INSTANCE, format!("{}\n", *instance.id).as_bytes(), 0o644)
 }
 
@@ -99,6 +101,15 @@ pub fn want(root: &Root, unit: &str) -> Result<()> {
 pub fn unwanted(root: &Root, unit: &str) -> Result<()> {
     let path = root.join(&Path::new(state::WANTED).join(unit));
     fs::remove_file(&path).at("remove", &path).or_absent().map(|_| ())
+}
+
+/// Makes `instance` point at the current one.
+fn link(root: &Root, directory: &Path) -> Result<()> {
+    let place = root.join(state::INSTANCE.as_ref());
+    let beside = place.with_extension("new");
+    fs::remove_file(&beside).at("remove", &beside).or_absent()?;
+    std::os::unix::fs::symlink(directory, &beside).at("link", &beside)?;
+    fs::rename(&beside, &place).at("link", &place)
 }
 
 fn boot_id(root: &Root) -> String {

@@ -80,6 +80,12 @@ pub struct Status {
     pub findings: Vec<FindingStatus>,
     /// Why it failed, where it did.
     pub error: Option<String>,
+    /// Steps that this run did.
+    #[serde(skip)]
+    pub steps_now: usize,
+    /// Changes that this run made.
+    #[serde(skip)]
+    pub changes_now: usize,
 }
 
 /// One stage.
@@ -148,6 +154,9 @@ pub struct CommandStatus {
     pub argv: Vec<String>,
     /// How it ended: `exit 0`, `signal 15`, `time limit`.
     pub ended: String,
+    /// The agent ended it because it was told to end itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Milliseconds.
     pub took_ms: u64,
     /// Its last lines.
@@ -195,36 +204,46 @@ impl Status {
     /// A stage begins.
     pub fn start(&mut self, stage: Stage) {
         self.status = Outcome::Running;
-        self.stages.insert(stage.name().to_owned(), StageStatus { started: clock::now(), ..StageStatus::default() });
+        let told = self.stages.entry(stage.name().to_owned()).or_default();
+        told.started = clock::now();
+        told.finished.clear();
     }
 
     /// A stage has ended with these steps; whether one of them was not done.
     pub fn end(&mut self, stage: Stage, steps: Vec<StepStatus>, took: Duration) -> bool {
         let failed = steps.iter().any(StepStatus::is_failure);
+        self.steps_now += steps.iter().filter(|step| step.outcome != StepOutcome::Waiting).count();
+        self.changes_now += steps.iter().map(|step| step.changes).sum::<usize>();
         let told = self.stages.entry(stage.name().to_owned()).or_default();
         told.finished = clock::now();
         told.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        told.steps = steps;
+        // A run by hand in the same boot adds to what the boot's own run told.
+        for step in steps {
+            match told.steps.iter_mut().find(|old| old.name == step.name) {
+                Some(old) => *old = step,
+                None => told.steps.push(step),
+            }
+        }
         failed
     }
 
     /// The few lines that a person at the console needs.
     pub fn summary(&self) -> Vec<String> {
-        let steps = || self.stages.values().flat_map(|stage| &stage.steps);
         let mut lines = Vec::new();
         if let Some(error) = &self.error {
             lines.push(format!("failed: {error}"));
         }
-        for step in steps().filter(|step| step.is_failure()) {
+        for step in self.stages.values().flat_map(|stage| &stage.steps).filter(|step| step.is_failure()) {
             lines.push(format!("{}: {}", step.name, step.error.as_deref().unwrap_or("interrupted")));
         }
-        let errors = self.findings.iter().filter(|finding| finding.severity == "error");
-        lines.extend(errors.map(|finding| format!("{}: {}", finding.origin, finding.message)));
+        for finding in self.findings.iter().filter(|finding| finding.severity != "note") {
+            lines.push(format!("{}: {}: {}", finding.origin, finding.severity, finding.message));
+        }
         lines.push(match (&self.instance_id, self.status) {
             (_, Outcome::NoSeed) => "no configuration was found; nothing was changed".to_owned(),
-            (Some(id), _) => {
-                let changes: usize = steps().map(|step| step.changes).sum();
-                format!("{}: instance {id}, {} steps, {changes} changes", self.status.name(), steps().count())
+            (Some(id), status) if self.steps_now == 0 => format!("{}: instance {id}, nothing to do", status.name()),
+            (Some(id), status) => {
+                format!("{}: instance {id}, {} steps, {} changes", status.name(), self.steps_now, self.changes_now)
             }
             (None, status) => status.name().to_owned(),
         });

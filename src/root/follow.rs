@@ -65,3 +65,38 @@ pub(super) fn bounded(path: &Path, links: usize, depth: usize) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::root::Tree as _;
+    use crate::scratch::Scratch;
+    use proptest::prelude::*;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Directories a and b, and links between them that lead anywhere: up, out, around.
+        #[test]
+        fn links_followed_as_text_lead_where_the_walk_does(
+            links in proptest::collection::vec(("/[ab]/[l-n]", "(/?(\\.\\.|[abl-n])){1,4}"), 0..8),
+            path in "(/(\\.\\.|[abl-n])){1,5}",
+        ) {
+            let scratch = Scratch::new();
+            scratch.file("/a/b", "file");
+            scratch.file("/b/b", "other");
+            for (link, target) in links {
+                let _ = symlink(target, scratch.path(&link));
+            }
+            let root = scratch.root();
+            if let Ok(Some(stat)) = root.stat(Path::new(&path)) {
+                let resolved = root.resolve(Path::new(&path)).unwrap();
+                prop_assert_eq!(root.stat(&resolved).unwrap(), Some(stat));
+                prop_assert_eq!(root.read_link(&resolved).unwrap(), None);
+                let outside = std::fs::symlink_metadata(scratch.path(&resolved.to_string_lossy())).unwrap();
+                prop_assert_eq!(stat.size, outside.len(), "it is inside of the tree");
+            }
+        }
+    }
+}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The seed as fetched, kept for the later stages and boots: a directory that root alone can read.
 //!
-//! It is written beside and renamed as a whole: a run that is killed leaves the old one or the new one.
+//! It is written beside and renamed as a whole: a run that is killed leaves the old one or the new one. Nothing waits for
+//! the disk, which would take longer than all else that a boot does with a seed; instead the index holds digests, and
+//! what lost its power half-way is found out, counts as missing and is fetched again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,9 +11,11 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use log::warn;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::error::{At, Error, OrAbsent, Result};
+use crate::error::{At, Error, Kind, OrAbsent, Result};
 use crate::root::Root;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 use crate::state;
@@ -34,11 +38,12 @@ struct Index {
     content: Vec<Entry>,
 }
 
-/// A document: its file, and its name in the seed.
+/// A document: its file, its name in the seed, and the SHA-256 of its bytes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     file: String,
     name: String,
+    sha256: String,
 }
 
 impl Seed {
@@ -49,46 +54,51 @@ impl Seed {
         }
         let Places { current, new, old } = Places::of(root, id);
         remove(&new)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(&new).at("create", &new)?;
-        let mut writer = Writer { directory: &new };
+        let parent = current.parent().unwrap_or(&current);
+        fs::create_dir_all(parent).at("create", parent)?;
+        DirBuilder::new().mode(0o700).create(&new).at("create", &new)?;
+        let keep = |file: &str, document: &Document| write(&new, file, &document.name, &document.bytes);
         let index = Index {
             datasource: self.datasource.clone(),
             place: self.place.clone(),
             meta_format: self.meta_format,
-            meta_data: writer.document("meta-data", &self.meta_data)?,
+            meta_data: keep("meta-data", &self.meta_data)?,
             network: match &self.network {
-                Some((format, document)) => Some((*format, writer.document("network", document)?)),
+                Some((format, document)) => Some((*format, keep("network", document)?)),
                 None => None,
             },
-            user_data: self.user_data.as_ref().map(|document| writer.document("user-data", document)).transpose()?,
+            user_data: self.user_data.as_ref().map(|document| keep("user-data", document)).transpose()?,
             vendor_data: (self.vendor_data.iter().enumerate())
-                .map(|(number, document)| writer.document(&format!("vendor-data.{number}"), document))
+                .map(|(number, document)| keep(&format!("vendor-data.{number}"), document))
                 .collect::<Result<_>>()?,
             content: (self.content.iter().enumerate())
-                .map(|(number, (name, bytes))| writer.write(&format!("content.{number}"), name, bytes))
+                .map(|(number, (name, bytes))| write(&new, &format!("content.{number}"), name, bytes))
                 .collect::<Result<_>>()?,
         };
         let json =
             serde_json::to_vec_pretty(&index).map_err(|error| Error::fatal("cannot write the index").because(error))?;
-        writer.write(INDEX, INDEX, &json)?;
-        sync(&new)?;
+        write(&new, INDEX, INDEX, &json)?;
         // A directory can't replace one that is not empty. Killed between the two, `load` finds the old one.
         if current.exists() {
             remove(&old)?;
             fs::rename(&current, &old).at("rename", &current)?;
         }
         fs::rename(&new, &current).at("rename", &new)?;
-        sync(current.parent().unwrap_or(&current))?;
         remove(&old)
     }
 
-    /// The seed that was kept for the instance `id`; `None` where there is none.
+    /// The seed that was kept for the instance `id`; `None` where there is none, or only a damaged one.
     pub fn load(root: &Root, id: &str) -> Result<Option<Self>> {
         let Places { current, old, .. } = Places::of(root, id);
-        match read(&current).or_absent()? {
-            Some(seed) => Ok(Some(seed)),
-            None => read(&old).or_absent(),
+        for directory in [current, old] {
+            match read(&directory) {
+                Ok(seed) => return Ok(Some(seed)),
+                Err(error) if error.is_absent() => {}
+                Err(error) if error.kind() == Kind::Malformed => warn!("{}: {error}", directory.display()),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(None)
     }
 }
 
@@ -110,36 +120,24 @@ fn remove(directory: &Path) -> Result<()> {
     fs::remove_dir_all(directory).at("remove", directory).or_absent().map(|_| ())
 }
 
-fn sync(directory: &Path) -> Result<()> {
-    File::open(directory).and_then(|directory| directory.sync_all()).at("sync", directory)
+fn write(directory: &Path, file: &str, name: &str, bytes: &[u8]) -> Result<Entry> {
+    let path = directory.join(file);
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    open.and_then(|mut open| open.write_all(bytes)).at("write", &path)?;
+    Ok(Entry { file: file.to_owned(), name: name.to_owned(), sha256: digest(bytes) })
 }
 
-struct Writer<'a> {
-    directory: &'a Path,
-}
-
-impl Writer<'_> {
-    fn document(&mut self, file: &str, document: &Document) -> Result<Entry> {
-        self.write(file, &document.name, &document.bytes)
-    }
-
-    fn write(&mut self, file: &str, name: &str, bytes: &[u8]) -> Result<Entry> {
-        let path = self.directory.join(file);
-        let mut options = OpenOptions::new();
-        let mut open = options.write(true).create_new(true).mode(0o600).open(&path).at("create", &path)?;
-        open.write_all(bytes).and_then(|()| open.sync_all()).at("write", &path)?;
-        Ok(Entry { file: file.to_owned(), name: name.to_owned() })
-    }
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(directory: &Path) -> Result<Seed> {
-    let index = bytes(&directory.join(INDEX))?;
-    let index: Index = serde_json::from_slice(&index).map_err(|error| {
-        Error::malformed(format!("{} is damaged", directory.join(INDEX).display()))
-            .because(error)
-            .help("`firstlight clean --seed` removes it; the seed is then fetched again")
-    })?;
-    let content = |entry: &Entry| bytes(&directory.join(&entry.file));
+    let index: Index = serde_json::from_slice(&bytes(&directory.join(INDEX))?)
+        .map_err(|error| Error::malformed("the index is damaged").because(error))?;
+    let content = |entry: &Entry| match bytes(&directory.join(&entry.file)).or_absent()? {
+        Some(bytes) if digest(&bytes) == entry.sha256 => Ok(bytes),
+        _ => Err(Error::malformed(format!("{} is damaged", entry.file))),
+    };
     let document = |entry: Entry| Ok(Document { bytes: content(&entry)?, name: entry.name });
     Ok(Seed {
         datasource: index.datasource,
@@ -214,5 +212,19 @@ mod tests {
         seed("new").save(&root, "i").unwrap();
         assert_eq!(Seed::load(&root, "i").unwrap(), Some(seed("new")));
         assert!(!new.exists() && !old.exists());
+    }
+
+    #[test]
+    fn a_seed_that_lost_its_power_half_way_counts_as_missing() {
+        let scratch = Scratch::new("store-torn");
+        let root = Root::open(&scratch).unwrap();
+        let Places { current, .. } = Places::of(&root, "i");
+        for (file, content) in [("user-data", "tru"), ("content.0", ""), (INDEX, "{"), (INDEX, "")] {
+            seed("true").save(&root, "i").unwrap();
+            fs::write(current.join(file), content).unwrap();
+            assert_eq!(Seed::load(&root, "i").unwrap(), None, "{file}");
+        }
+        seed("true").save(&root, "i").unwrap();
+        assert_eq!(Seed::load(&root, "i").unwrap(), Some(seed("true")));
     }
 }

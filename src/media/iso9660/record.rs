@@ -5,11 +5,8 @@ use super::{Names, SECTOR};
 use crate::error::{Error, Result};
 use crate::media::bytes::{Bytes, u8_at, u32_at};
 
-/// How often a system use area may go on elsewhere.
+/// How often a system use area may go on elsewhere, at most a sector each time; that bounds names and links too.
 const MAX_CONTINUATIONS: usize = 8;
-/// The longest name, and the longest link.
-const MAX_NAME: usize = 255;
-const MAX_LINK: usize = 4096;
 
 /// What a record stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +168,6 @@ impl RockRidge {
         const SPECIAL: u8 = 0b110;
         if let Some((flags, text)) = data.split_first()
             && flags & SPECIAL == 0
-            && self.name.len() + text.len() <= MAX_NAME
         {
             self.name.extend_from_slice(text);
         }
@@ -193,7 +189,6 @@ impl RockRidge {
                 8 => link.push('/'),
                 _ => link.push_str(&String::from_utf8_lossy(component.get(2..).unwrap_or_default())),
             }
-            link.truncate(link.floor_char_boundary(MAX_LINK));
         }
     }
 }

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is changed: the live system or an image's root; and how each change is made on it.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::apply::{files, lock};
+use crate::error::{At as _, OrAbsent as _, Result};
+use crate::plan::accounts::day::Day;
+use crate::plan::action::{Action, Command};
+use crate::plan::change::{Change, changes};
+use crate::root::{Last, Links, Place, Root, Tree as _};
+
+/// Runs a program that a step asks for.
+pub type Runner<'a> = &'a mut dyn FnMut(&Command) -> Result<()>;
+
+/// A tree to be changed.
+#[derive(Debug, Clone)]
+pub struct Target {
+    root: Root,
+    /// Whether files are given to their owners: an ordinary user cannot, and everything it makes is its own.
+    owners: bool,
+}
+
+impl Target {
+    /// `root` as what is changed.
+    pub fn new(root: Root) -> Self {
+        let owners = root.owners();
+        if !owners {
+            log::info!("not root: whatever is made in {} belongs to you", root.path().display());
+        }
+        Self { root, owners }
+    }
+
+    /// The tree.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Does what `action` comes to, and says what that was: nothing where the tree was already as it asks.
+    ///
+    /// On the live system the accounts' lock is held while they are looked at and changed, and what was changed is on
+    /// the disk afterwards, so that a journal may say so.
+    pub fn perform(&self, action: &Action, today: Day, run: Runner) -> Result<Vec<Change>> {
+        let accounts = matches!(action, Action::Group(_) | Action::User(_) | Action::Password(_));
+        let _lock = match accounts && self.root.is_live() {
+            true => Some(lock::accounts(&self.root, lock::PATIENCE)?),
+            false => None,
+        };
+        let changes = changes(action, &self.root, today)?;
+        changes.iter().try_for_each(|change| self.execute(change, run))?;
+        if self.root.is_live() {
+            self.sync(&changes)?;
+        }
+        Ok(changes)
+    }
+
+    /// Makes one change. Errors say the path; nothing is left half-made.
+    pub fn execute(&self, change: &Change, run: Runner) -> Result<()> {
+        match change {
+            Change::File { path, content, mode, uid, gid, .. } => {
+                let attributes = self.attributes(*mode, *uid, *gid);
+                files::file(&self.place(path, Last::Follow)?, path, content, attributes, self.root.is_live())
+            }
+            Change::Directory { path, mode, uid, gid } => {
+                files::directory(&self.place(path, Last::Follow)?, path, self.attributes(*mode, *uid, *gid))
+            }
+            Change::Link { path, target } => files::link(&self.place(path, Last::Keep)?, path, target),
+            Change::Remove { path } => match self.place(path, Last::Keep).or_absent()? {
+                Some(place) => files::remove(&place, path),
+                None => Ok(()),
+            },
+            Change::Hostname(name) if self.root.is_live() => {
+                nix::unistd::sethostname(name).at("name the machine", Path::new(name))
+            }
+            // Written bytes are mixed in and counted for nothing, which is right for what a host could know.
+            Change::Entropy(bytes) if self.root.is_live() => {
+                let pool = Path::new("/dev/urandom");
+                let mut file = OpenOptions::new().write(true).open(pool).at("open", pool)?;
+                file.write_all(bytes).at("write", pool)
+            }
+            Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) => Ok(()),
+            Change::Run(command) => run(command),
+        }
+    }
+
+    fn place(&self, path: &Path, last: Last) -> Result<Place> {
+        self.root.open_parent(path, last, Links::Trusted)
+    }
+
+    fn attributes(&self, mode: u32, uid: u32, gid: u32) -> files::Attributes {
+        files::Attributes { mode, owner: self.owners.then_some((uid, gid)) }
+    }
+
+    /// The names of what was changed, on the disk.
+    fn sync(&self, changes: &[Change]) -> Result<()> {
+        let mut synced = BTreeSet::new();
+        for change in changes {
+            let path = match change {
+                Change::File { path, .. } | Change::Directory { path, .. } => self.root.resolve(path)?,
+                Change::Link { path, .. } | Change::Remove { path } => path.clone(),
+                Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Run(_) => continue,
+            };
+            if synced.insert(path.parent().map(Path::to_owned))
+                && let Some(place) = self.place(&path, Last::Keep).or_absent()?
+            {
+                files::sync(&place, &path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::action::{AuthorizedKeys, Owner, Password, User, Write};
+    use crate::scratch::Scratch;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    fn done(scratch: &Scratch, action: &Action) -> Vec<Change> {
+        Target::new(scratch.root()).perform(action, Day(20000), &mut |_| Ok(())).unwrap()
+    }
+
+    fn file(path: &str, content: &str) -> Change {
+        let (path, content) = (path.into(), content.into());
+        Change::File { path, content, old: None, mode: 0o640, uid: 0, gid: 0, secret: false }
+    }
+
+    fn make(scratch: &Scratch, change: &Change) -> Result<()> {
+        Target::new(scratch.root()).execute(change, &mut |_| Ok(()))
+    }
+
+    /// All names beneath the scratch directory.
+    fn names(scratch: &Scratch, path: &str) -> Vec<String> {
+        scratch.root().list(Path::new(path)).unwrap()
+    }
+
+    #[test]
+    fn what_is_planned_is_made_and_then_nothing_is_left() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+        scratch.file("/etc/group", "root:x:0:\n");
+        scratch.file("/etc/skel/.profile", "PATH=/bin\n");
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIjVaEtuyUvEVxqoWFrcRNLQZWmq1lYJGMHl4xoVBKrp".to_owned();
+        let name = || "joe".to_owned();
+        let actions = [
+            Action::User(User { name: name(), ..User::default() }),
+            Action::Password(Password { user: name(), hash: Some("$6$a$b".into()), ..Password::default() }),
+            Action::AuthorizedKeys(AuthorizedKeys { user: name(), keys: vec![key.clone()] }),
+            Action::Write(Write::new("/home/joe/.config/app/rc", "x").mode(0o400).owner(Owner::User(name()))),
+            Action::Directory { path: "/srv/data".into(), mode: 0o1777, owner: Owner::Root },
+            Action::Link { path: "/etc/alternatives/x".into(), target: "/usr/bin/y".into() },
+            Action::Remove { path: "/etc/skel/.profile".into() },
+        ];
+        for action in &actions {
+            assert!(!done(&scratch, action).is_empty(), "{action:?}");
+        }
+        for action in &actions {
+            assert!(done(&scratch, action).is_empty(), "again: {action:?}");
+        }
+        assert_eq!(scratch.text("/home/joe/.ssh/authorized_keys"), format!("{key}\n"));
+        assert_eq!(scratch.text("/home/joe/.profile"), "PATH=/bin\n");
+        assert_eq!(scratch.text("/etc/shadow"), "joe:$6$a$b:20000:0:99999:7:::\n");
+        assert_eq!(names(&scratch, "/etc/skel"), [""; 0]);
+        for (path, mode) in [
+            ("/home/joe", 0o755),
+            ("/home/joe/.ssh", 0o700),
+            ("/home/joe/.ssh/authorized_keys", 0o600),
+            ("/home/joe/.config/app/rc", 0o400),
+            ("/srv/data", 0o1777),
+            ("/etc/shadow", 0o600),
+        ] {
+            let found = std::fs::metadata(scratch.path(path)).unwrap();
+            assert_eq!(found.mode() & 0o7777, mode, "{path}");
+            if Target::new(scratch.root()).owners && path.starts_with("/home") {
+                assert_eq!((found.uid(), found.gid()), (1000, 1000), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn set_id_bits_outlive_the_change_of_owner() {
+        let scratch = Scratch::new();
+        let asked = Change::File {
+            path: "/tool".into(),
+            content: Vec::new(),
+            old: None,
+            mode: 0o6755,
+            uid: 0,
+            gid: 0,
+            secret: false,
+        };
+        make(&scratch, &asked).unwrap();
+        assert_eq!(std::fs::metadata(scratch.path("/tool")).unwrap().mode() & 0o7777, 0o6755);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/taken/inside", "kept");
+        let error = make(&scratch, &file("/etc/taken", "new")).unwrap_err().to_string();
+        assert!(error.contains("/etc/taken"), "{error}");
+        let link = Change::Link { path: "/etc/taken".into(), target: "x".into() };
+        assert!(make(&scratch, &link).unwrap_err().to_string().contains("help:"));
+        assert_eq!(names(&scratch, "/etc"), ["taken"], "nothing is left beside");
+        assert_eq!(scratch.text("/etc/taken/inside"), "kept");
+        assert!(make(&scratch, &file("/missing/file", "")).is_err());
+    }
+
+    #[test]
+    fn an_ordinary_user_who_may_not_write_is_told_so() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/passwd", "old");
+        if Target::new(scratch.root()).owners {
+            return eprintln!("skipped: root may write everywhere");
+        }
+        std::fs::set_permissions(scratch.path("/etc"), PermissionsExt::from_mode(0o555)).unwrap();
+        let error = make(&scratch, &file("/etc/passwd", "new")).unwrap_err().to_string();
+        std::fs::set_permissions(scratch.path("/etc"), PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(error.contains("run as root"), "{error}");
+        assert_eq!(scratch.text("/etc/passwd"), "old");
+    }
+
+    #[test]
+    fn what_an_interrupted_attempt_left_is_cleared() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/.motd.firstlight-new", "half");
+        std::fs::create_dir(scratch.path("/etc/.sub.firstlight-new")).unwrap();
+        make(&scratch, &file("/etc/motd", "whole")).unwrap();
+        make(&scratch, &Change::Directory { path: "/etc/sub".into(), mode: 0o755, uid: 0, gid: 0 }).unwrap();
+        assert_eq!(names(&scratch, "/etc"), ["motd", "sub"]);
+        assert_eq!(scratch.text("/etc/motd"), "whole");
+    }
+
+    #[test]
+    fn a_link_is_written_through_inside_the_tree_and_stays() {
+        let scratch = Scratch::new();
+        scratch.file("/run/resolv.conf", "old");
+        scratch.file("/etc/hosts", "");
+        symlink("/run/resolv.conf", scratch.path("/etc/resolv.conf")).unwrap();
+        make(&scratch, &file("/etc/resolv.conf", "new")).unwrap();
+        assert_eq!(scratch.text("/run/resolv.conf"), "new");
+        assert!(scratch.path("/etc/resolv.conf").is_symlink());
+        make(&scratch, &Change::Remove { path: "/etc/resolv.conf".into() }).unwrap();
+        assert_eq!(scratch.text("/run/resolv.conf"), "new", "the link goes, not what it leads to");
+        assert_eq!(names(&scratch, "/etc"), ["hosts"]);
+    }
+
+    #[test]
+    fn a_long_name_has_room_beside_it() {
+        let scratch = Scratch::new();
+        let name = format!("/{}", "n".repeat(255));
+        make(&scratch, &file(&name, "x")).unwrap();
+        assert_eq!(scratch.text(&name), "x");
+    }
+
+    #[test]
+    fn settings_of_the_kernel_are_written_over() {
+        let live = Target::new(Root::open(Path::new("/")).unwrap());
+        live.execute(&file("/proc/self/comm", "firstlight-test"), &mut |_| Ok(())).unwrap();
+        assert_eq!(std::fs::read_to_string("/proc/self/comm").unwrap(), "firstlight-test\n");
+    }
+
+    #[test]
+    fn an_image_is_neither_named_nor_fed() {
+        let scratch = Scratch::new();
+        let before = nix::unistd::gethostname().unwrap();
+        make(&scratch, &Change::Hostname("not-this-machine".to_owned())).unwrap();
+        make(&scratch, &Change::Entropy(vec![0; 16])).unwrap();
+        assert_eq!(nix::unistd::gethostname().unwrap(), before);
+    }
+
+    #[test]
+    fn what_was_changed_reaches_the_disk_wherever_it_is_by_now() {
+        let scratch = Scratch::new();
+        scratch.file("/run/real", "old");
+        symlink("/run/real", scratch.path("/link")).unwrap();
+        let changes = [
+            file("/link", "new"),
+            Change::Directory { path: "/srv".into(), mode: 0o755, uid: 0, gid: 0 },
+            Change::Link { path: "/srv/link".into(), target: "nowhere".into() },
+            Change::Remove { path: "/run/real".into() },
+            Change::Remove { path: "/never/there".into() },
+        ];
+        let target = Target::new(scratch.root());
+        changes.iter().for_each(|change| target.execute(change, &mut |_| Ok(())).unwrap());
+        target.sync(&changes).unwrap();
+        let live = Target::new(Root::open(Path::new("/")).unwrap());
+        live.sync(&[file("/proc/self/comm", "")]).unwrap();
+    }
+}

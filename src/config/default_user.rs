@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The user that an image has without anybody asking: `system_info.default_user`, and what it is where the image is silent.
+
+use crate::config::document::{Node, parse};
+use crate::config::merge::overlay;
+use crate::finding::{Findings, Origin};
+
+/// The default user as an entry of `users`: the image's `system_info.default_user` over what cloud-init's packages have
+/// for the distribution (`ID` of os-release, then its `ID_LIKE`).
+///
+/// `config` is the merged document or the image's defaults.
+pub fn default_user(config: &Node, distribution: &[String]) -> Node {
+    let built_in = built_in(distribution);
+    match config.get("system_info").and_then(|info| info.get("default_user")) {
+        Some(image) => overlay(built_in, image.clone()),
+        None => built_in,
+    }
+}
+
+fn built_in(distribution: &[String]) -> Node {
+    let is = |names: &[&str]| distribution.iter().any(|id| names.contains(&id.as_str()));
+    let (groups, shell) = match () {
+        () if is(&["debian", "ubuntu"]) => {
+            ("adm, audio, cdrom, dialout, dip, floppy, plugdev, sudo, video", "/bin/bash")
+        }
+        () if is(&["alpine"]) => ("adm, wheel", "/bin/ash"),
+        () if is(&["suse", "opensuse", "sles"]) => ("cdrom, users", "/bin/bash"),
+        () => ("adm, systemd-journal, wheel", "/bin/bash"),
+    };
+    // RHEL's images call it so, and no other distribution's name is as neutral.
+    let id = distribution.first().map_or("cloud-user", String::as_str);
+    let plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let name = if plain && id != "rhel" { id } else { "cloud-user" };
+    let text = format!(
+        "name: \"{name}\"\n\
+         gecos: \"{name}\"\n\
+         groups: [{groups}]\n\
+         sudo: [\"ALL=(ALL) NOPASSWD:ALL\"]\n\
+         shell: {shell}\n\
+         lock_passwd: true\n"
+    );
+    let origin = Origin::document("the built-in default user");
+    parse(&text, &origin, &mut Findings::default()).unwrap_or_else(|| Node::empty(origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(settings: &str, distribution: &[&str]) -> Node {
+        let config = parse(settings, &Origin::document("d"), &mut Findings::default()).unwrap();
+        default_user(&config, &distribution.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_distribution_gives_what_the_image_does_not_say() {
+        let user = user("system_info: {default_user: {name: ops, lock_passwd: false}}", &["debian"]);
+        assert_eq!(user.get("name").unwrap().text(), Some("ops"));
+        assert_eq!(user.get("lock_passwd").unwrap().text(), Some("false"));
+        assert_eq!(user.get("shell").unwrap().text(), Some("/bin/bash"));
+        assert!(user.get("groups").unwrap().items().unwrap().iter().any(|group| group.text() == Some("sudo")));
+        assert_eq!(user.get("name").unwrap().origin.to_string(), "d:1:36");
+    }
+
+    #[test]
+    fn names_are_those_of_the_distributions_own_images() {
+        for (distribution, name, shell) in [
+            (&["debian"][..], "debian", "/bin/bash"),
+            (&["ubuntu", "debian"], "ubuntu", "/bin/bash"),
+            (&["alpine"], "alpine", "/bin/ash"),
+            (&["rhel", "fedora"], "cloud-user", "/bin/bash"),
+            (&["opensuse-leap", "suse", "opensuse"], "opensuse-leap", "/bin/bash"),
+            (&[], "cloud-user", "/bin/bash"),
+            (&["we\"ird: {"], "cloud-user", "/bin/bash"),
+        ] {
+            let user = user("{}", distribution);
+            assert_eq!(user.get("name").unwrap().text(), Some(name));
+            assert_eq!(user.get("shell").unwrap().text(), Some(shell));
+        }
+    }
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Jinja templates over instance data, as cloud-init renders them.
+//!
+//! What is not in the instance data is remembered by name while the template runs, and stands in its output as a private
+//! mark. User-data shows the peer's text in its place; the image's settings leave the whole entry out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest};
+use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
+
+use crate::config::{missing, nesting};
+use crate::finding::{Finding, Findings, Origin};
+
+/// The largest output, in bytes.
+const OUTPUT_LIMIT: usize = 16 << 20;
+/// How many instructions a template may take.
+const FUEL: u64 = 2_000_000;
+
+/// What stands in the output for a variable that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A private mark, for [`drop_missing`](crate::config::missing::drop_missing).
+    Marked,
+    /// `CI_MISSING_JINJA_VAR/name` as cloud-init prints it, and a warning.
+    Shown,
+}
+
+/// The header line and the rest, where `text` is a template: it begins with `## template: jinja`, give or take spaces.
+pub fn split_header(text: &str) -> Option<(&str, &str)> {
+    let (header, body) = text.split_once('\n').unwrap_or((text, ""));
+    let bare: String = header.to_ascii_lowercase().split_whitespace().collect();
+    (bare == "##template:jinja").then_some((header.trim_end(), body))
+}
+
+/// Renders the template `text`, whose header becomes an empty line so that lines keep their numbers.
+///
+/// `None` with a finding where it is no template or fails. Bounds: 16 MiB of output, two million instructions.
+pub fn render(
+    text: &str,
+    origin: &Origin,
+    context: &serde_json::Value,
+    missing: Missing,
+    findings: &mut Findings,
+) -> Option<String> {
+    let source = match split_header(text) {
+        Some((_, body)) => format!("\n{body}"),
+        None => text.to_owned(),
+    };
+    if let Some((line, what)) = nesting::too_much(&source) {
+        findings.push(Finding::error(&origin.at(line, 1), format!("the template has {what}; it is not used")));
+        return None;
+    }
+    let output = match evaluate(&source, context) {
+        Ok(output) => output,
+        Err(error) => {
+            let origin = error.line().map_or_else(|| origin.clone(), |line| origin.at(line, 1));
+            let reason = error.detail().map_or_else(|| error.kind().to_string(), |d| format!("{}: {d}", error.kind()));
+            let help = "what stands between `{{` and `}}` or `{%` and `%}` is Jinja; `{% raw %}` keeps it as it is";
+            findings.push(Finding::error(&origin, format!("the template fails: {reason}")).help(help));
+            return None;
+        }
+    };
+    match missing {
+        Missing::Marked => Some(output),
+        Missing::Shown => Some(missing::show(&output, &source, origin, findings)),
+    }
+}
+
+fn evaluate(source: &str, context: &serde_json::Value) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.set_fuel(Some(FUEL));
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build()?);
+    environment.set_formatter(format_value);
+    environment.add_test("defined", |value: &Value| !is_missing(value));
+    environment.add_test("undefined", is_missing);
+    environment.add_filter("default", or_default);
+    environment.add_filter("d", or_default);
+    let globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
+    let nothing = serde_json::json!({});
+    let context = if context.is_object() { context } else { &nothing };
+    let mut output = Bounded(Vec::new());
+    environment.template_from_str(source)?.render_captured_to(instance_value(context, "", globals), &mut output)?;
+    Ok(String::from_utf8_lossy(&output.0).into_owned())
+}
+
+/// Output up to a bound.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > OUTPUT_LIMIT {
+            return Err(io::Error::other(format!("more than {} MiB of output", OUTPUT_LIMIT >> 20)));
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A mapping of the instance data, which knows its own name.
+#[derive(Debug)]
+struct Branch {
+    path: String,
+    entries: BTreeMap<String, Value>,
+    /// Names that are not the data's to answer for.
+    globals: Vec<String>,
+}
+
+impl Object for Branch {
+    // Asked by `x in y` and `y["x"]`, where there must be a difference.
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.entries.get(key.as_str()?).cloned()
+    }
+
+    // Asked by `y.x`.
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match self.entries.get(key) {
+            Some(value) => Some(value.clone()),
+            None if self.globals.iter().any(|global| global == key) => None,
+            None => Some(Value::from_object(Unknown(below(&self.path, key)))),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.mapped_enumerator(|this| Box::new(this.entries.keys().map(|key| Value::from(key.as_str()))))
+    }
+}
+
+/// What is not in the instance data: false, empty, and printed as a mark with its name.
+#[derive(Debug)]
+struct Unknown(String);
+
+impl Object for Unknown {
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        Some(Value::from_object(Unknown(below(&self.0, key))))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&missing::mark(&self.0))
+    }
+}
+
+/// The name of `key` below `path`; it ends where nobody would read on.
+fn below(path: &str, key: &str) -> String {
+    match path.len() {
+        0 => key.to_owned(),
+        1..200 => format!("{path}.{key}"),
+        _ => path.to_owned(),
+    }
+}
+
+fn is_missing(value: &Value) -> bool {
+    value.is_undefined() || value.downcast_object_ref::<Unknown>().is_some()
+}
+
+/// Jinja's `default(other, also_when_false)`.
+fn or_default(value: &Value, arguments: Rest<Value>) -> Value {
+    let also_when_false = arguments.get(1).is_some_and(Value::is_true);
+    if is_missing(value) || (also_when_false && !value.is_true()) {
+        return arguments.first().cloned().unwrap_or_else(|| Value::from(""));
+    }
+    value.clone()
+}
+
+fn format_value(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_undefined() {
+        // Of `a["b"]` and `a[9]` the engine tells no name.
+        return Ok(output.write_str(&missing::mark("unnamed"))?);
+    }
+    // As Python writes them; YAML reads both.
+    minijinja::escape_formatter(output, state, value)
+}
+
+/// JSON as the template sees it: what is no name has an alias with underscores, so that `meta.my-key` is `meta.my_key`.
+fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) -> Value {
+    match json {
+        serde_json::Value::Object(map) => {
+            let named = |key: &str| key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>();
+            let children: Vec<_> = map
+                .iter()
+                .map(|(key, value)| (key.clone(), instance_value(value, &below(path, key), Vec::new())))
+                .collect();
+            let mut entries: BTreeMap<_, _> = children.iter().map(|(key, value)| (named(key), value.clone())).collect();
+            entries.extend(children);
+            Value::from_object(Branch { path: path.to_owned(), entries, globals })
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().map(|item| instance_value(item, path, Vec::new())).collect::<Vec<_>>().into()
+        }
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(flag) => Value::from(*flag),
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => Value::from(whole),
+            (None, Some(whole)) => Value::from(whole),
+            (None, None) => Value::from(number.as_f64().unwrap_or_default()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn context() -> serde_json::Value {
+        json!({
+            "instance_id": "i-1",
+            "v1": {"local-hostname": "web"},
+            "meta": {"edgeproxy": "172.24.4.1", "role": "k8s-node", "skipinit": "yes", "empty": ""},
+            "ds": {"keys": ["a", "b"], "n": 3, "flag": true}
+        })
+    }
+
+    fn shown(body: &str) -> (Option<String>, Vec<String>) {
+        let mut findings = Findings::default();
+        let text = format!("## template: jinja\n{body}");
+        let output = render(&text, &Origin::document("d"), &context(), Missing::Shown, &mut findings);
+        (output, findings.iter().map(ToString::to_string).collect())
+    }
+
+    fn fine(body: &str) -> String {
+        let (output, findings) = shown(body);
+        assert_eq!(findings, [""; 0], "{body}");
+        output.unwrap().strip_prefix('\n').unwrap().to_owned()
+    }
+
+    #[test]
+    fn templates_see_instance_data_as_in_jinja() {
+        assert_eq!(fine("{{ instance_id }} {{ v1.local_hostname }} {{ v1['local-hostname'] }}\n"), "i-1 web web\n");
+        assert_eq!(fine("{% for k in ds['keys'] %}\n- {{ k }}\n{% endfor %}\nx"), "- a\n- b\nx");
+        assert_eq!(fine("{% if meta.skipinit == 'yes' %}\na\n{% endif %}\nb"), "a\nb");
+        assert_eq!(
+            fine("{{ ds.n + 1 }} {{ ds.flag }} {{ ds['keys'][1] }} {{ range(2) | list | length }}"),
+            "4 True b 2"
+        );
+        assert_eq!(fine("{% macro hi(n) %}<{{ n }}>{% endmacro %}{{ hi('a&b') }}"), "<a&b>");
+        assert_eq!(
+            fine("{% set x = [] %}{% for k, v in meta | dictsort %}{{ k }} {% endfor %}"),
+            "edgeproxy empty role skipinit "
+        );
+    }
+
+    #[test]
+    fn what_is_missing_can_be_asked_for() {
+        assert_eq!(
+            fine("{{ meta.x is defined }} {{ meta.role is defined }} {{ meta.x is undefined }}"),
+            "False True True"
+        );
+        assert_eq!(
+            fine("{{ meta.x | default('d') }} {{ a.b.c | d('e') }} {{ meta.empty | default('f', true) }}"),
+            "d e f"
+        );
+        assert_eq!(fine("{% if meta.x or a.b %}yes{% else %}no{% endif %}"), "no");
+        assert_eq!(
+            fine("{{ meta.x != 'yes' }} {{ 'x' in meta }} {{ 'role' in meta }} {{ 'x' in nothing }}"),
+            "True False True False"
+        );
+        assert_eq!(fine("{% for a in meta.x %}{{ a }}{% endfor %}."), ".");
+    }
+
+    #[test]
+    fn what_is_missing_prints_as_the_peer_s_and_is_found() {
+        let (output, findings) = shown("#cloud-config\nhostname: {{ ds.meta_data.name }}-{{ meta['x'] }}\n");
+        assert_eq!(
+            output.unwrap(),
+            "\n#cloud-config\nhostname: CI_MISSING_JINJA_VAR/name-CI_MISSING_JINJA_VAR/unnamed\n"
+        );
+        assert!(
+            findings[0].starts_with("d:3:1: warning: the instance data has no `ds.meta_data.name`"),
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        for (body, start) in [
+            ("a\n{{ b\n", "d:"),
+            ("a\n{% if x %}\n", "d:"),
+            ("a\n{{ 1 | nofilter }}\n", "d:3:1: error: the template fails: unknown filter"),
+            ("a\nb\n{{ meta.x + 1 }}\n", "d:4:1: error: the template fails: invalid operation"),
+        ] {
+            let (output, findings) = shown(body);
+            assert_eq!(output, None, "{body}");
+            assert!(findings[0].starts_with(start), "{}", findings[0]);
+        }
+    }
+
+    #[test]
+    fn a_template_that_never_ends_or_grows_is_stopped() {
+        let nested = "{% for a in range(99999) %}".repeat(3) + "x" + &"{% endfor %}".repeat(3);
+        assert!(shown(&nested).1[0].contains("fuel"));
+        let large = "{% set x = 'x' * 100000 %}{% for a in range(1000) %}{{ x }}{% endfor %}";
+        assert!(shown(large).1[0].contains("the template fails"), "{:?}", shown(large).1);
+        assert!(shown(&format!("{{{{ a{} }}}}", ".b".repeat(900))).0.is_some_and(|output| output.len() < 1000));
+        for attack in [".b", "|d", "+1", "[0]", "(", "[", "{", "-", " if a else b", " and a", "==1", " is odd", " not"]
+        {
+            assert!(shown(&format!("{{{{ a{}", attack.repeat(900 / attack.len()))).0.is_none(), "{attack}");
+            assert!(shown(&format!("{{{{ a{}", attack.repeat(5000))).0.is_none(), "{attack}");
+        }
+        for block in ["{% if a %}", "{% for a in a %}", "{% if a %}{% elif a %}", "{% macro a() %}", "{% filter d %}"] {
+            assert!(shown(&block.repeat(5000)).0.is_none(), "{block}");
+        }
+        let deep = (0..100).fold(json!(1), |below, _| json!({"a": below}));
+        assert!(evaluate("{{ a.a.a.b }}", &deep).unwrap().contains("a.a.a.b"));
+        assert!(shown("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").1[0].contains("the template fails"));
+    }
+
+    #[test]
+    fn headers() {
+        assert_eq!(split_header("## template: jinja\nx\ny"), Some(("## template: jinja", "x\ny")));
+        assert_eq!(split_header("##Template:jinja\r\nx"), Some(("##Template:jinja", "x")));
+        assert_eq!(split_header("#cloud-config\n## template: jinja"), None);
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The config drive: a disc or disk labelled `config-2` that OpenStack attaches to a guest.
+//!
+//! Of two drives the first in the order of `media::device` is taken; one
+//! that cannot be read gives way to the next.
+
+use std::path::Path;
+use std::time::Instant;
+
+use log::{debug, info};
+
+use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Findings, Origin, Severity};
+use crate::guest::Guest;
+use crate::media;
+use crate::media::device::{self, Labelled};
+use crate::media::mount::Mounted;
+use crate::media::uevent::Uevents;
+use crate::seed::Seed;
+
+mod tree;
+
+pub use tree::read;
+
+/// See the file's head.
+pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
+
+const NAME: &str = "config-drive";
+const LABELS: [&str; 2] = ["config-2", "CONFIG-2"];
+
+/// What an OpenStack cloud writes into its guests' DMI, as ds-identify knows it.
+const PRODUCTS: [&str; 2] = ["OpenStack Nova", "OpenStack Compute"];
+const VENDORS: [&str; 1] = ["OpenStack Foundation"];
+const ASSET_TAGS: [&str; 6] = [
+    "OpenStack Nova",
+    "OpenStack Compute",
+    "OpenTelekomCloud",
+    "HUAWEICLOUD",
+    "SAP CCloud VM",
+    "Samsung Cloud Platform",
+];
+
+const NOT_LIVE: &str = "the devices of this machine are not those of the image; name its seed with --source";
+
+/// The drives on this machine now, in the order in which they are taken.
+fn drives(context: &Context) -> Vec<Labelled> {
+    if !context.root.is_live() {
+        return Vec::new();
+    }
+    let mut drives = device::labelled(context.root.path());
+    drives.retain(|drive| drive.labels.iter().any(|label| LABELS.contains(&label.as_str())));
+    drives
+}
+
+fn probe(context: &Context) -> Probe {
+    if let Some(drive) = drives(context).first() {
+        return Probe { certainty: Certainty::Here, reason: place(drive) };
+    }
+    let nothing = "no device is labelled config-2";
+    match expected(context.guest) {
+        _ if !context.root.is_live() => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
+        Some(why) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}, but {why}") },
+        None => {
+            Probe { certainty: Certainty::Unlikely, reason: format!("{nothing}, and nothing says that one is to come") }
+        }
+    }
+}
+
+/// What says that a drive is to come.
+fn expected(guest: &Guest) -> Option<String> {
+    let asked = |word: &str| {
+        let Some((key, value)) = word.split_once('=') else { return false };
+        let source = value.split([';', ',']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
+        ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && source == "configdrive"
+    };
+    if let Some(word) = guest.command_line.split_ascii_whitespace().find(|word| asked(word)) {
+        return Some(format!("the kernel's command line says `{word}`"));
+    }
+    let dmi = &guest.dmi;
+    let names = [
+        (dmi.product_name.as_str(), PRODUCTS.as_slice()),
+        (&dmi.sys_vendor, &VENDORS),
+        (&dmi.chassis_asset_tag, &ASSET_TAGS),
+    ];
+    let (name, _) = names.into_iter().find(|(name, known)| known.contains(name))?;
+    Some(format!("the firmware names `{name}`"))
+}
+
+fn place(drive: &Labelled) -> String {
+    let label = drive.labels.first().map_or("", String::as_str);
+    format!("{} ({}, {label})", drive.device.path.display(), drive.file_system.name())
+}
+
+fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
+    if !context.root.is_live() {
+        return Err(Error::absent(NOT_LIVE));
+    }
+    // Before the first look, so that a drive which comes meanwhile is not missed.
+    let uevents = Uevents::open();
+    let mut waiting = false;
+    let found = loop {
+        let found = drives(context);
+        if !found.is_empty() {
+            break found;
+        }
+        if !waiting {
+            info!("waiting up to {:?} for a config drive", context.wait);
+            waiting = true;
+        }
+        if !uevents.wait(deadline) {
+            return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait)));
+        }
+    };
+    first_readable(&found, context.mount, findings)
+}
+
+/// The seed of the first drive that can be read; says of each other why not.
+fn first_readable(drives: &[Labelled], mount: bool, findings: &mut Findings) -> Result<Fetched> {
+    let mut last = Error::absent("no config drive");
+    for (number, drive) in drives.iter().enumerate() {
+        let origin = Origin::document(place(drive));
+        match read_drive(drive, mount, findings) {
+            Ok(seed) => {
+                for other in drives.iter().skip(number + 1) {
+                    let message =
+                        format!("is a config drive too; {} was taken: {}", place(drive), why_before(drive, other));
+                    findings.push(Finding::note(&Origin::document(place(other)), message).help("detach one of them"));
+                }
+                let drive = Drive { device: drive.device.path.clone(), file_system: drive.file_system };
+                return Ok(Fetched { seed, drive: Some(drive) });
+            }
+            Err(error) if number + 1 < drives.len() => {
+                let finding = error.while_doing("the next config drive is tried").finding(&origin);
+                findings.push(Finding { severity: Severity::Warning, ..finding });
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn why_before(taken: &Labelled, other: &Labelled) -> &'static str {
+    use device::Kind;
+    match (taken.device.kind, other.device.kind) {
+        (Kind::Optical, Kind::Disk | Kind::Partition) => "discs go before disks",
+        (Kind::Disk, Kind::Partition) => "whole disks go before partitions",
+        _ => "its name comes first",
+    }
+}
+
+/// Mounted, as a person would look at it; where that can't be, through the device.
+fn read_drive(drive: &Labelled, mount: bool, findings: &mut Findings) -> Result<Seed> {
+    let path: &Path = &drive.device.path;
+    if mount {
+        match Mounted::open(path, drive.file_system) {
+            Ok(mounted) => return read(&mounted, &place(drive), findings),
+            Err(error) => debug!("{error}; reading {} without a mount", path.display()),
+        }
+    }
+    match media::open(path)? {
+        Some(image) => read(&image, &place(drive), findings),
+        None => Err(Error::absent(format!("the medium in {} is gone", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::media::device::{Device, Kind};
+    use crate::media::fixtures::{JOLIET_ISO, NOVA_ISO, Scratch, VFAT};
+    use crate::root::Root;
+
+    fn drive(scratch: &Scratch, name: &str, kind: Kind, image: &[u8]) -> Labelled {
+        let path = scratch.join(name);
+        fs::write(&path, image).unwrap();
+        device::probe(Device { name: name.to_owned(), path, kind }).unwrap()
+    }
+
+    #[test]
+    fn of_two_drives_the_first_is_taken_and_the_other_named() {
+        let scratch = Scratch::new("two-drives");
+        let drives = [
+            drive(&scratch, "sr0", Kind::Optical, &NOVA_ISO.image()),
+            drive(&scratch, "vdb", Kind::Disk, &VFAT.image()),
+        ];
+        let mut findings = Findings::default();
+        let fetched = first_readable(&drives, false, &mut findings).unwrap();
+        assert!(fetched.seed.place.ends_with("/sr0 (iso9660, config-2)"), "{}", fetched.seed.place);
+        assert_eq!(fetched.seed.content["/content/0000"], b"edge\n");
+        assert_eq!(fetched.drive.unwrap().device, scratch.join("sr0"));
+        let notes: Vec<&Finding> = findings.iter().collect();
+        assert_eq!((notes.len(), notes[0].severity), (1, Severity::Note));
+        assert!(notes[0].origin.to_string().ends_with("/vdb (vfat, config-2)"));
+        assert!(notes[0].message.ends_with("was taken: discs go before disks"), "{}", notes[0].message);
+    }
+
+    #[test]
+    fn a_damaged_drive_gives_way_to_the_next() {
+        let scratch = Scratch::new("damaged-drive");
+        let mut cut_off = JOLIET_ISO.image();
+        cut_off.truncate(20 * 2048);
+        let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
+        let bad = drive(&scratch, "sr0", Kind::Optical, &cut_off);
+        let mut findings = Findings::default();
+        let fetched = first_readable(&[bad.clone(), good], false, &mut findings).unwrap();
+        assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
+        assert!(findings.iter().all(|finding| finding.severity == Severity::Warning));
+        assert_eq!(findings.iter().count(), 1);
+        let error = first_readable(&[bad], false, &mut findings).unwrap_err().to_string();
+        assert!(error.contains("/sr0 (iso9660, config-2): the image is cut off"), "{error}");
+    }
+
+    #[test]
+    fn a_drive_is_expected_only_where_something_says_so() {
+        let scratch = Scratch::new("hints");
+        let plain = Guest::read(&Root::open(&scratch).unwrap()).unwrap();
+        assert_eq!(expected(&plain), None);
+        let command_line = |line: &str| {
+            let mut guest = plain.clone();
+            line.clone_into(&mut guest.command_line);
+            expected(&guest)
+        };
+        for line in
+            ["quiet ds=configdrive ro", "ci.ds=ConfigDrive", "firstlight.datasource=config-drive", "ds=ConfigDrive;x"]
+        {
+            assert!(command_line(line).is_some(), "{line}");
+        }
+        for line in ["ds=nocloud", "root=/dev/vda configdrive", "xds=configdrive"] {
+            assert_eq!(command_line(line), None, "{line}");
+        }
+        let mut cloud = plain.clone();
+        cloud.dmi.product_name = "OpenStack Compute".to_owned();
+        assert_eq!(expected(&cloud).as_deref(), Some("the firmware names `OpenStack Compute`"));
+        let mut other = plain;
+        other.dmi.product_name = "Standard PC (i440FX + PIIX, 1996)".to_owned();
+        assert_eq!(expected(&other), None);
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The tree of files on a config drive, as `nova/api/metadata/base.py` writes it.
+
+use std::collections::BTreeMap;
+
+use log::debug;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Findings, Origin};
+use crate::media::Medium;
+use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
+
+/// The versions that nova has given out, newest first. They differ in what they leave out, so the newest known is
+/// best; `latest` may be one that changes what is known.
+const VERSIONS: [&str; 10] = [
+    "2025-04-04",
+    "2020-10-14",
+    "2018-08-27",
+    "2017-02-22",
+    "2016-10-06",
+    "2016-06-30",
+    "2015-10-15",
+    "2013-10-17",
+    "2013-04-04",
+    "2012-08-10",
+];
+
+/// Bytes of `meta_data.json`, `network_data.json` and each vendor document.
+const JSON_LIMIT: u64 = 4 << 20;
+/// Bytes of `user_data`, and of one file in `content`.
+const FILE_LIMIT: u64 = 16 << 20;
+/// Bytes, and number, of all files in `content`.
+const CONTENT_LIMIT: u64 = 64 << 20;
+const MAX_CONTENT: usize = 1000;
+
+/// Reads the tree of a config drive.
+///
+/// Errors: malformed where there is no `meta_data.json`. A document that can't be read is a finding, and the others are
+/// used.
+pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Seed> {
+    let (version, meta_data) = newest(medium, place)?;
+    debug!("{place}: version {version}");
+    let mut document = |name: &str, limit: u64| match medium.read(&format!("openstack/{version}/{name}"), limit) {
+        Ok(bytes) => bytes.map(|bytes| Document::new(name, bytes)),
+        Err(error) => {
+            findings.push(left_out(name, error));
+            None
+        }
+    };
+    let network = document("network_data.json", JSON_LIMIT).map(|document| (NetworkFormat::OpenStack, document));
+    let user_data = document("user_data", FILE_LIMIT).filter(|document| !document.bytes.is_empty());
+    let vendor_data = ["vendor_data.json", "vendor_data2.json"];
+    let vendor_data = vendor_data.into_iter().filter_map(|name| document(name, JSON_LIMIT)).collect();
+    let content = content(medium, &meta_data, findings);
+    Ok(Seed {
+        datasource: super::NAME.to_owned(),
+        place: place.to_owned(),
+        meta_format: MetaFormat::OpenStack,
+        meta_data,
+        network,
+        user_data,
+        vendor_data,
+        content,
+    })
+}
+
+fn left_out(name: &str, error: Error) -> Finding {
+    error.while_doing("left out").finding(&Origin::document(name))
+}
+
+/// The newest version that is known and there, with its `meta_data.json`; else `latest`.
+fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> {
+    const NAME: &str = "meta_data.json";
+    let there = medium.list("openstack").map_err(|error| error.while_doing(place))?;
+    for version in VERSIONS
+        .into_iter()
+        .chain(["latest"])
+        .filter(|version| there.iter().any(|name| name.eq_ignore_ascii_case(version)))
+    {
+        let read = medium.read(&format!("openstack/{version}/{NAME}"), JSON_LIMIT);
+        if let Some(bytes) = read.map_err(|error| error.while_doing(place))? {
+            return Ok((version, Document::new(NAME, bytes)));
+        }
+    }
+    let wrong = if there.is_empty() { "has no directory `openstack`" } else { "has no `openstack/*/meta_data.json`" };
+    Err(Error::malformed(format!("{place} {wrong}"))
+        .help("a config drive holds at least openstack/latest/meta_data.json, with the instance's `uuid`"))
+}
+
+/// The files that `meta_data` refers to. What is wrong with the references is said when they are read.
+fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> BTreeMap<String, Vec<u8>> {
+    let mut content = BTreeMap::new();
+    let mut left = CONTENT_LIMIT;
+    let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
+    let files = meta.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for path in files.iter().filter_map(|file| file.get("content_path")?.as_str()) {
+        if content.contains_key(path) || path.split('/').any(|part| part == "..") {
+            continue;
+        }
+        if content.len() == MAX_CONTENT {
+            let many = Error::malformed(format!("at most {MAX_CONTENT} files are read from a config drive"));
+            findings.push(left_out(path, many));
+            break;
+        }
+        match medium.read(&format!("openstack/{}", path.trim_start_matches('/')), FILE_LIMIT.min(left)) {
+            Ok(Some(bytes)) => {
+                left -= bytes.len() as u64;
+                content.insert(path.to_owned(), bytes);
+            }
+            Ok(None) => {}
+            Err(error) => findings.push(left_out(path, error)),
+        }
+    }
+    content
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::media::Directory;
+    use crate::media::fixtures::Scratch;
+
+    fn tree(name: &str, files: &[(&str, &str)]) -> Scratch {
+        let scratch = Scratch::new(name);
+        for (path, content) in files {
+            let path = scratch.join("openstack").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        scratch
+    }
+
+    fn read_tree(tree: &Scratch) -> (Result<Seed>, Vec<String>) {
+        let mut findings = Findings::default();
+        let seed = read(&Directory::open(tree).unwrap(), "the drive", &mut findings);
+        (seed, findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_newest_known_version_is_taken() {
+        let tree = tree(
+            "versions",
+            &[
+                ("2012-08-10/meta_data.json", "{\"old\": 1}"),
+                ("2018-08-27/meta_data.json", "{}"),
+                ("2018-08-27/vendor_data.json", "1"),
+                ("2018-08-27/vendor_data2.json", "2"),
+                ("2018-08-27/user_data", ""),
+                ("2020-10-14/user_data", "without meta-data"),
+                ("2999-01-01/meta_data.json", "{\"unknown\": 1}"),
+                ("latest/meta_data.json", "{\"latest\": 1}"),
+            ],
+        );
+        let (seed, findings) = read_tree(&tree);
+        let seed = seed.unwrap();
+        assert_eq!(findings, [""; 0]);
+        assert_eq!(seed.meta_data, Document::new("meta_data.json", "{}"));
+        let vendor: Vec<&str> = seed.vendor_data.iter().map(|document| document.name.as_str()).collect();
+        assert_eq!(vendor, ["vendor_data.json", "vendor_data2.json"]);
+        assert_eq!((seed.network, seed.user_data), (None, None));
+    }
+
+    #[test]
+    fn a_drive_without_meta_data_says_so() {
+        let error = read_tree(&tree("empty", &[])).0.unwrap_err().to_string();
+        assert!(error.starts_with("the drive has no directory `openstack`\n"), "{error}");
+        let error = read_tree(&tree("no-meta", &[("latest/user_data", "x")])).0.unwrap_err().to_string();
+        assert!(error.starts_with("the drive has no `openstack/*/meta_data.json`\n"), "{error}");
+    }
+
+    #[test]
+    fn a_document_past_its_bound_is_named_and_the_others_are_used() {
+        let meta = r#"{"files": [{"path": "a", "content_path": "/content/0000"},
+            {"path": "b", "content_path": "/content/0001"}, {"path": "c", "content_path": "/../secret"}]}"#;
+        let tree = tree(
+            "large",
+            &[
+                ("latest/meta_data.json", meta),
+                ("latest/network_data.json", "{}"),
+                ("latest/user_data", "x"),
+                ("content/0000", "edge"),
+                ("../secret", "outside"),
+            ],
+        );
+        // A gibibyte that takes no place.
+        fs::File::options()
+            .write(true)
+            .open(tree.join("openstack/latest/user_data"))
+            .unwrap()
+            .set_len(1 << 30)
+            .unwrap();
+        let (seed, findings) = read_tree(&tree);
+        let seed = seed.unwrap();
+        assert_eq!(
+            findings,
+            [
+                "user_data: error: left out: openstack/latest/user_data has 1073741824 bytes, and at most 16777216 are read"
+            ]
+        );
+        assert!(seed.user_data.is_none() && seed.network.is_some());
+        assert_eq!(seed.content, BTreeMap::from([("/content/0000".to_owned(), b"edge".to_vec())]));
+    }
+}

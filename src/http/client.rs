@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Asking: which way a request goes, and where a redirect may lead.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::header::LOCATION;
+use reqwest::{StatusCode, Url, blocking, redirect};
+
+use crate::error::{Error, Result};
+use crate::http::answer::{read, refused};
+use crate::http::url::{is_near, parse, shown};
+use crate::http::{Response, USER_AGENT, innermost, tls};
+
+/// A host that is there answers a connection at once; one that is not should not cost a boot more than this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As many as a mirror or a URL shortener needs.
+const MOST_REDIRECTS: usize = 5;
+
+/// Fetches documents.
+pub struct Client {
+    redirects: usize,
+    /// No proxy, whatever the environment says and wherever the host is.
+    always_direct: bool,
+    roads: Mutex<HashMap<Road, blocking::Client>>,
+}
+
+/// What a connection needs; the client of each is built when the first URL asks for it, so that plain HTTP never reads
+/// a certificate store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Road {
+    secure: bool,
+    direct: bool,
+}
+
+impl Client {
+    /// For a platform's metadata service: no proxy, no redirects.
+    pub fn metadata() -> Self {
+        Self { redirects: 0, always_direct: true, roads: Mutex::default() }
+    }
+
+    /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
+    /// or private networks is), at most five redirects, and none from https to http.
+    pub fn files() -> Self {
+        Self { redirects: MOST_REDIRECTS, always_direct: false, roads: Mutex::default() }
+    }
+
+    /// The document at `url`, at most `limit` bytes of it, before `deadline`.
+    ///
+    /// # Errors
+    /// Absent: the server says 404 or 410. Transient: no connection, no answer in time, half an answer, 408, 429 (with its
+    /// `Retry-After`) or a 500. Fatal: everything that asking again won't mend.
+    pub fn get(&self, url: &str, limit: u64, deadline: Instant) -> Result<Response> {
+        let mut url = parse(url)?;
+        for _ in 0..=self.redirects {
+            let reply = self.send(&url, deadline).map_err(|error| error.while_doing(fetching(&url)))?;
+            match next(&url, &reply).map_err(|error| error.while_doing(fetching(&url)))? {
+                Some(other) => url = other,
+                None => return read(reply, limit, deadline).map_err(|error| error.while_doing(fetching(&url))),
+            }
+        }
+        let error = match self.redirects {
+            0 => Error::fatal(format!("{}: the server redirects, and a metadata service must not", fetching(&url))),
+            most => Error::fatal(format!("{}: more than {most} redirects", fetching(&url))),
+        };
+        Err(error.help("ask the server with a browser or curl where the document really is"))
+    }
+
+    fn send(&self, url: &Url, deadline: Instant) -> Result<blocking::Response> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::transient("no time left"));
+        }
+        let road = Road { secure: url.scheme() == "https", direct: self.always_direct || is_near(url) };
+        self.client(road)?.get(url.clone()).timeout(left).send().map_err(|error| unreachable(&error))
+    }
+
+    fn client(&self, road: Road) -> Result<blocking::Client> {
+        let mut roads = self.roads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = roads.get(&road) {
+            return Ok(client.clone());
+        }
+        let tls = if road.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
+        let mut builder = blocking::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .tls_backend_preconfigured(tls);
+        if road.direct {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|e| Error::fatal("cannot set up the HTTP client").because(e))?;
+        roads.insert(road, client.clone());
+        Ok(client)
+    }
+}
+
+fn fetching(url: &Url) -> String {
+    format!("cannot fetch {}", shown(url))
+}
+
+/// Where a redirect leads; `None` for an answer that is to be read.
+fn next(from: &Url, reply: &blocking::Response) -> Result<Option<Url>> {
+    let status = reply.status();
+    if status.is_success() {
+        return Ok(None);
+    }
+    if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
+        return Err(refused(status, reply));
+    }
+    let place = reply.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+    let to = place.and_then(|place| from.join(place).ok());
+    let to = to.ok_or_else(|| Error::fatal(format!("status {status} without a place to go to")))?;
+    allowed(from, &to)?;
+    Ok(Some(to))
+}
+
+fn allowed(from: &Url, to: &Url) -> Result<()> {
+    match (from.scheme(), to.scheme()) {
+        ("https", "http") => Err(Error::fatal(format!("redirected from https to plain http at {}", shown(to)))
+            .help("give the final URL if plain http is really meant")),
+        (_, "http" | "https") => Ok(()),
+        (_, other) => Err(Error::fatal(format!("redirected to a `{other}:` URL"))),
+    }
+}
+
+/// Why there was no answer.
+fn unreachable(error: &reqwest::Error) -> Error {
+    if error.is_builder() {
+        return Error::fatal(innermost(error));
+    }
+    Error::transient(match (error.is_timeout(), error.is_connect()) {
+        (true, true) => "no connection in time".to_owned(),
+        (true, false) => "no answer in time".to_owned(),
+        (false, _) => innermost(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::http::scripted::{Answer, Scripted, dripping, held, raw, whole};
+
+    fn get_with(client: &Client, answer: Answer, limit: u64, patience: Duration) -> Result<Response> {
+        let server = Scripted::start(vec![answer]);
+        client.get(&server.url("/file?token=secret"), limit, Instant::now() + patience)
+    }
+
+    fn get(answer: Answer) -> Result<Response> {
+        get_with(&Client::files(), answer, 1000, Duration::from_secs(10))
+    }
+
+    fn get_hastily(answer: Answer) -> Error {
+        get_with(&Client::files(), answer, 1000, Duration::from_millis(300)).unwrap_err()
+    }
+
+    #[test]
+    fn a_body_ends_at_its_length_though_the_connection_stays_open() {
+        let response =
+            get(held("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")).unwrap();
+        assert_eq!((response.status, response.body.as_slice()), (200, b"hello".as_slice()));
+        assert_eq!(response.content_type.as_deref(), Some("text/plain"));
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+        assert_eq!(get(held(chunked)).unwrap().body, b"hello");
+    }
+
+    #[test]
+    fn a_body_without_length_ends_where_the_server_closes() {
+        assert_eq!(get(raw("HTTP/1.0 200 OK\r\n\r\nhello")).unwrap().body, b"hello");
+    }
+
+    #[test]
+    fn half_an_answer_is_transient_and_says_how_much_came() {
+        let error = get(raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Transient);
+        assert!(error.to_string().contains("got only 5 of 10 bytes"), "{error}");
+        let error = get(raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Transient);
+        assert_eq!(get(raw("")).unwrap_err().kind(), Kind::Transient);
+    }
+
+    #[test]
+    fn the_deadline_covers_head_and_body() {
+        for answer in [
+            held(""),
+            held("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"),
+            held("HTTP/1.1 200 OK\r\n\r\nno length, no end"),
+            dripping("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"),
+            dripping("HTTP/1.1 200 OK\r\nX: "),
+        ] {
+            let error = get_hastily(answer);
+            assert_eq!(error.kind(), Kind::Transient, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_body_past_the_limit_is_refused_whether_announced_or_not() {
+        let limited = |answer| get_with(&Client::files(), answer, 10, Duration::from_secs(10)).unwrap_err();
+        for answer in [
+            whole("200 OK", "", "eleven byte"),
+            held("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nx"),
+            raw("HTTP/1.0 200 OK\r\n\r\neleven byte"),
+        ] {
+            let error = limited(answer);
+            assert_eq!(error.kind(), Kind::Fatal);
+            assert!(error.to_string().contains("limit of 10 bytes"), "{error}");
+        }
+        assert!(get_with(&Client::files(), whole("200 OK", "", "ten bytes!"), 10, Duration::from_secs(10)).is_ok());
+    }
+
+    #[test]
+    fn a_status_says_what_the_caller_must_do() {
+        for (status, kind) in [
+            ("404 Not Found", Kind::Absent),
+            ("410 Gone", Kind::Absent),
+            ("408 Request Timeout", Kind::Transient),
+            ("500 Internal Server Error", Kind::Transient),
+            ("503 Service Unavailable", Kind::Transient),
+            ("401 Unauthorized", Kind::Fatal),
+            ("304 Not Modified", Kind::Fatal),
+        ] {
+            let error = get(whole(status, "", "")).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(&status[..3]), "{error}");
+        }
+        let error = get(whole("429 Too Many Requests", "Retry-After: 7\r\n", "")).unwrap_err();
+        assert_eq!((error.kind(), error.retry_after()), (Kind::Transient, Some(Duration::from_secs(7))));
+    }
+
+    #[test]
+    fn errors_say_why_and_hide_the_query() {
+        let nobody = Scripted::start(Vec::new()).url("/x");
+        let url = nobody.replace("http://", "http://me:secret@") + "?token=secret";
+        let error = Client::files().get(&url, 10, Instant::now() + Duration::from_secs(10)).unwrap_err().to_string();
+        assert!(error.contains("/x?...: Connection refused"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn redirects_are_followed_for_files_only_and_not_for_ever() {
+        let to = |place: &str| whole("302 Found", &format!("Location: {place}\r\n"), "");
+        let far = Instant::now() + Duration::from_secs(10);
+
+        let server = Scripted::start(vec![to("/b"), whole("200 OK", "", "there")]);
+        assert_eq!(Client::files().get(&server.url("/a"), 10, far).unwrap().body, b"there");
+        let requests = server.requests();
+        assert!(requests[1].starts_with("GET /b HTTP/1.1"), "{requests:?}");
+        assert!(requests[1].contains(USER_AGENT), "{requests:?}");
+
+        let server = Scripted::start((0..20).map(|_| to("/again")).collect());
+        let error = Client::files().get(&server.url("/"), 10, far).unwrap_err();
+        assert!(error.kind() == Kind::Fatal && error.to_string().contains("more than 5 redirects"), "{error}");
+        assert_eq!(server.requests().len(), 6);
+
+        let error = get_with(&Client::metadata(), to("/b"), 10, Duration::from_secs(10)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Fatal);
+        assert_eq!(get(to("file:///etc/shadow")).unwrap_err().kind(), Kind::Fatal);
+    }
+
+    #[test]
+    fn no_redirect_takes_the_encryption_away() {
+        let url = |text: &str| parse(text).unwrap();
+        assert!(allowed(&url("http://a/"), &url("https://b/")).is_ok());
+        assert!(allowed(&url("https://a/"), &url("https://b/")).is_ok());
+        let error = allowed(&url("https://a/"), &url("http://me:secret@b/")).unwrap_err();
+        assert!(error.to_string().contains("plain http at http://b/"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn whatever_is_sent_the_client_comes_back(
+            head in "(HTTP/1.[019] [0-9]{0,4}[ a-z]{0,3}\r\n([A-Za-z-]{0,9}:?[ -~]{0,9}\r\n){0,3}(Content-Length: -?[0-9]{1,20}\r\n)?(\r\n)?)?",
+            body in prop::collection::vec(any::<u8>(), 0..50),
+        ) {
+            if let Ok(response) = get(raw([head.into_bytes(), body].concat())) {
+                prop_assert!(response.body.len() <= 50);
+            }
+        }
+    }
+}

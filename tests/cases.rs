@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Black-box cases: the real binary on a seed and a root directory. A case is a directory; adding one needs no code.
+//!
+//!     tests/cases/NAME/
+//!       commands     one command line a line; @SEED, @ROOT and @CASE stand for the seed, the root and the case itself
+//!       seed/        the seed as a directory, or
+//!       seed.make    a script that makes it: called with the path to make (a file or a directory)
+//!       root/        files on top of tests/fixtures/roots/debian
+//!       expected     what was printed, each exit code, and what has changed below the root
+//!
+//! `FIRSTLIGHT_BLESS=1 cargo test --test cases` rewrites what is expected; `FIRSTLIGHT_CASE=NAME` runs one.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The agent's own records differ from run to run; that they are there is enough.
+const OWN: [&str; 3] = ["run/firstlight/", "var/lib/firstlight/", "var/log/firstlight"];
+
+fn main() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let only = std::env::var("FIRSTLIGHT_CASE").ok();
+    let bless = std::env::var_os("FIRSTLIGHT_BLESS").is_some();
+    let mut names: Vec<String> = fs::read_dir(tests.join("cases"))
+        .expect("tests/cases")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .filter(|name| only.as_ref().is_none_or(|only| only == name))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no such case");
+    let mut failed = 0;
+    for name in &names {
+        let case = tests.join("cases").join(name);
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let seen = run(&case, &tests.join("fixtures/roots"), scratch.path());
+        let expected = fs::read_to_string(case.join("expected")).unwrap_or_default();
+        if bless {
+            fs::write(case.join("expected"), &seen).expect("to write what is expected");
+        } else if seen != expected {
+            failed += 1;
+            let diff = similar::TextDiff::from_lines(&expected, &seen);
+            println!("FAIL {name}\n{}", diff.unified_diff().header("expected", "seen"));
+        }
+    }
+    println!("cases: {} passed, {failed} failed", names.len() - failed);
+    assert!(failed == 0, "{failed} of {} cases failed", names.len());
+}
+
+fn run(case: &Path, roots: &Path, scratch: &Path) -> String {
+    let (root, seed) = (scratch.join("root"), scratch.join("seed"));
+    copy(&roots.join("debian"), &root);
+    modes(&roots.join("debian.modes"), &root);
+    if case.join("root").exists() {
+        copy(&case.join("root"), &root);
+    }
+    if case.join("seed.make").exists() {
+        let made = Command::new("/bin/bash").arg(case.join("seed.make")).arg(&seed).current_dir(case).output();
+        let made = made.expect("to run seed.make");
+        assert!(made.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&made.stderr));
+    } else if case.join("seed").exists() {
+        copy(&case.join("seed"), &seed);
+    }
+    let before = snapshot(&root);
+    let mut seen = String::new();
+    let commands = fs::read_to_string(case.join("commands")).expect("commands");
+    for line in commands.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+        let places = [("@SEED", &seed), ("@ROOT", &root), ("@CASE", &case.to_path_buf())];
+        let arguments = line.split_whitespace().map(|word| {
+            places.iter().fold(word.to_owned(), |word, (name, place)| word.replace(name, &place.to_string_lossy()))
+        });
+        let output = Command::new(env!("CARGO_BIN_EXE_firstlight"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .output()
+            .expect("the program");
+        let _ = writeln!(seen, "$ firstlight {line}");
+        for stream in [&output.stdout, &output.stderr] {
+            let text = String::from_utf8_lossy(stream);
+            let text = places
+                .iter()
+                .fold(text.into_owned(), |text, (name, place)| text.replace(&*place.to_string_lossy(), name));
+            seen.push_str(&masked(&text));
+        }
+        let _ = writeln!(seen, "exit {}\n", output.status.code().map_or("signal".to_owned(), |code| code.to_string()));
+    }
+    changes(&before, &snapshot(&root), &mut seen);
+    seen
+}
+
+/// Times and today's day of the shadow file differ from run to run.
+fn masked(text: &str) -> String {
+    let today = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs() / 86_400;
+    let mut masked = String::new();
+    for line in text.lines() {
+        let mut words: Vec<String> =
+            line.split(' ').map(|word| word.replace(&format!(":{today}:"), ":TODAY:")).collect();
+        for i in 1..words.len() {
+            let number = words[i - 1].trim_start_matches('(').parse::<u64>().is_ok();
+            if words[i].trim_end_matches([')', ',']) == "ms" && number {
+                words[i - 1] = words[i - 1].replace(|c: char| c.is_ascii_digit(), "").to_owned() + "N";
+            }
+        }
+        for word in &mut words {
+            let time = word.len() >= 20 && word.ends_with('Z') && word.get(10..11) == Some("T");
+            if time {
+                *word = "TIME".to_owned();
+            }
+        }
+        masked.push_str(&words.join(" "));
+        masked.push('\n');
+    }
+    masked
+}
+
+#[derive(PartialEq, Clone)]
+enum Entry {
+    File { mode: u32, content: Vec<u8> },
+    Directory { mode: u32 },
+    Link(PathBuf),
+}
+
+fn snapshot(root: &Path) -> BTreeMap<String, Entry> {
+    let mut entries = BTreeMap::new();
+    let mut todo = vec![root.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let meta = fs::symlink_metadata(&path).expect("its metadata");
+            let mode = meta.permissions().mode() & 0o7777;
+            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+            let entry = if meta.is_symlink() {
+                Entry::Link(fs::read_link(&path).expect("a link"))
+            } else if meta.is_dir() {
+                todo.push(path);
+                Entry::Directory { mode }
+            } else {
+                Entry::File { mode, content: fs::read(&path).expect("its content") }
+            };
+            entries.insert(name, entry);
+        }
+    }
+    entries
+}
+
+fn changes(before: &BTreeMap<String, Entry>, after: &BTreeMap<String, Entry>, seen: &mut String) {
+    for (name, entry) in after {
+        if before.get(name) == Some(entry) {
+            continue;
+        }
+        let what = if before.contains_key(name) { "changed" } else { "new" };
+        let _ = match entry {
+            Entry::Link(target) => writeln!(seen, "{what} link /{name} -> {}", target.display()),
+            Entry::Directory { mode } => writeln!(seen, "{what} directory /{name} {mode:04o}"),
+            Entry::File { mode, .. } if OWN.iter().any(|own| name.starts_with(own)) => {
+                writeln!(seen, "{what} file /{name} {mode:04o}")
+            }
+            Entry::File { mode, content } => {
+                let old = match before.get(name) {
+                    Some(Entry::File { content, .. }) => String::from_utf8_lossy(content).into_owned(),
+                    _ => String::new(),
+                };
+                let new = String::from_utf8_lossy(content);
+                let diff = similar::TextDiff::from_lines(&*old, &*new).unified_diff().context_radius(0).to_string();
+                let diff: String = diff.lines().map(|line| format!("    {line}\n")).collect();
+                writeln!(seen, "{what} file /{name} {mode:04o}\n{}", masked(&diff).trim_end_matches('\n'))
+            }
+        };
+    }
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        let _ = writeln!(seen, "removed /{name}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    let copied = Command::new("cp").args(["-a", "--no-preserve=ownership"]).arg(from.join(".")).arg(to).status();
+    assert!(copied.expect("cp").success(), "cannot copy {}", from.display());
+}
+
+/// Modes that git does not keep.
+fn modes(list: &Path, root: &Path) {
+    for line in fs::read_to_string(list).expect("the modes").lines() {
+        let (mode, name) = line.split_once(' ').expect("MODE NAME");
+        let mode = u32::from_str_radix(mode, 8).expect("an octal mode");
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).expect("to set a mode");
+    }
+}
