@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A JSON document walked with the path at hand, so that every complaint names its key and costs only its entry.
 
+use std::cell::Cell;
 use std::fmt::Display;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -9,19 +11,31 @@ use serde_json::Value;
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::seed::Document;
 
-/// Entries of one list that are read; a guest with more of anything is a mistake or an attack.
-const LIST_LIMIT: usize = 1024;
+/// The largest document that is read, in bytes; one with a hundred interfaces has a tenth of it.
+const SIZE_LIMIT: usize = 1 << 20;
+/// The most entries of lists, of all the document, that are read.
+const ENTRY_LIMIT: usize = 4096;
+/// The most words of one string that are read.
+const WORD_LIMIT: usize = 64;
 
 /// A value and the path that leads to it.
 pub struct Json<'a> {
     value: &'a Value,
     /// Where it is.
     pub origin: Origin,
+    /// How many entries may still be read, all of the document together.
+    entries_left: Rc<Cell<usize>>,
 }
 
 /// Parses the document; what is wrong is reported with its line and column.
 pub fn parse(document: &Document, findings: &mut Findings) -> Option<Value> {
     let origin = document.origin();
+    if document.bytes.len() > SIZE_LIMIT {
+        let message =
+            format!("{} bytes; at most {SIZE_LIMIT} are read, so all of it is left out", document.bytes.len());
+        findings.push(Finding::error(&origin, message));
+        return None;
+    }
     match serde_json::from_slice(&document.bytes) {
         Ok(value) => Some(value),
         Err(error) => {
@@ -38,7 +52,7 @@ pub fn parse(document: &Document, findings: &mut Findings) -> Option<Value> {
 impl<'a> Json<'a> {
     /// The document's top; anything but an object is reported.
     pub fn top(value: &'a Value, origin: Origin, findings: &mut Findings) -> Option<Self> {
-        Self { value, origin }.object(findings)
+        Self { value, origin, entries_left: Rc::new(Cell::new(ENTRY_LIMIT)) }.object(findings)
     }
 
     fn object(self, findings: &mut Findings) -> Option<Self> {
@@ -64,7 +78,7 @@ impl<'a> Json<'a> {
     /// The value of `key`; null and an empty string are the same as not being there.
     pub fn get(&self, key: &str) -> Option<Json<'a>> {
         let value = self.value.get(key).filter(|value| !value.is_null() && *value != "")?;
-        Some(Json { value, origin: self.origin.key(key) })
+        Some(Json { value, origin: self.origin.key(key), entries_left: self.entries_left.clone() })
     }
 
     /// The objects in the list at `key`; none where it is absent or null.
@@ -74,8 +88,14 @@ impl<'a> Json<'a> {
 
     /// The words at `key`: a list of strings, or one string parted by blanks.
     pub fn words(&self, key: &str, findings: &mut Findings) -> Vec<Located<String>> {
-        if let Some(Json { value: Value::String(text), origin }) = self.get(key) {
-            return text.split_whitespace().map(|word| Located::new(word.to_owned(), origin.clone())).collect();
+        if let Some(Json { value: Value::String(text), origin, .. }) = self.get(key) {
+            let mut words = text.split_whitespace();
+            let read =
+                words.by_ref().take(WORD_LIMIT).map(|word| Located::new(word.to_owned(), origin.clone())).collect();
+            if words.next().is_some() {
+                findings.push(Finding::error(&origin, format!("words after the first {WORD_LIMIT} are left out")));
+            }
+            return read;
         }
         self.entries(key, findings).into_iter().filter_map(|entry| entry.into_text(findings)).collect()
     }
@@ -86,12 +106,15 @@ impl<'a> Json<'a> {
             list.complain("a list", findings);
             return Vec::new();
         };
-        if entries.len() > LIST_LIMIT {
-            let message = format!("{} entries; those after the first {LIST_LIMIT} are left out", entries.len());
-            findings.push(Finding::error(&list.origin, message));
+        let left = self.entries_left.get();
+        if left > 0 && entries.len() > left {
+            let message = format!("the document has more than {ENTRY_LIMIT} entries; from here on they are left out");
+            findings.push(Finding::error(&list.origin.index(left), message));
         }
-        let limited = entries.iter().take(LIST_LIMIT).enumerate();
-        limited.map(|(index, value)| Json { value, origin: list.origin.index(index) }).collect()
+        self.entries_left.set(left.saturating_sub(entries.len()));
+        let entry =
+            |(index, value)| Json { value, origin: list.origin.index(index), entries_left: self.entries_left.clone() };
+        entries.iter().take(left).enumerate().map(entry).collect()
     }
 
     /// The text at `key`; a number is its digits.
@@ -160,5 +183,17 @@ mod tests {
                 "d: mtu: error: `x` is left out: invalid digit found in string"
             ]
         );
+    }
+
+    #[test]
+    fn nested_lists_share_one_bound() {
+        let inner = serde_json::json!({"routes": vec![serde_json::json!({}); 1000]});
+        let value = serde_json::json!({"networks": vec![inner; 1000]});
+        let mut findings = Findings::default();
+        let top = Json::top(&value, Origin::document("d"), &mut findings).unwrap();
+        let networks = top.objects("networks", &mut findings);
+        let routes: usize = networks.iter().map(|network| network.objects("routes", &mut findings).len()).sum();
+        assert_eq!(networks.len() + routes, ENTRY_LIMIT);
+        assert_eq!(findings.iter().count(), 1);
     }
 }

@@ -198,7 +198,7 @@ impl NetworkConfig {
             if let Some(place) = place.or_else(|| self.links.iter().position(|link| link.is_static(via))) {
                 self.links.iter_mut().for_each(|link| link.routes.retain(|route| !replaces(route)));
                 let route = gateway.map(|via| Route { to: Prefix::default_of(via), via, metric: None });
-                self.links.iter_mut().nth(place).into_iter().for_each(|link| link.add_route(route.clone()));
+                self.links.get_mut(place).into_iter().for_each(|link| link.add_route(route.clone()));
             }
         }
         for route in routes {
@@ -218,22 +218,15 @@ impl NetworkConfig {
     pub fn with_ranked_defaults(&self, findings: &mut Findings) -> Self {
         let mut ranked = self.clone();
         for ipv4 in [true, false] {
-            let mut seen: u32 = 0;
-            let defaults = ranked.links.iter_mut().flat_map(|link| &mut link.routes);
-            for route in defaults.filter(|route| route.to.is_default() && route.via.is_ipv4() == ipv4) {
-                if seen > 0 && route.metric.is_none() {
-                    let metric = LATER_DEFAULT + 100 * seen;
-                    let family = if ipv4 { "IPv4" } else { "IPv6" };
-                    findings.push(Finding::warning(
-                        &route.origin,
-                        format!(
-                            "a second {family} default route, via {}; it gets metric {metric}, so that the first is used",
-                            route.via
-                        ),
-                    ));
-                    route.value.metric = Some(metric);
-                }
-                seen += 1;
+            let routes = ranked.links.iter_mut().flat_map(|link| &mut link.routes);
+            let defaults = routes.filter(|route| route.to.is_default() && route.via.is_ipv4() == ipv4);
+            for (rank, route) in (0_u32..).zip(defaults).skip(1).filter(|(_, route)| route.metric.is_none()) {
+                let metric = LATER_DEFAULT + 100 * rank;
+                let family = if ipv4 { "IPv4" } else { "IPv6" };
+                let message = format!("a second {family} default route, via {}", route.via);
+                let message = format!("{message}; it gets metric {metric}, so that the first is used");
+                findings.push(Finding::warning(&route.origin, message));
+                route.value.metric = Some(metric);
             }
         }
         ranked

@@ -293,3 +293,65 @@ fn dns(entry: &Json, findings: &mut Findings) -> Dns {
     }
     dns
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::render::{Renderer, render};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// Values that stand where they should, now and then, and often enough not.
+    fn value() -> impl Strategy<Value = Value> {
+        let text =
+            prop_oneof!["[a-z\\n\\[= ]{0,8}", "10\\.0\\.[01]\\.[0-9]", "fd00::[0-9]/64", Just("default".to_owned())];
+        let leaf = prop_oneof![Just(Value::Null), any::<i32>().prop_map(Value::from), text.prop_map(Value::from)];
+        leaf.prop_recursive(2, 8, 3, |inner| prop::collection::vec(inner, 0..3).prop_map(Value::from))
+    }
+
+    prop_compose! {
+        fn network()(kind in prop::sample::select(NETWORK_TYPES), address in value(), mask in value(), gateway in value(),
+                     to in value(), services in value(), search in value(), link in prop_oneof![Just(json!("a")), value()])
+                     -> Value {
+            json!({"type": kind, "link": link, "ip_address": address, "netmask": mask, "gateway": gateway,
+                   "dns_search": search, "services": [{"type": "dns", "address": services}],
+                   "routes": [{"network": to, "netmask": mask, "gateway": gateway, "metric": mask}]})
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_document_panics_or_smuggles_a_line_into_a_file(
+            networks in prop::collection::vec(network(), 0..4), id in value(), name in value(), mtu in value()
+        ) {
+            let mac = "fa:16:3e:00:00:01";
+            let document = json!({"networks": networks, "links": [
+                {"id": "a", "type": name, "ethernet_mac_address": mac, "mtu": mtu}, {"id": id, "name": name}]});
+            let mut findings = Findings::default();
+            let document = Document::new("network_data.json", document.to_string());
+            let config = read(&document, &mut findings).unwrap();
+            for renderer in Renderer::ALL {
+                let files = render(renderer, &config, None, &mut findings);
+                if renderer == Renderer::Networkd {
+                    for line in files.iter().flat_map(|file| file.content.lines()) {
+                        let key = line.split('=').next().unwrap_or_default();
+                        let known = ["", "[Match]", "[Link]", "[Network]", "[Route]", "MACAddress", "Kind", "Name", "MTUBytes",
+                            "RequiredForOnline", "DHCP", "IPv6AcceptRA", "Address", "DNS", "Domains", "Destination",
+                            "Gateway", "GatewayOnLink", "Metric"];
+                        prop_assert!(line.starts_with('#') || known.contains(&key), "{line}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_document_are_reported() {
+        for bytes in [&b""[..], b"[]", b"null", &[0; 64], &[0xff, 0xfe, b'{'], &b"[".repeat(5000), &[b' '; 2 << 20]] {
+            let mut findings = Findings::default();
+            let config = read(&Document::new("network_data.json", bytes), &mut findings);
+            assert!(config.is_none() && findings.has_errors(), "{:?}", bytes.get(..8));
+        }
+    }
+}

@@ -120,8 +120,13 @@ fn routes(link: &Link) -> String {
     text
 }
 
+/// The administrator's file as ours needs it: our directory included, no stanza of our interfaces.
+pub fn adapt(text: &str, names: &[String]) -> String {
+    with_source(&without_stanzas(text, names))
+}
+
 /// `/etc/network/interfaces` such that it includes the directory of our file.
-pub fn with_source(text: &str) -> String {
+fn with_source(text: &str) -> String {
     let sourced = text.lines().any(|line| {
         let mut words = line.split_whitespace();
         match (words.next(), words.next()) {

@@ -81,7 +81,14 @@ fn is_false(value: &bool) -> bool {
 
 /// One file, root's alone: netplan complains of one that others can read.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let ethernets = config.links.iter().map(|link| (link.id.clone(), ethernet(config, link, nics))).collect();
+    let mut ethernets = BTreeMap::new();
+    for link in &config.links {
+        let mut id = id(link, nics);
+        while ethernets.contains_key(&id) {
+            id.push('_');
+        }
+        ethernets.insert(id, ethernet(config, link, nics));
+    }
     match serde_yaml::to_string(&Document { network: Network { version: 2, ethernets } }) {
         Ok(yaml) => {
             let content = format!("{HEADER}{}", with_quoted_macs(yaml, config));
@@ -92,6 +99,13 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
             Vec::new()
         }
     }
+}
+
+/// The interface's name where it is known: netplan merges definitions of the same name, so that ours takes precedence
+/// over one that the image brings; two names for one interface would leave it to the alphabet.
+fn id(link: &Link, nics: Option<&[Nic]>) -> String {
+    let nic = nics.and_then(|nics| nic_of(link, nics));
+    nic.map_or_else(|| link.id.clone(), |nic| nic.name.clone())
 }
 
 /// `52:54:00:12:34:56` without quotes is a number to base 60 in YAML 1.1, which the Python half of older netplans reads.
