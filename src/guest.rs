@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::Result;
 use crate::finding::closest;
-use crate::root::{FileKind, Root, Tree as _};
+use crate::root::{FileKind, Root, Tree};
 
 const ZONES: &str = "/usr/share/zoneinfo";
 /// `America/Argentina/Buenos_Aires`, and one more.
@@ -69,6 +69,11 @@ impl Guest {
             },
             root: root.clone(),
         })
+    }
+
+    /// Its files.
+    pub fn tree(&self) -> &dyn Tree {
+        &self.root
     }
 
     /// Whether it is of that distribution or of one like it.

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::config::base::Settings;
+use crate::config::base::{self, Settings};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::guest::Nic;
 use crate::modules::{Input, Module, Planner};
@@ -23,7 +23,8 @@ pub const MODULE: Module =
     Module { name: "network", stage: Stage::Local, frequency: Frequency::PerInstance, keys: &[], plan };
 
 fn plan(input: &Input, planner: &mut Planner) {
-    if let Some(config) = input.network {
+    let leave_alone = input.settings.network.as_ref().is_some_and(|settings| settings.enabled == Some(false));
+    if let (Some(config), false) = (input.network, leave_alone) {
         configure(config, &Wishes::of(input.settings), input.guest.tree(), input.guest.nics.as_deref(), planner);
     }
 }
@@ -149,8 +150,15 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn of(_: &Settings) -> Self {
-        Self::default()
+    fn of(settings: &Settings) -> Self {
+        let Some(told) = settings.network.clone() else { return Self::default() };
+        // An entry whose half is a property that the instance does not have is no route.
+        let route = |route: Located<base::Route>| Some((route.value.to?, route.value.via?));
+        Self {
+            renderer: told.renderer.map(|name| name.map(|name| name.0.to_owned())),
+            gateway: told.gateway,
+            routes: told.routes.into_iter().flatten().filter_map(route).collect(),
+        }
     }
 
     fn renderer(&self, guest: &dyn Tree, origin: &Origin, findings: &mut Findings) -> Option<Renderer> {

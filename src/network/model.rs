@@ -240,6 +240,7 @@ const LATER_DEFAULT: u32 = 1024;
 mod tests {
     use super::*;
 
+    #[allow(clippy::type_complexity)]
     fn config(links: &[(&[&str], &[(&str, &str)], bool)]) -> NetworkConfig {
         let origin = Origin::document("network_data.json");
         let mut config = NetworkConfig::new(origin.clone());
