@@ -187,6 +187,11 @@ impl Guest {
         self.root.exists(Path::new(path))
     }
 
+    /// Whether `path` itself is a symbolic link, wherever it leads.
+    pub fn is_link(&self, path: &str) -> bool {
+        matches!(self.root.read_link(Path::new(path)), Ok(Some(_)))
+    }
+
     /// The names in a directory, sorted; none where it is not there.
     pub fn list(&self, path: &str) -> Vec<String> {
         self.root.list(Path::new(path)).unwrap_or_default()

@@ -17,7 +17,7 @@ mod final_message;
 mod hostname;
 mod hosts;
 mod keys;
-// mod network;
+mod network;
 mod passwords;
 mod random_seed;
 mod runcmd;
@@ -37,7 +37,7 @@ pub const MODULES: &[Module] = &[
     bootcmd::MODULE,
     hostname::MODULE,
     hosts::MODULE,
-    // network::MODULE,
+    network::MODULE,
     timezone::MODULE,
     files::MODULE,
     write_files::MODULE,
