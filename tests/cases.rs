@@ -5,10 +5,12 @@
 //!       commands     one command line a line; @SEED, @ROOT and @CASE stand for the seed, the root and the case itself
 //!       seed/        the seed as a directory, or
 //!       seed.make    a script that makes it: called with the path to make (a file or a directory)
-//!       root/        files on top of tests/fixtures/roots/debian
+//!       root/        files on top of tests/fixtures/roots/debian; a link stands for the file that it points at
 //!       expected     what was printed, each exit code, and what has changed below the root
 //!
 //! `FIRSTLIGHT_BLESS=1 cargo test --test cases` rewrites what is expected; `FIRSTLIGHT_CASE=NAME` runs one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test's panic is its verdict
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -51,17 +53,17 @@ fn main() {
 
 fn run(case: &Path, roots: &Path, scratch: &Path) -> String {
     let (root, seed) = (scratch.join("root"), scratch.join("seed"));
-    copy(&roots.join("debian"), &root);
+    copy(&roots.join("debian"), &root, "-a");
     modes(&roots.join("debian.modes"), &root);
     if case.join("root").exists() {
-        copy(&case.join("root"), &root);
+        copy(&case.join("root"), &root, "-rL");
     }
     if case.join("seed.make").exists() {
         let made = Command::new("/bin/bash").arg(case.join("seed.make")).arg(&seed).current_dir(case).output();
         let made = made.expect("to run seed.make");
         assert!(made.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&made.stderr));
     } else if case.join("seed").exists() {
-        copy(&case.join("seed"), &seed);
+        copy(&case.join("seed"), &seed, "-a");
     }
     let before = snapshot(&root);
     let mut seen = String::new();
@@ -175,9 +177,9 @@ fn changes(before: &BTreeMap<String, Entry>, after: &BTreeMap<String, Entry>, se
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path, how: &str) {
     fs::create_dir_all(to).expect("a directory");
-    let copied = Command::new("cp").args(["-a", "--no-preserve=ownership"]).arg(from.join(".")).arg(to).status();
+    let copied = Command::new("cp").args([how, "--no-preserve=ownership"]).arg(from.join(".")).arg(to).status();
     assert!(copied.expect("cp").success(), "cannot copy {}", from.display());
 }
 

@@ -25,10 +25,10 @@ impl Bootstrap {
             bootstrap.interval = interval;
         }
         if let Some(directory) = told.directory {
-            bootstrap.directory = directory.value.into();
+            bootstrap.directory = directory.value;
         }
         if let Some(log) = told.log {
-            bootstrap.log = log.value.into();
+            bootstrap.log = log.value;
         }
         bootstrap.timeout = told.timeout.filter(|timeout| !timeout.is_zero());
         bootstrap.sha256 = told.sha256.map(|digest| digest.value);

@@ -115,10 +115,7 @@ fn text(status: &Status, long: bool) -> String {
         }
     }
     for finding in &status.findings {
-        let _ = writeln!(text, "{}: {}: {}", finding.origin, finding.severity, finding.message);
-        if let Some(help) = &finding.help {
-            let _ = writeln!(text, "    help: {help}");
-        }
+        let _ = writeln!(text, "{finding}");
     }
     if status.status == Outcome::NoSeed {
         text.push_str("no configuration was found, so nothing was changed: `firstlight detect` tells why\n");

@@ -179,7 +179,10 @@ fn accounts(input: &Input, findings: &mut Findings) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     let default = default_account(input, findings);
     match input.config.get("users") {
-        None => list(&Node::text_at("default", Origin::document("the default user")), &default, &mut wanted, findings),
+        None => {
+            let origin = default_user(input.config, &input.guest.distribution).origin;
+            list(&Node::text_at("default", origin), &default, &mut wanted, findings);
+        }
         Some(users) => list(users, &default, &mut wanted, findings),
     }
     if let Some(user) = input.config.get("user").filter(|user| !user.is_null()) {

@@ -2,6 +2,7 @@
 //! The status file: what happened in this boot, for programs and for `firstlight status`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,13 @@ pub struct FindingStatus {
     pub help: Option<String>,
 }
 
+impl fmt::Display for FindingStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.origin, self.severity, self.message)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n    help: {help}"))
+    }
+}
+
 impl From<&Finding> for FindingStatus {
     fn from(finding: &Finding) -> Self {
         Self {
@@ -237,7 +245,7 @@ impl Status {
             lines.push(format!("{}: {}", step.name, step.error.as_deref().unwrap_or("interrupted")));
         }
         for finding in self.findings.iter().filter(|finding| finding.severity != "note") {
-            lines.push(format!("{}: {}: {}", finding.origin, finding.severity, finding.message));
+            lines.push(finding.to_string());
         }
         lines.push(match (&self.instance_id, self.status) {
             (_, Outcome::NoSeed) => "no configuration was found; nothing was changed".to_owned(),
