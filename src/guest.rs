@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::Result;
 use crate::finding::closest;
-use crate::root::{FileKind, Root, Tree};
+use crate::root::{FileKind, Root, Tree as _};
 
 const ZONES: &str = "/usr/share/zoneinfo";
 /// `America/Argentina/Buenos_Aires`, and one more.
@@ -69,11 +69,6 @@ impl Guest {
             },
             root: root.clone(),
         })
-    }
-
-    /// Its files.
-    pub fn tree(&self) -> &dyn Tree {
-        &self.root
     }
 
     /// Whether it is of that distribution or of one like it.
@@ -190,6 +185,11 @@ impl Guest {
     /// Whether there is something at `path`.
     pub fn exists(&self, path: &str) -> bool {
         self.root.exists(Path::new(path))
+    }
+
+    /// Whether `path` itself is a symbolic link, wherever it leads.
+    pub fn is_link(&self, path: &str) -> bool {
+        matches!(self.root.read_link(Path::new(path)), Ok(Some(_)))
     }
 
     /// The names in a directory, sorted; none where it is not there.

@@ -5,39 +5,37 @@
 //! in the local stage, before a manager is up, so that in a boot nothing has to be restarted.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::config::base::{self, Settings};
+use crate::config::base::{self, Network as Settings};
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::guest::Nic;
+use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
 use crate::network::model::{NetworkConfig, Route};
 use crate::network::prefix::Prefix;
-use crate::network::render::{RenderedFile, Renderer, choose, ifupdown, netplan, networkd, render, resolv_conf};
+use crate::network::render::choose::{choose, netplan_generator};
+use crate::network::render::{RenderedFile, Renderer, ifupdown, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Command, Edit, Write};
 use crate::plan::step::{Frequency, Stage, Step};
-use crate::root::Tree;
 
 /// See the file's head.
 pub const MODULE: Module =
     Module { name: "network", stage: Stage::Local, frequency: Frequency::PerInstance, keys: &[], plan };
 
 fn plan(input: &Input, planner: &mut Planner) {
-    let leave_alone = input.settings.network.as_ref().is_some_and(|settings| settings.enabled == Some(false));
-    if let (Some(config), false) = (input.network, leave_alone) {
-        configure(config, &Wishes::of(input.settings), input.guest.tree(), input.guest.nics.as_deref(), planner);
-    }
-}
-
-fn configure(config: &NetworkConfig, wishes: &Wishes, guest: &dyn Tree, nics: Option<&[Nic]>, planner: &mut Planner) {
-    if config.links.is_empty() {
-        // What the image has is better than nothing at all; why there is no link has been said.
+    let nothing = Settings::default();
+    let settings = input.settings.network.as_ref().unwrap_or(&nothing);
+    // Without a link, what the image has is better than nothing at all; why there is none has been said.
+    let Some(config) = input.network.filter(|config| !config.links.is_empty()) else { return };
+    if settings.enabled == Some(false) {
         return;
     }
-    let Some(renderer) = wishes.renderer(guest, &config.origin, &mut planner.findings) else { return };
-    let config = wishes.applied_to(config, &mut planner.findings);
+    let guest = input.guest;
+    let nics = guest.nics.as_deref();
+    let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
+    let config = with_settings(config, settings, &mut planner.findings);
     let files = render(renderer, &config, nics, &mut planner.findings);
-    others(renderer, &config, nics, guest, &mut planner.findings);
+    others(renderer, &config, guest, &mut planner.findings);
     let step = planner.step("network", &config.origin);
     for path in stale(guest, &files) {
         step.remove(path);
@@ -48,8 +46,8 @@ fn configure(config: &NetworkConfig, wishes: &Wishes, guest: &dyn Tree, nics: Op
     }
     if let Some(file) = resolv_conf::render(&config, guest) {
         // In place of a link to a resolver that does not run, not through it.
-        if matches!(guest.read_link(&file.path), Ok(Some(_))) {
-            step.remove(&file.path);
+        if guest.is_link(resolv_conf::PATH) {
+            step.remove(resolv_conf::PATH);
         }
         write(step, file);
     }
@@ -58,33 +56,58 @@ fn configure(config: &NetworkConfig, wishes: &Wishes, guest: &dyn Tree, nics: Op
     }
 }
 
+/// What the settings choose, else what the guest runs.
+fn renderer(settings: &Settings, guest: &Guest, origin: &Origin, findings: &mut Findings) -> Option<Renderer> {
+    let chosen = match &settings.renderer {
+        Some(name) => name.value.0.parse().map_err(|error| (&name.origin, error)),
+        None => choose(guest).map_err(|error| (origin, error)),
+    };
+    match chosen {
+        Ok(renderer) => Some(renderer),
+        Err((origin, reason)) => {
+            let names = Renderer::ALL.map(Renderer::name).join(", ");
+            let finding = Finding::error(origin, format!("the network is not configured: {reason}"));
+            findings.push(finding.help(format!("`firstlight: network: renderer:` may be one of {names}")));
+            None
+        }
+    }
+}
+
+fn with_settings(config: &NetworkConfig, settings: &Settings, findings: &mut Findings) -> NetworkConfig {
+    let gateway = settings.gateway.as_ref().and_then(|gateway| parsed::<IpAddr>(gateway, findings));
+    let routes = settings.routes.iter().flatten().filter_map(|entry| route(entry, findings)).collect();
+    let mut config = config.clone();
+    config.override_routes(gateway, routes);
+    config
+}
+
 fn write(step: &mut Step, file: RenderedFile) {
     step.write(Write::new(file.path, file.content).mode(file.mode));
 }
 
 /// Our files of an earlier instance that this one does not write anew.
-fn stale<'a>(guest: &'a dyn Tree, files: &'a [RenderedFile]) -> impl Iterator<Item = PathBuf> + use<'a> {
-    let networkd = guest.list(Path::new(networkd::DIRECTORY)).unwrap_or_default().into_iter();
+fn stale(guest: &Guest, files: &[RenderedFile]) -> Vec<PathBuf> {
+    let networkd = guest.list(networkd::DIRECTORY).into_iter();
     let networkd = networkd.filter(|name| name.starts_with(networkd::PREFIX) && name.ends_with(".network"));
-    let ours = networkd.map(|name| Path::new(networkd::DIRECTORY).join(name));
-    let ours = ours.chain([netplan::PATH.into(), ifupdown::PATH.into()]);
-    ours.filter(|path| guest.exists(path) && files.iter().all(|file| file.path != *path))
+    let ours = networkd.map(|name| format!("{}/{name}", networkd::DIRECTORY));
+    let single = [netplan::PATH, ifupdown::PATH].into_iter().filter(|path| guest.exists(path)).map(str::to_owned);
+    ours.chain(single).map(PathBuf::from).filter(|path| files.iter().all(|file| file.path != *path)).collect()
 }
 
 /// Says which files of others have a word in it.
-fn others(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, guest: &dyn Tree, findings: &mut Findings) {
+fn others(renderer: Renderer, config: &NetworkConfig, guest: &Guest, findings: &mut Findings) {
     match renderer {
         Renderer::Netplan => {
-            for path in neighbours(guest, netplan::PATH).filter(|path| path.extension().is_some_and(|e| e == "yaml")) {
-                let message = "netplan merges this file with the instance's network";
-                let note = Finding::note(&Origin::document(path.display().to_string()), message);
+            for path in neighbours(guest, netplan::DIRECTORY, netplan::PATH).filter(|path| path.ends_with(".yaml")) {
+                let note =
+                    Finding::note(&Origin::document(path), "netplan merges this file with the instance's network");
                 findings.push(note.help("where it is left over from an earlier instance, remove it from the image"));
             }
         }
         Renderer::Ifupdown => {
-            for path in interfaces_with(&ifupdown::names(config, nics), guest) {
+            for path in interfaces_with(&ifupdown::names(config, guest.nics.as_deref()), guest) {
                 let message = "its stanzas of the instance's interfaces become comments";
-                findings.push(Finding::note(&Origin::document(path.display().to_string()), message));
+                findings.push(Finding::note(&Origin::document(path), message));
             }
         }
         // The first file that matches wins, and that is ours.
@@ -92,25 +115,23 @@ fn others(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, gues
     }
 }
 
-/// The other files in the directory of `path`.
-fn neighbours<'a>(guest: &dyn Tree, path: &'a str) -> impl Iterator<Item = PathBuf> + use<'a> {
-    let path = Path::new(path);
-    let directory = path.parent().unwrap_or(path);
-    let names = guest.list(directory).unwrap_or_default().into_iter();
-    names.map(|name| directory.join(name)).filter(move |other| other != path)
+/// The other files in the directory of ours.
+fn neighbours(guest: &Guest, directory: &str, ours: &str) -> impl Iterator<Item = String> + use<> {
+    let paths: Vec<String> = guest.list(directory).iter().map(|name| format!("{directory}/{name}")).collect();
+    let ours = ours.to_owned();
+    paths.into_iter().filter(move |path| *path != ours)
 }
 
 /// The files of `/etc/network` that have stanzas of `names` beside ours.
-fn interfaces_with(names: &[String], guest: &dyn Tree) -> Vec<PathBuf> {
-    let has_stanza = |path: &PathBuf| match guest.read_text(path) {
-        Ok(Some(text)) => ifupdown::without_stanzas(&text, names) != text,
-        _ => false,
-    };
-    neighbours(guest, ifupdown::PATH).chain([ifupdown::INTERFACES.into()]).filter(has_stanza).collect()
+fn interfaces_with(names: &[String], guest: &Guest) -> Vec<String> {
+    let has_stanza =
+        |path: &String| guest.read_text(path).is_some_and(|text| ifupdown::without_stanzas(&text, names) != text);
+    let pieces = neighbours(guest, ifupdown::DIRECTORY, ifupdown::PATH);
+    pieces.chain([ifupdown::INTERFACES.to_owned()]).filter(has_stanza).collect()
 }
 
-fn adapt_interfaces(step: &mut Step, names: Vec<String>, guest: &dyn Tree) {
-    for path in interfaces_with(&names, guest).into_iter().filter(|path| path != Path::new(ifupdown::INTERFACES)) {
+fn adapt_interfaces(step: &mut Step, names: Vec<String>, guest: &Guest) {
+    for path in interfaces_with(&names, guest).into_iter().filter(|path| path != ifupdown::INTERFACES) {
         let names = names.clone();
         step.edit(Edit::new(path, move |old| ifupdown::without_stanzas(old, &names)).only_existing());
     }
@@ -119,70 +140,26 @@ fn adapt_interfaces(step: &mut Step, names: Vec<String>, guest: &dyn Tree) {
 
 /// What a running system needs besides the files. In a boot that is netplan's generator alone, as the managers start
 /// later; one that is up already (a drive that came late, a run by hand) reads its files again.
-fn take_up(step: &mut Step, renderer: Renderer, guest: &dyn Tree) {
-    let exists = |path: &str| guest.exists(Path::new(path));
-    if renderer == Renderer::Netplan {
-        let generator = choose::NETPLAN_GENERATORS.into_iter().find(|path| exists(path));
-        if let Some(generator) = generator {
-            step.run(Command::tool([generator]));
-        }
+fn take_up(step: &mut Step, renderer: Renderer, guest: &Guest) {
+    if let Some(generator) = netplan_generator(guest).filter(|_| renderer == Renderer::Netplan) {
+        step.run(Command::tool([generator]));
     }
     let (sign, service) = match renderer {
         Renderer::Netplan | Renderer::Networkd => ("/run/systemd/netif/state", "systemd-networkd.service"),
         Renderer::Ifupdown => ("/run/network/ifstate", "networking.service"),
     };
-    if exists(sign) && exists("/run/systemd/system") {
+    if guest.exists(sign) && guest.exists("/run/systemd/system") {
         // `try`: nothing happens where the sign is a left-over of the initramfs. `no-block`: in a boot a job that waits
         // for us must not be waited for.
         step.run(Command::tool(["systemctl", "--no-block", "try-reload-or-restart", service]));
     }
 }
 
-/// What the image's settings want of the network.
-#[derive(Default)]
-struct Wishes {
-    /// In place of what the guest seems to run.
-    renderer: Option<Located<String>>,
-    /// In place of the default route of static networks.
-    gateway: Option<Located<String>>,
-    /// Besides the platform's: destination and gateway.
-    routes: Vec<(Located<String>, Located<String>)>,
-}
-
-impl Wishes {
-    fn of(settings: &Settings) -> Self {
-        let Some(told) = settings.network.clone() else { return Self::default() };
-        // An entry whose half is a property that the instance does not have is no route.
-        let route = |route: Located<base::Route>| Some((route.value.to?, route.value.via?));
-        Self {
-            renderer: told.renderer.map(|name| name.map(|name| name.0.to_owned())),
-            gateway: told.gateway,
-            routes: told.routes.into_iter().flatten().filter_map(route).collect(),
-        }
-    }
-
-    fn renderer(&self, guest: &dyn Tree, origin: &Origin, findings: &mut Findings) -> Option<Renderer> {
-        let help = || {
-            format!("set `firstlight: network: renderer:` to one of {}", Renderer::ALL.map(Renderer::name).join(", "))
-        };
-        match &self.renderer {
-            Some(name) => name.parse().map_err(|error: String| (&name.origin, error)),
-            None => choose::choose(guest).map_err(|error| (origin, format!("the network is not configured: {error}"))),
-        }
-        .map_err(|(origin, message)| findings.push(Finding::error(origin, message).help(help())))
-        .ok()
-    }
-
-    fn applied_to(&self, config: &NetworkConfig, findings: &mut Findings) -> NetworkConfig {
-        let gateway = self.gateway.as_ref().and_then(|gateway| parsed::<IpAddr>(gateway, findings));
-        let routes = self.routes.iter().filter_map(|(to, via)| route(to, via, findings)).collect();
-        let mut config = config.clone();
-        config.override_routes(gateway, routes);
-        config
-    }
-}
-
-fn route(to: &Located<String>, via: &Located<String>, findings: &mut Findings) -> Option<Located<Route>> {
+fn route(entry: &Located<base::Route>, findings: &mut Findings) -> Option<Located<Route>> {
+    let (Some(to), Some(via)) = (&entry.to, &entry.via) else {
+        findings.push(Finding::error(&entry.origin, "a route needs `to` and `via`; it is left out"));
+        return None;
+    };
     let destination = match to.trim() {
         "default" => None,
         _ => Some(parsed::<Prefix>(to, findings)?),
@@ -213,49 +190,33 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::base::RendererName;
+    use crate::guest::Nic;
+    use crate::modules::testing::Bench;
     use crate::plan::action::Action;
-    use crate::root::{Root, Stat};
     use crate::scratch::Scratch;
     use crate::seed::Document;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
-    const MAC: &str = "fa:16:3e:69:b0:58";
     const STATIC: &str = r#"{"links": [{"id": "tap0", "type": "ovs", "ethernet_mac_address": "fa:16:3e:69:b0:58"}],
         "networks": [{"link": "tap0", "type": "ipv4", "ip_address": "172.24.4.23", "netmask": "255.255.255.0",
                       "gateway": "172.24.4.254", "services": [{"type": "dns", "address": "172.24.4.2"}]}]}"#;
+    const NETWORKD: &str = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service";
+    const RESOLVED: &str = "/etc/systemd/system/sysinit.target.wants/systemd-resolved.service";
+    const NETWORKING: &str = "/etc/systemd/system/multi-user.target.wants/networking.service";
 
-    /// A guest in a scratch directory that runs.
-    struct Live(Root);
-
-    impl Tree for Live {
-        fn stat(&self, path: &Path) -> crate::error::Result<Option<Stat>> {
-            self.0.stat(path)
-        }
-        fn read(&self, path: &Path) -> crate::error::Result<Option<Vec<u8>>> {
-            self.0.read(path)
-        }
-        fn read_link(&self, path: &Path) -> crate::error::Result<Option<PathBuf>> {
-            self.0.read_link(path)
-        }
-        fn list(&self, path: &Path) -> crate::error::Result<Vec<String>> {
-            self.0.list(path)
-        }
-        fn is_live(&self) -> bool {
-            true
-        }
-        fn owners(&self) -> bool {
-            self.0.owners()
-        }
+    fn guest(scratch: &Scratch) -> Guest {
+        let mut guest = Guest::read(&scratch.root()).unwrap();
+        guest.nics = Some(vec![Nic { name: "ens3".into(), mac: "fa:16:3e:69:b0:58".into() }]);
+        guest
     }
 
-    /// What is done in a guest with these files and one interface, a line an action.
-    fn planned(files: &[(&str, &str)], document: &str, wishes: &Wishes) -> (Vec<String>, Vec<String>) {
-        let scratch = Scratch::new();
-        files.iter().for_each(|(path, content)| scratch.file(path, content));
-        let mut planner = Planner::default();
-        let document = Document::new("network_data.json", document);
-        let config = crate::network::openstack::read(&document, &mut planner.findings).unwrap();
-        let nics = [Nic { name: "ens3".into(), mac: MAC.into() }];
-        configure(&config, wishes, &Live(scratch.root()), Some(&nics), &mut planner);
+    fn config() -> NetworkConfig {
+        let document = Document::new("network_data.json", STATIC);
+        crate::network::openstack::read(&document, &mut Findings::default()).unwrap()
+    }
+
+    fn shown(step: &Step) -> Vec<String> {
         let shown = |action: &Action| match action {
             Action::Write(write) => format!("write {} {:o}", write.path.display(), write.mode),
             Action::Edit(edit) => format!("edit {}", edit.path.display()),
@@ -263,19 +224,32 @@ mod tests {
             Action::Run(command) => format!("run {}", command.argv.join(" ")),
             _ => panic!("{action:?}"),
         };
-        let actions = planner.steps.iter().flat_map(|step| &step.actions).map(shown).collect();
-        (actions, planner.findings.iter().map(ToString::to_string).collect())
+        step.actions.iter().map(shown).collect()
     }
 
-    const NETWORKD: (&str, &str) = ("/etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "");
-    const RESOLVED: (&str, &str) = ("/etc/systemd/system/sysinit.target.wants/systemd-resolved.service", "");
-    const NETWORKING: (&str, &str) = ("/etc/systemd/system/multi-user.target.wants/networking.service", "");
+    /// What is done in a guest with one interface, and what is said.
+    fn planned(scratch: &Scratch, settings: Settings) -> (Vec<String>, Vec<String>) {
+        let (guest, network) = (guest(scratch), config());
+        let mut bench = Bench::new("{}");
+        bench.settings.network = Some(settings);
+        let outcome =
+            bench.plan(|input, planner| plan(&Input { guest: &guest, network: Some(&network), ..*input }, planner));
+        let actions = outcome.steps.iter().flat_map(shown).collect();
+        (actions, outcome.findings.iter().map(ToString::to_string).collect())
+    }
+
+    fn scratch(files: &[&str]) -> Scratch {
+        let scratch = Scratch::new();
+        files.iter().for_each(|path| scratch.file(path, ""));
+        scratch
+    }
 
     #[test]
     fn networkd_needs_a_file_only_and_an_earlier_instance_s_goes() {
-        let stale = [("/etc/systemd/network/10-firstlight-tap9.network", ""), ("/etc/netplan/50-firstlight.yaml", "")];
-        let kept = ("/etc/systemd/network/20-wired.network", "");
-        let (actions, findings) = planned(&[NETWORKD, RESOLVED, stale[0], stale[1], kept], STATIC, &Wishes::default());
+        let stale = "/etc/systemd/network/10-firstlight-tap9.network";
+        let kept = "/etc/systemd/network/20-wired.network";
+        let scratch = scratch(&[NETWORKD, RESOLVED, stale, "/etc/netplan/50-firstlight.yaml", kept]);
+        let (actions, findings) = planned(&scratch, Settings::default());
         assert_eq!(
             actions,
             [
@@ -288,33 +262,46 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_that_runs_already_reads_its_files_again() {
-        let running = [("/run/systemd/netif/state", ""), ("/run/systemd/system/x", "")];
-        let (actions, _) = planned(&[NETWORKD, RESOLVED, running[0], running[1]], STATIC, &Wishes::default());
-        assert_eq!(actions[1], "run systemctl --no-block try-reload-or-restart systemd-networkd.service");
+    fn only_a_manager_that_runs_already_is_told_to_read_its_files_again() {
+        let told = |files: &[&str], renderer| {
+            let mut planner = Planner::default();
+            let step = planner.step("network", &Origin::document("d"));
+            take_up(step, renderer, &guest(&scratch(files)));
+            shown(step)
+        };
+        let running = ["/run/systemd/netif/state", "/run/systemd/system/x", "/usr/libexec/netplan/generate"];
+        let reload = "run systemctl --no-block try-reload-or-restart systemd-networkd.service";
+        assert_eq!(told(&running, Renderer::Networkd), [reload]);
+        assert_eq!(told(&running, Renderer::Netplan), ["run /usr/libexec/netplan/generate", reload]);
+        assert_eq!(told(&running, Renderer::Ifupdown), [""; 0]);
+        assert_eq!(told(&["/run/systemd/system/x"], Renderer::Networkd), [""; 0]);
     }
 
     #[test]
-    fn netplan_is_translated_by_its_own_generator_and_other_files_of_it_are_named() {
-        let generator = ("/usr/libexec/netplan/generate", "");
-        let left = ("/etc/netplan/50-cloud-init.yaml", "");
-        let (actions, findings) = planned(&[generator, left, NETWORKING, RESOLVED], STATIC, &Wishes::default());
-        assert_eq!(actions, ["write /etc/netplan/50-firstlight.yaml 600", "run /usr/libexec/netplan/generate"]);
+    fn other_files_of_netplan_are_named() {
+        let left = "/etc/netplan/50-cloud-init.yaml";
+        let scratch = scratch(&["/usr/libexec/netplan/generate", left, NETWORKING, RESOLVED]);
+        let (actions, findings) = planned(&scratch, Settings::default());
+        assert_eq!(actions, ["write /etc/netplan/50-firstlight.yaml 600"]);
         assert_eq!(findings.len(), 1);
         assert!(findings[0].starts_with("/etc/netplan/50-cloud-init.yaml: note: "), "{findings:?}");
     }
 
     #[test]
     fn ifupdown_is_told_of_our_file_and_name_servers_are_written_where_nobody_else_would() {
-        let own = ("/etc/network/interfaces", "auto ens3\niface ens3 inet dhcp\n");
-        let old = ("/etc/network/interfaces.d/eth", "iface ens3 inet6 auto\n");
-        let (actions, findings) = planned(&[NETWORKING, ("/usr/sbin/ifup", ""), own, old], STATIC, &Wishes::default());
+        let scratch = scratch(&[NETWORKING, "/usr/sbin/ifup"]);
+        std::fs::set_permissions(scratch.path("/usr/sbin/ifup"), PermissionsExt::from_mode(0o755)).unwrap();
+        scratch.file("/etc/network/interfaces", "auto ens3\niface ens3 inet dhcp\n");
+        scratch.file("/etc/network/interfaces.d/eth", "iface ens3 inet6 auto\n");
+        symlink("../run/systemd/resolve/stub-resolv.conf", scratch.path("/etc/resolv.conf")).unwrap();
+        let (actions, findings) = planned(&scratch, Settings::default());
         assert_eq!(
             actions,
             [
                 "write /etc/network/interfaces.d/50-firstlight 644",
                 "edit /etc/network/interfaces.d/eth",
                 "edit /etc/network/interfaces",
+                "remove /etc/resolv.conf",
                 "write /etc/resolv.conf 644"
             ]
         );
@@ -323,27 +310,41 @@ mod tests {
 
     #[test]
     fn a_guest_without_a_known_manager_is_left_alone_and_says_so() {
-        let (actions, findings) = planned(&[], STATIC, &Wishes::default());
+        let (actions, findings) = planned(&scratch(&[]), Settings::default());
         assert!(actions.is_empty());
         assert!(findings[0].contains("none of netplan, systemd-networkd and ifupdown is enabled"), "{findings:?}");
+        let off = Settings { enabled: Some(false), ..Settings::default() };
+        assert_eq!(planned(&scratch(&[]), off), (Vec::new(), Vec::new()));
+    }
+
+    fn at<T>(value: T) -> Located<T> {
+        Located::new(value, Origin::document("config.yaml"))
     }
 
     #[test]
-    fn the_image_s_settings_choose_and_a_bad_address_among_them_costs_only_itself() {
-        let at = |text: &str| Located::new(text.to_owned(), Origin::document("config.yaml"));
-        let wishes = Wishes {
-            renderer: Some(at("networkd")),
-            gateway: Some(at("172.24.4.1")),
-            routes: vec![(at("10.0.0.0/33"), at("172.24.4.9")), (at("10.1.0.0/16"), at("172.24.4.9"))],
-        };
+    fn the_image_s_settings_choose_the_renderer() {
+        let settings = |name| Settings { renderer: Some(at(RendererName(name))), ..Settings::default() };
+        let (actions, _) = planned(&scratch(&[RESOLVED]), settings("networkd"));
+        assert_eq!(actions, ["write /etc/systemd/network/10-firstlight-tap0.network 644"]);
+        let (actions, findings) = planned(&scratch(&[NETWORKD]), settings("sysconfig"));
+        assert!(actions.is_empty() && findings[0].contains("`sysconfig` is not built yet"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_bad_address_among_the_settings_costs_only_its_entry() {
+        let text = |text: &str| Some(at(text.to_owned()));
+        let route = |to, via| at(base::Route { to: text(to), via: text(via) });
+        let routes = vec![
+            route("10.0.0.0/33", "172.24.4.9"),
+            at(base::Route { to: text("10.0.0.0/8"), via: None }),
+            route("10.1.0.0/16", "fd00::1"),
+            route("10.1.2.3/16", "172.24.4.9"),
+        ];
+        let settings = Settings { gateway: text("172.24.4.1"), routes: Some(routes), ..Settings::default() };
         let mut findings = Findings::default();
-        let document = Document::new("network_data.json", STATIC);
-        let config = crate::network::openstack::read(&document, &mut findings).unwrap();
-        let config = wishes.applied_to(&config, &mut findings);
+        let config = with_settings(&config(), &settings, &mut findings);
         let routes: Vec<String> = config.links[0].routes.iter().map(|r| format!("{} via {}", r.to, r.via)).collect();
         assert_eq!(routes, ["0.0.0.0/0 via 172.24.4.1", "10.1.0.0/16 via 172.24.4.9"]);
-        assert_eq!(findings.iter().count(), 1);
-        let (actions, _) = planned(&[RESOLVED], STATIC, &wishes);
-        assert_eq!(actions, ["write /etc/systemd/network/10-firstlight-tap0.network 644"]);
+        assert_eq!(findings.iter().count(), 3);
     }
 }

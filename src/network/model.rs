@@ -240,8 +240,10 @@ const LATER_DEFAULT: u32 = 1024;
 mod tests {
     use super::*;
 
-    #[allow(clippy::type_complexity)]
-    fn config(links: &[(&[&str], &[(&str, &str)], bool)]) -> NetworkConfig {
+    /// Addresses, routes, and whether DHCP gives more.
+    type LinkWords<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], bool);
+
+    fn config(links: &[LinkWords]) -> NetworkConfig {
         let origin = Origin::document("network_data.json");
         let mut config = NetworkConfig::new(origin.clone());
         for (index, (addresses, routes, dhcp4)) in links.iter().enumerate() {

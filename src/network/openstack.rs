@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads OpenStack's `network_data.json` (nova's metadata document, format 2018-08-27) as leniently as the field does.
+//! Reads OpenStack's `network_data.json`, nova's word on an instance's network, as leniently as the field does.
 //!
 //! Where cloud-init gives up the whole network over one entry (a link without a type, `routes: null`), only the entry
 //! is lost here, and said so.

@@ -60,7 +60,7 @@ impl FromStr for Renderer {
             "ifupdown" | "eni" => Ok(Renderer::Ifupdown),
             _ => {
                 let known = Renderer::ALL.map(Renderer::name).join(", ");
-                Err(format!("no renderer `{name}`; there are {known}"))
+                Err(format!("the renderer `{name}` is not built yet; there are {known}"))
             }
         }
     }

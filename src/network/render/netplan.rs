@@ -10,6 +10,8 @@ use crate::guest::Nic;
 use crate::network::model::{Kind, Link, Match, NetworkConfig, Route};
 use crate::network::render::{HEADER, RenderedFile, nic_of};
 
+/// Where netplan looks for files.
+pub const DIRECTORY: &str = "/etc/netplan";
 /// Our one file. Netplan merges all of the directory; what sorts later wins.
 pub const PATH: &str = "/etc/netplan/50-firstlight.yaml";
 

@@ -5,17 +5,16 @@
 //! silently resolve nothing.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
+use crate::guest::Guest;
 use crate::network::model::NetworkConfig;
-use crate::network::render::choose::is_enabled;
 use crate::network::render::{HEADER, RenderedFile};
-use crate::root::Tree;
 
-const PATH: &str = "/etc/resolv.conf";
+/// The resolver's file.
+pub const PATH: &str = "/etc/resolv.conf";
 
 /// The file, where there are servers to name and nobody who would.
-pub fn render(config: &NetworkConfig, guest: &dyn Tree) -> Option<RenderedFile> {
+pub fn render(config: &NetworkConfig, guest: &Guest) -> Option<RenderedFile> {
     let dns = config.all_dns();
     if dns.servers.is_empty() || has_resolver(guest) {
         return None;
@@ -30,7 +29,6 @@ pub fn render(config: &NetworkConfig, guest: &dyn Tree) -> Option<RenderedFile> 
     Some(RenderedFile { path: PATH.into(), content, mode: 0o644 })
 }
 
-fn has_resolver(guest: &dyn Tree) -> bool {
-    let resolvconf = ["/sbin/resolvconf", "/usr/sbin/resolvconf", "/usr/bin/resolvconf"];
-    resolvconf.iter().any(|path| guest.exists(Path::new(path))) || is_enabled(guest, "systemd-resolved.service")
+fn has_resolver(guest: &Guest) -> bool {
+    guest.has_tool("resolvconf") || guest.service_enabled("systemd-resolved.service")
 }
