@@ -88,9 +88,7 @@ pub struct Decision {
 }
 
 /// Looks for the configuration. The image's settings say where; `--source` overrules them.
-///
-/// Nothing is mounted or kept unless `mount` allows it.
-pub fn detect(options: &Options, mount: bool) -> Result<Detection> {
+pub fn detect(options: &Options) -> Result<Detection> {
     if let Some(spec) = &options.source {
         let mut findings = Findings::default();
         let seed = datasource::from_source(spec, &mut findings)?;
@@ -105,7 +103,6 @@ pub fn detect(options: &Options, mount: bool) -> Result<Detection> {
         guest: &guest,
         datasources: named.as_deref(),
         wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
-        mount,
     }))
 }
 
@@ -146,7 +143,7 @@ pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
 
 /// The whole decision, nothing touched. `None` where there is no configuration and never was.
 pub fn decide(options: &Options) -> Result<Option<Decision>> {
-    let found = seek(options, false)?;
+    let found = seek(options)?;
     found.seed.map(|seed| decide_for(options, seed, found.findings)).transpose()
 }
 
@@ -187,7 +184,7 @@ pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
 
 fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> {
     let looks = stages.contains(&Stage::Local);
-    let found = if looks { seek(options, true)? } else { Found::of_this_boot(&options.root)? };
+    let found = if looks { seek(options)? } else { Found::of_this_boot(&options.root)? };
     stages.iter().try_for_each(|stage| report::unwanted(&options.root, stage.name()))?;
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
@@ -243,8 +240,8 @@ impl Found {
 ///
 /// # Errors
 /// Malformed: there is a medium, it can't be used, and nothing was kept.
-fn seek(options: &Options, mount: bool) -> Result<Found> {
-    let detection = detect(options, mount)?;
+fn seek(options: &Options) -> Result<Found> {
+    let detection = detect(options)?;
     detection.tried.iter().for_each(|tried| log::info!("{}: {}", tried.name, tried.reason));
     if let Some(Fetched { seed, drive }) = detection.found {
         return Ok(Found { seed: Some(seed), drive, findings: detection.findings, place: None });
@@ -293,7 +290,7 @@ pub fn instance_data(options: &Options) -> Result<Value> {
     }
     let absent =
         || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
-    let seed = seek(options, false)?.seed.ok_or_else(absent)?;
+    let seed = seek(options)?.seed.ok_or_else(absent)?;
     let known = understand(options, Guest::read(&options.root)?, seed, &mut Findings::default())?;
     Ok(redacted(known.data))
 }

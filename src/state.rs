@@ -28,8 +28,6 @@ pub const LOCK: &str = "/run/firstlight/lock";
 pub const BOOTSTRAP_LOCK: &str = "/run/firstlight/bootstrap.lock";
 /// What was done in this boot (see `JOURNAL` for the instance's).
 pub const BOOT_JOURNAL: &str = "/run/firstlight/journal";
-/// Where a config drive is mounted while it is read.
-pub const MOUNT: &str = "/run/firstlight/drive";
 
 /// The instance of this boot: later stages work for it without looking for it again.
 pub const BOOT_INSTANCE: &str = "/run/firstlight/instance-id";

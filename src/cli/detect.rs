@@ -32,7 +32,7 @@ impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         let options = common.options()?;
         common.log(&options.root, false);
-        let detection = boot::detect(&options, false)?;
+        let detection = boot::detect(&options)?;
         let seed = detection.found.as_ref().map(|fetched| &fetched.seed);
         if self.json {
             return print_json(&Printed {

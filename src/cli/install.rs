@@ -52,6 +52,7 @@ type Shipped = &'static [(&'static str, &'static str)];
 
 const UNITS: Shipped = shipped!("units":
     "firstlight-local.service",
+    "firstlight-online.path",
     "firstlight.path",
     "firstlight.service",
     "firstlight-final.path",
@@ -225,6 +226,6 @@ mod tests {
             .iter()
             .filter(|action| matches!(action, crate::plan::action::Action::Link { .. }))
             .count();
-        assert_eq!(links, 4, "the local stage and the three paths");
+        assert_eq!(links, 5, "the local stage and the four paths");
     }
 }

@@ -43,8 +43,6 @@ pub struct Context<'a> {
     pub datasources: Option<&'a [String]>,
     /// How long an expected medium is waited for.
     pub wait: Duration,
-    /// Whether a drive may be mounted to read it; else it is read through the device, and nothing is changed.
-    pub mount: bool,
 }
 
 /// What a look at a datasource gave.
@@ -232,7 +230,7 @@ mod tests {
         let names = ["config-drve".to_owned(), "config-drive".to_owned()];
         let wait = Duration::from_secs(3600);
         for (datasources, findings) in [(None, 0), (Some(&names[..]), 1), (Some(&names[1..]), 0)] {
-            let context = Context { root: &root, guest: &guest, datasources, wait, mount: false };
+            let context = Context { root: &root, guest: &guest, datasources, wait };
             let detection = find(&context);
             assert!(detection.found.is_none());
             assert_eq!(detection.tried.len(), 1);

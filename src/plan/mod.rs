@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod action;
 pub mod change;
+mod diff;
 mod draft;
 pub mod order;
 pub mod overlay;

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::finding::Origin;
 use crate::plan::accounts::day::Day;
 use crate::plan::change::{Change, changes};
+use crate::plan::diff::unified;
 use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
 use crate::plan::step::{Frequency, Stage, Step};
@@ -173,7 +174,7 @@ fn diff(old: Option<&[u8]>, new: &[u8]) -> Option<String> {
         return None;
     }
     let (old, new) = (std::str::from_utf8(old).ok()?, std::str::from_utf8(new).ok()?);
-    Some(similar::TextDiff::from_lines(old, new).unified_diff().context_radius(2).to_string())
+    Some(unified(old, new))
 }
 
 impl Preview {

@@ -7,16 +7,16 @@
 use std::path::Path;
 use std::time::Instant;
 
-use log::{debug, info};
+use log::info;
 
 use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::guest::Guest;
-use crate::media;
 use crate::media::device::{self, Labelled};
-use crate::media::mount::Mounted;
 use crate::media::uevent::Uevents;
+use crate::media::{self, Directory};
+use crate::root::Tree as _;
 use crate::seed::Seed;
 
 mod tree;
@@ -28,6 +28,8 @@ pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
 
 const NAME: &str = "config-drive";
 const LABELS: [&str; 2] = ["config-2", "CONFIG-2"];
+/// Where an image's builder may leave the tree of a drive; cloud-init's places.
+const DIRECTORIES: [&str; 2] = ["/config-drive", "/var/lib/cloud/seed/config_drive"];
 
 /// What an OpenStack cloud writes into its guests' DMI, as ds-identify knows it.
 const PRODUCTS: [&str; 2] = ["OpenStack Nova", "OpenStack Compute"];
@@ -53,7 +55,15 @@ fn drives(context: &Context) -> Vec<Labelled> {
     drives
 }
 
+/// The tree that the image itself holds.
+fn directory(context: &Context) -> Option<&'static str> {
+    DIRECTORIES.into_iter().find(|directory| context.root.exists(&Path::new(directory).join("openstack")))
+}
+
 fn probe(context: &Context) -> Probe {
+    if let Some(directory) = directory(context) {
+        return Probe { certainty: Certainty::Here, reason: format!("the directory {directory}") };
+    }
     if let Some(drive) = drives(context).first() {
         return Probe { certainty: Certainty::Here, reason: place(drive) };
     }
@@ -93,6 +103,10 @@ fn place(drive: &Labelled) -> String {
 }
 
 fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
+    if let Some(directory) = directory(context) {
+        let medium = Directory::open(&context.root.join(Path::new(directory)))?;
+        return Ok(Fetched { seed: read(&medium, directory, findings)?, drive: None });
+    }
     if !context.root.is_live() {
         return Err(Error::absent(NOT_LIVE));
     }
@@ -112,15 +126,15 @@ fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Resul
             return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait)));
         }
     };
-    first_readable(&found, context.mount, findings)
+    first_readable(&found, findings)
 }
 
 /// The seed of the first drive that can be read; says of each other why not.
-fn first_readable(drives: &[Labelled], mount: bool, findings: &mut Findings) -> Result<Fetched> {
+fn first_readable(drives: &[Labelled], findings: &mut Findings) -> Result<Fetched> {
     let mut last = Error::absent("no config drive");
     for (number, drive) in drives.iter().enumerate() {
         let origin = Origin::document(place(drive));
-        match read_drive(drive, mount, findings) {
+        match read_drive(drive, findings) {
             Ok(seed) => {
                 for other in drives.iter().skip(number + 1) {
                     let message =
@@ -149,15 +163,8 @@ fn why_before(taken: &Labelled, other: &Labelled) -> &'static str {
     }
 }
 
-/// Mounted, as a person would look at it; where that can't be, through the device.
-fn read_drive(drive: &Labelled, mount: bool, findings: &mut Findings) -> Result<Seed> {
+fn read_drive(drive: &Labelled, findings: &mut Findings) -> Result<Seed> {
     let path: &Path = &drive.device.path;
-    if mount {
-        match Mounted::open(path, drive.file_system) {
-            Ok(mounted) => return read(&mounted, &place(drive), findings),
-            Err(error) => debug!("{error}; reading {} without a mount", path.display()),
-        }
-    }
     match media::open(path)? {
         Some(image) => read(&image, &place(drive), findings),
         None => Err(Error::absent(format!("the medium in {} is gone", path.display()))),
@@ -187,7 +194,7 @@ mod tests {
             drive(&scratch, "vdb", Kind::Disk, &VFAT.image()),
         ];
         let mut findings = Findings::default();
-        let fetched = first_readable(&drives, false, &mut findings).unwrap();
+        let fetched = first_readable(&drives, &mut findings).unwrap();
         assert!(fetched.seed.place.ends_with("/sr0 (iso9660, config-2)"), "{}", fetched.seed.place);
         assert_eq!(fetched.seed.content["/content/0000"], b"edge\n");
         assert_eq!(fetched.drive.unwrap().device, scratch.join("sr0"));
@@ -205,11 +212,11 @@ mod tests {
         let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
         let bad = drive(&scratch, "sr0", Kind::Optical, &cut_off);
         let mut findings = Findings::default();
-        let fetched = first_readable(&[bad.clone(), good], false, &mut findings).unwrap();
+        let fetched = first_readable(&[bad.clone(), good], &mut findings).unwrap();
         assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
         assert!(findings.iter().all(|finding| finding.severity == Severity::Warning));
         assert_eq!(findings.iter().count(), 1);
-        let error = first_readable(&[bad], false, &mut findings).unwrap_err().to_string();
+        let error = first_readable(&[bad], &mut findings).unwrap_err().to_string();
         assert!(error.contains("/sr0 (iso9660, config-2): the image is cut off"), "{error}");
     }
 
