@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::apply::journal::Journal;
 
 use crate::apply::output::Output;
-use crate::apply::run_lock::Lock;
+use crate::apply::run_lock;
 use crate::apply::steps::Worker;
 use crate::apply::target::Target;
 use crate::bootstrap::{self, Bootstrap};
@@ -171,7 +171,7 @@ pub fn preview(options: &Options, decision: &Decision) -> Preview {
 /// # Errors
 /// What keeps the run from going on; it stands in the status file too.
 pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
-    let _lock = Lock::take(&options.root)?;
+    let _lock = run_lock::take(&options.root)?;
     let mut status = report::begin(&options.root)?;
     let result = work(options, stages, &mut status);
     if let Err(error) = &result {

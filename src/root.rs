@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The file tree that is looked at and changed: the live system or an image's root. Every look-up stays beneath it.
 
+pub mod files;
 mod follow;
+mod label;
+mod lock;
+mod state_files;
 mod walk;
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::dir::Dir;
-use nix::fcntl::{OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 
 use crate::error::{At, Error, OrAbsent, Result};
 
 pub use follow::follow;
+pub use lock::Lock;
 pub use walk::{Last, Links, Place};
+use walk::{Missing, stat_of};
 
 /// The largest file that is read whole without being asked for more.
 pub const READ_LIMIT: u64 = 16 << 20;
@@ -110,10 +115,11 @@ impl Root {
         &self.path
     }
 
-    /// Where a path of the guest is on the machine that runs the agent. Links are not looked at, so this is for the
-    /// agent's own directories, which are root's.
-    pub fn join(&self, path: &Path) -> PathBuf {
-        self.path.join(path.strip_prefix("/").unwrap_or(path))
+    /// Where what the guest has at `path` is on the machine that runs the agent, its links followed within the tree:
+    /// for other programs. The agent itself reads and writes beneath the root.
+    pub fn outside(&self, path: &Path) -> Result<PathBuf> {
+        let found = self.resolve(path)?;
+        Ok(self.path.join(found.strip_prefix("/").unwrap_or(&found)))
     }
 
     /// The directory that `path` is in, open, and the name it has there.
@@ -121,7 +127,7 @@ impl Root {
     /// With [`Links::Trusted`] for whatever will be written: a link that somebody else could have planted is refused.
     /// Errors: absent where a directory on the way is not there.
     pub fn open_parent(&self, path: &Path, last: Last, links: Links) -> Result<Place> {
-        walk::walk(&self.top, path, last, links)
+        walk::walk(&self.top, path, last, links, Missing::Tell)
     }
 
     /// The place of something that exists; `None` where it, or a directory on the way to it, does not.
@@ -137,21 +143,11 @@ impl Tree for Root {
     }
 
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
-        let Some((place, stat)) = self.find(path, Last::Follow)? else { return Ok(None) };
-        let irregular = || Error::malformed(format!("{} is not a regular file", path.display()));
-        // Looked at before it is opened: opening a device can act on it, and a pipe would wait for a writer.
-        if stat.kind != FileKind::File {
-            return Err(irregular());
-        }
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let fd = openat(&*place.directory, place.name.as_os_str(), flags, Mode::empty()).at("open", path)?;
-        // Looked at again: it may have been exchanged in between.
-        if walk::stat_of(&fstat(&fd).at("look at", path)?).kind != FileKind::File {
-            return Err(irregular());
-        }
+        let Some((place, _)) = self.find(path, Last::Follow)? else { return Ok(None) };
+        let file = files::open(&place, path, OFlag::O_RDONLY, 0)?;
         // By what is really there: files of /proc and /sys say that they are empty.
         let mut content = Vec::new();
-        File::from(fd).take(READ_LIMIT + 1).read_to_end(&mut content).at("read", path)?;
+        file.take(READ_LIMIT + 1).read_to_end(&mut content).at("read", path)?;
         if content.len() as u64 > READ_LIMIT {
             return Err(Error::malformed(format!("{} is larger than {} MiB", path.display(), READ_LIMIT >> 20)));
         }

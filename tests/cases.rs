@@ -5,6 +5,7 @@
 //!       commands     one command line a line; @SEED, @ROOT and @CASE stand for the seed, the root and the case itself
 //!       seed/        the seed as a directory, or
 //!       seed.make    a script that makes it: called with the path to make (a file or a directory)
+//!       root.make    a script that changes the root when that is complete: called with its path
 //!       root/        files on top of tests/fixtures/roots/debian; a link stands for the file that it points at
 //!       expected     what was printed, each exit code, and what has changed below the root
 //!
@@ -58,10 +59,11 @@ fn run(case: &Path, roots: &Path, scratch: &Path) -> String {
     if case.join("root").exists() {
         copy(&case.join("root"), &root, "-rL");
     }
+    if case.join("root.make").exists() {
+        make(case, "root.make", &root);
+    }
     if case.join("seed.make").exists() {
-        let made = Command::new("/bin/bash").arg(case.join("seed.make")).arg(&seed).current_dir(case).output();
-        let made = made.expect("to run seed.make");
-        assert!(made.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&made.stderr));
+        make(case, "seed.make", &seed);
     } else if case.join("seed").exists() {
         copy(&case.join("seed"), &seed, "-a");
     }
@@ -175,6 +177,13 @@ fn changes(before: &BTreeMap<String, Entry>, after: &BTreeMap<String, Entry>, se
     for name in before.keys().filter(|name| !after.contains_key(*name)) {
         let _ = writeln!(seen, "removed /{name}");
     }
+}
+
+/// Calls a script of the case with the path that it makes or changes.
+fn make(case: &Path, script: &str, path: &Path) {
+    let made = Command::new("/bin/bash").arg(case.join(script)).arg(path).current_dir(case).output();
+    let made = made.expect("to run a script of the case");
+    assert!(made.status.success(), "{}: {script}: {}", case.display(), String::from_utf8_lossy(&made.stderr));
 }
 
 fn copy(from: &Path, to: &Path, how: &str) {

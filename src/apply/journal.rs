@@ -5,9 +5,8 @@
 //! files by frequency: the instance's, this boot's (on a tmpfs), and one for the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -95,6 +94,7 @@ impl Record for Journal {
 
 /// One file.
 struct Book {
+    root: Root,
     path: PathBuf,
     progress: BTreeMap<String, Progress>,
     completed: BTreeSet<String>,
@@ -104,8 +104,8 @@ struct Book {
 impl Book {
     fn read(root: &Root, path: &Path) -> Result<Self> {
         let text = root.read_text(path)?.unwrap_or_default();
-        let mut book =
-            Self { path: root.join(path), progress: BTreeMap::new(), completed: BTreeSet::new(), file: None };
+        let (root, path) = (root.clone(), path.to_owned());
+        let mut book = Self { root, path, progress: BTreeMap::new(), completed: BTreeSet::new(), file: None };
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| book.note(&entry));
         Ok(book)
     }
@@ -126,7 +126,7 @@ impl Book {
     fn add(&mut self, entry: &Entry, durable: bool) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(open_for_append(&self.path)?),
+            None => self.file.insert(open_for_append(&self.root, &self.path)?),
         };
         let mut line = serde_json::to_vec(entry).at("encode an entry of", &self.path)?;
         line.push(b'\n');
@@ -140,12 +140,9 @@ impl Book {
 }
 
 /// Opens a journal at its end; a line that a crash cut off is ended first, so that the next one is read.
-fn open_for_append(path: &Path) -> Result<File> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).at("make", parent)?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).at("open", path)?;
-    if file.seek(SeekFrom::End(0)).at("read", path)? > 0 {
+fn open_for_append(root: &Root, path: &Path) -> Result<File> {
+    let mut file = root.append(path, 0o600)?;
+    if file.metadata().at("look at", path)?.len() > 0 {
         file.write_all(b"\n").at("write", path)?;
     }
     Ok(file)
@@ -184,9 +181,7 @@ mod tests {
     fn a_line_cut_off_by_a_crash_loses_only_itself() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::open(directory.path()).unwrap();
-        let path = root.join(&state::journal("i-1"));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, "{\"event\":\"begin\",\"step\":\"a\"}\n{\"event\":\"do").unwrap();
+        root.write(&state::journal("i-1"), b"{\"event\":\"begin\",\"step\":\"a\"}\n{\"event\":\"do", 0o600).unwrap();
         let a = step("a", Frequency::PerInstance);
         let mut journal = Journal::read(&root, "i-1").unwrap();
         assert_eq!(journal.progress(&a), Progress::Interrupted);

@@ -2,10 +2,8 @@
 //! The only room that touches the machine.
 
 pub mod commands;
-mod files;
 pub mod interrupt;
 pub mod journal;
-mod label;
 mod lines;
 mod lock;
 pub mod output;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The file that keeps what commands print.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use crate::error::{At, Result};
 use crate::root::Root;
@@ -29,17 +29,11 @@ impl<'a> Output<'a> {
     }
 
     fn write(&mut self, line: &str) -> Result<()> {
-        let path = self.root.join(state::OUTPUT.as_ref());
+        let path = Path::new(state::OUTPUT);
         let file = match &mut self.file {
             Some(file) => file,
-            None => {
-                if let Some(parent) = path.parent() {
-                    std::fs::create_dir_all(parent).at("make", parent)?;
-                }
-                let opened = OpenOptions::new().create(true).append(true).mode(0o640).open(&path).at("open", &path)?;
-                self.file.insert(opened)
-            }
+            None => self.file.insert(self.root.append(path, 0o640)?),
         };
-        file.write_all(format!("{line}\n").as_bytes()).at("write", &path)
+        file.write_all(format!("{line}\n").as_bytes()).at("write", path)
     }
 }

@@ -6,12 +6,12 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::apply::{files, lock};
+use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
 use crate::plan::accounts::day::Day;
 use crate::plan::action::{Action, Command};
 use crate::plan::change::{Change, changes};
-use crate::root::{Last, Links, Place, Root, Tree as _};
+use crate::root::{Last, Links, Place, Root, Tree as _, files};
 
 /// Runs a program that a step asks for.
 pub type Runner<'a> = &'a mut dyn FnMut(&Command) -> Result<()>;
@@ -50,7 +50,11 @@ impl Target {
             false => None,
         };
         let changes = changes(action, &self.root, today)?;
+        let relabel = relabel(&self.root, &changes).filter(|_| self.root.is_live());
         changes.iter().try_for_each(|change| self.execute(change, run))?;
+        if let Some(relabel) = relabel {
+            run(&relabel)?;
+        }
         if self.root.is_live() {
             self.sync(&changes)?;
         }
@@ -111,6 +115,23 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// What gives new files the labels that the policy names, asked before they are made; `None` where SELinux is off or
+/// nothing is new. What replaces a file carries that one's label; the kernel's own choice for a new file is its
+/// directory's label, which is not what a new home's `.ssh` needs.
+fn relabel(root: &Root, changes: &[Change]) -> Option<Command> {
+    const RESTORECON: &str = "/usr/sbin/restorecon";
+    if !root.exists(Path::new("/sys/fs/selinux/enforce")) || !root.exists(Path::new(RESTORECON)) {
+        return None;
+    }
+    let new = changes.iter().filter_map(|change| match change {
+        Change::File { path, old: None, .. } | Change::Link { path, .. } => Some(path),
+        Change::Directory { path, .. } if !root.exists(path) => Some(path),
+        _ => None,
+    });
+    let new: Vec<String> = new.map(|path| path.to_string_lossy().into_owned()).collect();
+    (!new.is_empty()).then(|| Command::tool([RESTORECON, "--"].map(str::to_owned).into_iter().chain(new)))
 }
 
 #[cfg(test)]
@@ -247,6 +268,30 @@ mod tests {
         make(&scratch, &Change::Remove { path: "/etc/resolv.conf".into() }).unwrap();
         assert_eq!(scratch.text("/run/resolv.conf"), "new", "the link goes, not what it leads to");
         assert_eq!(names(&scratch, "/etc"), ["hosts"]);
+    }
+
+    #[test]
+    fn what_is_new_gets_its_label_where_selinux_is_on() {
+        let scratch = Scratch::new();
+        scratch.file("/usr/sbin/restorecon", "");
+        scratch.file("/etc/kept", "");
+        let replaced = Change::File {
+            path: "/etc/kept".into(),
+            content: Vec::new(),
+            old: Some(Vec::new()),
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+            secret: false,
+        };
+        let directory = |path: &str| Change::Directory { path: path.into(), mode: 0o700, uid: 0, gid: 0 };
+        let kept = [replaced, directory("/etc"), Change::Remove { path: "/etc/gone".into() }];
+        let new = [directory("/home/a/.ssh"), file("/home/a/.ssh/authorized_keys", ""), directory("/etc")];
+        assert!(relabel(&scratch.root(), &new).is_none(), "SELinux is off");
+        scratch.file("/sys/fs/selinux/enforce", "1");
+        assert!(relabel(&scratch.root(), &kept).is_none());
+        let argv = relabel(&scratch.root(), &new).unwrap().argv;
+        assert_eq!(argv, ["/usr/sbin/restorecon", "--", "/home/a/.ssh", "/home/a/.ssh/authorized_keys"]);
     }
 
     #[test]

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The instance's properties for the script, from the environment file that the agent keeps for other units.
 
-use std::path::Path;
-
-use crate::bootstrap::files::{below, read_start};
-use crate::error::OrAbsent;
-use crate::root::Root;
+use crate::root::{Root, Tree as _};
 use crate::state;
 
-const LARGEST: u64 = 1 << 20;
 const PREFIX: &str = "FIRSTLIGHT_META_";
 
 /// The properties; none where the file is not there. What is not a property is left out: the file is no way to set `PATH`.
 pub fn metadata(root: &Root) -> Vec<(String, String)> {
-    let text = below(root, Path::new(state::METADATA)).and_then(|path| read_start(&path, LARGEST)).or_absent();
-    match text {
+    match root.read_text(state::METADATA.as_ref()) {
         Ok(text) => assignments(&text.unwrap_or_default()).filter(|(name, _)| name.starts_with(PREFIX)).collect(),
         Err(error) => {
             log::warn!("{error}; the script runs without the instance's properties");

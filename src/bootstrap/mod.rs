@@ -20,7 +20,7 @@ mod conclusion;
 mod environment;
 mod fetch;
 mod files;
-mod lock;
+pub mod lock;
 mod output;
 mod record;
 mod seal;
@@ -79,12 +79,12 @@ impl Bootstrap {
     /// runs, and a pause, in order; a download they simply end with the agent.
     ///
     /// # Errors
-    /// Malformed: a URL, digest or key of the settings, or the record of earlier tries. Fatal: another bootstrap runs,
-    /// or the count can't be kept. How the script goes is never an error.
+    /// Malformed: a URL, digest or key of the settings, or the record of earlier tries. Transient: another bootstrap
+    /// runs. Fatal: the count can't be kept. How the script goes is never an error.
     pub fn run(&self, root: &Root, once: bool) -> Result<Conclusion> {
         http::parse(&self.url).map_err(|error| error.while_doing("bootstrap url"))?;
         let seal = Seal::parse(self.sha256.as_deref(), self.public_key.as_deref())?;
-        let files = Files::new(root, &self.directory)?;
+        let files = Files::new(root, &self.directory);
         let _lock = lock::take(root)?;
         let mut record = Record::read(root)?.unwrap_or_default();
         if record.state == State::Succeeded {

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The bootstrap's own log: each line with its time, the agent's among the script's.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::bootstrap::files::{below, make_directory};
-use crate::error::{At, Result};
 use crate::report::clock;
 use crate::report::line::one_line;
 use crate::root::Root;
@@ -24,7 +21,8 @@ pub struct Output {
 impl Output {
     /// The guest's file `log`, made with mode 0640. A log that can't be written is said and does not stop the script.
     pub fn open(root: &Root, log: &Path) -> Self {
-        let file = open(root, log).map_err(|error| log::warn!("{error}; the script's output is not kept")).ok();
+        let opened = root.append(log, 0o640);
+        let file = opened.map_err(|error| log::warn!("{error}; the script's output is not kept")).ok();
         Self { file, left: LARGEST }
     }
 
@@ -55,12 +53,4 @@ impl Output {
             let _ = file.write_all(line.as_bytes());
         }
     }
-}
-
-fn open(root: &Root, log: &Path) -> Result<File> {
-    let path = below(root, log)?;
-    if let Some(parent) = path.parent() {
-        make_directory(parent, 0o755)?;
-    }
-    OpenOptions::new().append(true).create(true).mode(0o640).open(&path).at("open", &path)
 }

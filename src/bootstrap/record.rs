@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is known of the bootstrap script from one boot to the next.
 
-use std::fmt;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use crate::bootstrap::files::{below, make_directory, read_start, replace};
-use crate::error::{Error, OrAbsent, Result};
-use crate::root::Root;
+use crate::error::{Error, Result};
+use crate::root::{Root, Tree as _};
 use crate::state;
-
-/// The last lines of twenty that are as long as may be fit well.
-const LARGEST: u64 = 1 << 20;
 
 /// The record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,9 +87,7 @@ impl Record {
     /// Malformed where it can't be read as what it should be: whether the script has succeeded is then not known, and
     /// running it again could do harm.
     pub fn read(root: &Root) -> Result<Option<Self>> {
-        let Some(text) = read_start(&below(root, Path::new(state::BOOTSTRAP))?, LARGEST).or_absent()? else {
-            return Ok(None);
-        };
+        let Some(text) = root.read_text(state::BOOTSTRAP.as_ref())? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|error| {
             Error::malformed(format!("{} is damaged", state::BOOTSTRAP))
                 .because(error)
@@ -104,13 +96,9 @@ impl Record {
     }
 
     pub(super) fn write(&self, root: &Root) -> Result<()> {
-        let path = below(root, Path::new(state::BOOTSTRAP))?;
-        if let Some(parent) = path.parent() {
-            make_directory(parent, 0o755)?;
-        }
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::fatal("cannot write the record").because(e))?;
         // The script's output may hold what only root should read.
-        replace(&path, &text, 0o600)
+        root.write_durably(state::BOOTSTRAP.as_ref(), &text, 0o600)
     }
 
     pub(super) fn begin(&mut self, number: u32, max_retry: u32) {

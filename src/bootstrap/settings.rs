@@ -39,7 +39,7 @@ impl Bootstrap {
     /// Whether a loop started now would try the script.
     pub fn is_due(&self, root: &Root) -> Result<bool> {
         let record = Record::read(root)?.unwrap_or_default();
-        let files = Files::new(root, &self.directory)?;
+        let files = Files::new(root, &self.directory);
         Ok(record.state != State::Succeeded && files.is_enabled() && files.tries(record.tries) < files.max_retry())
     }
 }

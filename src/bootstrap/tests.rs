@@ -285,7 +285,7 @@ fn there_is_one_loop_at_a_time() {
     let guest = Guest::new();
     let held = lock::take(&guest.root).unwrap();
     let error = from("http://127.0.0.1:9/".to_owned()).run(&guest.root, false).unwrap_err().to_string();
-    assert!(error.contains(&format!("another bootstrap is running (process {})", std::process::id())), "{error}");
+    assert!(error.contains(&format!("another bootstrap is at work (process {})", std::process::id())), "{error}");
     drop(held);
     // The file stays; only a holder counts.
     assert_eq!(guest.run_script("exit 0"), Conclusion::Succeeded { tries: 1 });

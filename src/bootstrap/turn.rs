@@ -44,7 +44,7 @@ impl Bootstrap {
 
     fn prepare(&self, root: &Root, files: &Files, seal: &Seal, record: &Record) -> Result<Command> {
         let script = fetch(&self.url, seal)?;
-        let path = files.store(&script)?;
+        let (path, directory) = files.store(&script)?;
         let path = path.to_string_lossy().into_owned();
         // What has no interpreter of its own was written for bash; an image without bash still gets its chance.
         let argv = match (script.starts_with(b"#!"), Path::new("/bin/bash").exists()) {
@@ -59,7 +59,7 @@ impl Bootstrap {
             ("FIRSTLIGHT_MAX_RETRY".to_owned(), record.max_retry.to_string()),
             ("TERM".to_owned(), "xterm".to_owned()),
         ]);
-        command.directory = Some(files.directory().to_owned());
+        command.directory = Some(directory);
         command.timeout = self.timeout;
         Ok(command)
     }

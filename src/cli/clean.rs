@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `firstlight clean`: make an image pristine again before it is published.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::apply::run_lock;
 use crate::bootstrap;
 use crate::cli::{Common, print};
-use crate::error::{At, OrAbsent, Result};
-use crate::root::Root;
+use crate::error::Result;
+use crate::root::{Root, Tree as _};
 use crate::state;
+
+/// One for each machine, made at its first boot; see machine-id(5).
+const MACHINE_ID: &str = "/etc/machine-id";
+/// A copy on older systems; on newer ones a link.
+const MACHINE_ID_COPY: &str = "/var/lib/dbus/machine-id";
 
 /// Forget every instance, so that the next boot is a first boot again
 ///
@@ -36,7 +40,27 @@ pub struct Arguments {
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         let root = Root::open(&common.root)?;
-        let mut paths = vec![Path::new(state::RUN).to_owned(), Path::new(state::VAR).join("instances")];
+        let mut paths = Vec::new();
+        for path in self.paths() {
+            if root.stat(&path)?.is_some() || root.read_link(&path)?.is_some() {
+                paths.push(path);
+            }
+        }
+        if self.dry_run {
+            if self.machine_id {
+                print(&format!("would empty {MACHINE_ID}\n"))?;
+            }
+            for path in &paths {
+                print(&format!("would remove {}\n", path.display()))?;
+            }
+        } else if !paths.is_empty() || self.machine_id {
+            self.clean(&root, &paths)?;
+        }
+        if paths.is_empty() && !self.machine_id { print("nothing to remove\n") } else { Ok(ExitCode::SUCCESS) }
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = vec![Path::new(state::VAR).join("instances")];
         paths.extend([state::INSTANCE, state::ONCE_JOURNAL].map(Into::into));
         if self.logs {
             paths.extend([state::LOG, state::OUTPUT].map(Into::into));
@@ -44,36 +68,28 @@ impl Arguments {
         if self.bootstrap {
             paths.extend(bootstrap::leftovers());
         }
-        let mut removed = 0;
-        for path in paths {
-            let place = root.join(&path);
-            if fs::symlink_metadata(&place).at("look at", &place).or_absent()?.is_none() {
-                continue;
-            }
-            if !self.dry_run {
-                remove(&place).at("remove", &place).or_absent()?;
-            }
-            removed += 1;
-            print(&format!("{} {}\n", if self.dry_run { "would remove" } else { "removed" }, path.display()))?;
-        }
+        // Last, as the locks are in it: without them another run could begin.
+        paths.push(state::RUN.into());
+        paths
+    }
+
+    /// Waits for a run, and refuses while a bootstrap script is at work: either would write again what is removed.
+    fn clean(&self, root: &Root, paths: &[PathBuf]) -> Result<()> {
+        let _locks = (run_lock::take(root)?, bootstrap::lock::take(root)?);
         if self.machine_id {
             // Empty and not missing: so systemd makes a new one at boot, on a read-only root too (machine-id(5)).
-            let path = root.join(Path::new("/etc/machine-id"));
-            if !self.dry_run {
-                fs::write(&path, "").at("empty", &path)?;
-                let copy = root.join(Path::new("/var/lib/dbus/machine-id"));
-                if copy.is_file() && !copy.is_symlink() {
-                    fs::remove_file(&copy).at("remove", &copy)?;
-                }
+            let mode = root.stat(MACHINE_ID.as_ref())?.map_or(0o444, |stat| stat.mode);
+            root.write(MACHINE_ID.as_ref(), b"", mode)?;
+            if root.read_link(MACHINE_ID_COPY.as_ref())?.is_none() {
+                root.remove(MACHINE_ID_COPY.as_ref())?;
             }
-            print(if self.dry_run { "would empty /etc/machine-id\n" } else { "emptied /etc/machine-id\n" })?;
-            removed += 1;
+            print(&format!("emptied {MACHINE_ID}\n"))?;
         }
-        if removed == 0 { print("nothing to remove\n") } else { Ok(ExitCode::SUCCESS) }
+        for path in paths {
+            root.remove(path)?;
+            print(&format!("removed {}\n", path.display()))?;
+        }
+        // Where it was not there before the locks were taken.
+        root.remove(state::RUN.as_ref())
     }
-}
-
-/// A link itself, never what it points at.
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }

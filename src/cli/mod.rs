@@ -11,7 +11,6 @@ use crate::boot::Options;
 use crate::error::Result;
 use crate::report::log;
 use crate::root::Root;
-use crate::state;
 
 mod bootstrap;
 mod check;
@@ -77,7 +76,7 @@ impl Common {
         log::init(log::Options {
             level,
             stderr: self.verbose > 0,
-            file: changed.then(|| root.join(state::LOG.as_ref())),
+            file: changed.then(|| root.clone()),
             system: changed && root.is_live(),
         });
     }

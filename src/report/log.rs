@@ -4,7 +4,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +13,8 @@ use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
 use crate::report::clock;
 use crate::report::line::one_line;
+use crate::root::{Root, Tree as _};
+use crate::state;
 
 /// `daemon` of syslog(3), as the kernel counts it.
 const DAEMON: u8 = 3 << 3;
@@ -27,8 +28,8 @@ pub struct Options {
     pub level: LevelFilter,
     /// Also to stderr.
     pub stderr: bool,
-    /// Appended to; made with mode 0640.
-    pub file: Option<PathBuf>,
+    /// To the log file of this root; made with mode 0640.
+    pub file: Option<Root>,
     /// Also to the system's log: for the live system only.
     pub system: bool,
 }
@@ -70,11 +71,13 @@ impl Sinks {
     }
 
     fn to_file(&self, line: &str) {
-        let Some(path) = &self.options.file else { return };
+        let Some(root) = &self.options.file else { return };
+        let path = Path::new(state::LOG);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.is_none() {
-            // Tried at each record: early in the boot the file system may still be read-only.
-            *file = OpenOptions::new().append(true).create(true).mode(0o640).open(path).ok();
+        // Tried at each record: early in the boot the file system may still be read-only, or not mounted. So the
+        // directory is waited for, not made.
+        if file.is_none() && path.parent().is_some_and(|directory| root.exists(directory)) {
+            *file = root.append(path, 0o640).ok();
         }
         if let Some(file) = file.as_mut() {
             let _ = file.write_all(line.as_bytes());
@@ -171,8 +174,9 @@ mod tests {
     /// A scratch directory and sinks that write to nothing else.
     fn sinks(name: &str, system: bool) -> (PathBuf, Sinks) {
         let directory = std::env::temp_dir().join(format!("firstlight-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let options = Options { level: LevelFilter::Info, stderr: false, file: Some(directory.join("file")), system };
+        std::fs::create_dir_all(directory.join("var/log")).unwrap();
+        let root = Root::open(&directory).unwrap();
+        let options = Options { level: LevelFilter::Info, stderr: false, file: Some(root), system };
         let places = Places { syslog: directory.join("syslog"), kernel: directory.join("kernel") };
         (directory, Sinks::new(options, places))
     }
@@ -187,8 +191,9 @@ mod tests {
         record(&sinks, Level::Info, "firstlight::boot", "seed found\n    help: look");
         record(&sinks, Level::Debug, "firstlight::boot", "too much");
         record(&sinks, Level::Info, "hyper::client", "not ours");
-        let text = std::fs::read_to_string(directory.join("file")).unwrap();
-        let mode = directory.join("file").metadata().unwrap().permissions().mode();
+        let file = directory.join("var/log/firstlight.log");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
         std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.ends_with("Z info: seed found; help: look\n"), "{text}");

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What happened, for people and programs.
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{At, Error, OrAbsent, Result};
+use crate::error::{At, Error, Result};
 use crate::finding::Findings;
 use crate::instance::Instance;
 use crate::instance::redacted;
@@ -77,10 +74,10 @@ pub fn publish(root: &Root, status: &Status) -> Result<()> {
 
 /// Leaves what other programs and later stages want to know of the instance.
 pub fn instance(root: &Root, instance: &Instance, data: &Value, findings: &mut Findings) -> Result<()> {
-    link(root, &state::instance(&instance.id))?;
+    root.link(state::INSTANCE.as_ref(), &state::instance(&instance.id))?;
     write(root, state::INSTANCE_DATA, &redacted(data.clone()), 0o644)?;
-    write_bytes(root, state::METADATA, instance.environment(findings).as_bytes(), 0o600)?;
-    write_bytes(root, state::BOOT_INSTANCE, format!("{}\n", *instance.id).as_bytes(), 0o644)
+    root.write(state::METADATA.as_ref(), instance.environment(findings).as_bytes(), 0o600)?;
+    root.write(state::BOOT_INSTANCE.as_ref(), format!("{}\n", *instance.id).as_bytes(), 0o644)
 }
 
 /// Instance data as the local stage left it.
@@ -94,22 +91,12 @@ pub fn instance_data(root: &Root) -> Result<Option<Value>> {
 
 /// Says that a later unit has work in this boot; its path unit starts it.
 pub fn want(root: &Root, unit: &str) -> Result<()> {
-    write_bytes(root, &format!("{}/{unit}", state::WANTED), b"", 0o644)
+    root.write(&Path::new(state::WANTED).join(unit), b"", 0o644)
 }
 
 /// Takes that back: the stage has begun.
 pub fn unwanted(root: &Root, unit: &str) -> Result<()> {
-    let path = root.join(&Path::new(state::WANTED).join(unit));
-    fs::remove_file(&path).at("remove", &path).or_absent().map(|_| ())
-}
-
-/// Makes `instance` point at the current one.
-fn link(root: &Root, directory: &Path) -> Result<()> {
-    let place = root.join(state::INSTANCE.as_ref());
-    let beside = place.with_extension("new");
-    fs::remove_file(&beside).at("remove", &beside).or_absent()?;
-    std::os::unix::fs::symlink(directory, &beside).at("link", &beside)?;
-    fs::rename(&beside, &place).at("link", &place)
+    root.remove(&Path::new(state::WANTED).join(unit))
 }
 
 fn boot_id(root: &Root) -> String {
@@ -120,20 +107,7 @@ fn boot_id(root: &Root) -> String {
 fn write(root: &Root, path: &str, value: &impl Serialize, mode: u32) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).at("encode", path.as_ref())?;
     bytes.push(b'\n');
-    write_bytes(root, path, &bytes, mode)
-}
-
-/// Beside and renamed: a reader sees the old or the new file. In the agent's own directories, which are root's.
-fn write_bytes(root: &Root, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
-    let place = root.join(path.as_ref());
-    let beside = place.with_extension("new");
-    if let Some(parent) = place.parent() {
-        fs::create_dir_all(parent).at("make", parent)?;
-    }
-    fs::remove_file(&beside).at("remove", &beside).or_absent()?;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside).at("write", &beside)?;
-    file.write_all(bytes).at("write", &beside)?;
-    fs::rename(&beside, &place).at("write", &place)
+    root.write(path.as_ref(), &bytes, mode)
 }
 
 #[cfg(test)]
@@ -159,8 +133,7 @@ mod tests {
     fn the_switch_is_told() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::open(directory.path()).unwrap();
-        fs::create_dir_all(directory.path().join("etc/firstlight")).unwrap();
-        fs::write(directory.path().join("etc/firstlight/disabled"), "").unwrap();
+        root.write(state::DISABLED.as_ref(), b"", 0o644).unwrap();
         assert_eq!(status(&root).unwrap().status, Outcome::Disabled);
     }
 }

@@ -4,14 +4,14 @@
 //! `openat2` with `RESOLVE_IN_ROOT` would do most of this in one call, but kernels before 5.6 do not have it and some
 //! container managers refuse it; and it cannot tell whose link it followed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat};
 use nix::unistd::geteuid;
 
 use super::follow::{bounded, parts};
@@ -36,6 +36,15 @@ pub enum Links {
     Trusted,
 }
 
+/// What to do about a directory on the way that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Say so.
+    Tell,
+    /// Make it, 0755.
+    Make,
+}
+
 /// A name in an open directory.
 #[derive(Debug)]
 pub struct Place {
@@ -50,7 +59,7 @@ pub struct Place {
 }
 
 /// The place of `path` beneath `top`.
-pub(super) fn walk(top: &Arc<OwnedFd>, path: &Path, last: Last, links: Links) -> Result<Place> {
+pub(super) fn walk(top: &Arc<OwnedFd>, path: &Path, last: Last, links: Links, missing: Missing) -> Result<Place> {
     let mut pending = parts(path)?;
     let mut above = Vec::new();
     let mut here = top.clone();
@@ -66,6 +75,10 @@ pub(super) fn walk(top: &Arc<OwnedFd>, path: &Path, last: Last, links: Links) ->
         let fd = match openat(&*here, name.as_os_str(), flags, Mode::empty()) {
             Err(Errno::ENOENT) if pending.is_empty() => {
                 return Ok(Place { directory: here, name, stat: None, link: false });
+            }
+            Err(Errno::ENOENT) if missing == Missing::Make => {
+                make(&here, &name).at("make a directory on the way to", path)?;
+                openat(&*here, name.as_os_str(), flags, Mode::empty()).at("find", path)?
             }
             opened => opened.at("find", path)?,
         };
@@ -97,6 +110,17 @@ pub(super) fn walk(top: &Arc<OwnedFd>, path: &Path, last: Last, links: Links) ->
         }
     }
     Ok(place)
+}
+
+/// A directory with its mode whatever the umask. Another process may be as quick.
+fn make(here: &OwnedFd, name: &OsStr) -> nix::Result<()> {
+    let mode = Mode::from_bits_truncate(0o755);
+    match mkdirat(here, name, mode) {
+        Err(Errno::EEXIST) => return Ok(()),
+        made => made?,
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    fchmod(openat(here, name, flags, Mode::empty())?, mode)
 }
 
 /// An open directory as a place in itself.

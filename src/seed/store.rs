@@ -6,24 +6,19 @@
 //! what lost its power half-way is found out, counts as missing and is fetched again.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use log::warn;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{At, Error, Kind, OrAbsent, Result};
-use crate::root::Root;
+use crate::error::{Error, Kind, Result};
+use crate::root::{Root, Tree as _};
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 use crate::state;
 
 /// What lists the other files.
 const INDEX: &str = "index.json";
-/// The most that is read of one file; more than any datasource takes.
-const LIMIT: u64 = 32 << 20;
 
 /// The index: each document is a file of a name of the agent's own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,12 +47,15 @@ impl Seed {
         if matches!(Self::load(root, id), Ok(Some(kept)) if kept == *self) {
             return Ok(());
         }
-        let Places { current, new, old } = Places::of(root, id);
-        remove(&new)?;
-        let parent = current.parent().unwrap_or(&current);
-        fs::create_dir_all(parent).at("create", parent)?;
-        DirBuilder::new().mode(0o700).create(&new).at("create", &new)?;
-        let keep = |file: &str, document: &Document| write(&new, file, &document.name, &document.bytes);
+        let Places { current, new, old } = Places::of(id);
+        root.make_directory(&state::instance(id), 0o700)?;
+        root.remove(&new)?;
+        root.make_directory(&new, 0o700)?;
+        let write = |file: &str, name: &str, bytes: &[u8]| {
+            root.write(&new.join(file), bytes, 0o600)?;
+            Ok(Entry { file: file.to_owned(), name: name.to_owned(), sha256: digest(bytes) })
+        };
+        let keep = |file: &str, document: &Document| write(file, &document.name, &document.bytes);
         let index = Index {
             datasource: self.datasource.clone(),
             place: self.place.clone(),
@@ -72,28 +70,28 @@ impl Seed {
                 .map(|(number, document)| keep(&format!("vendor-data.{number}"), document))
                 .collect::<Result<_>>()?,
             content: (self.content.iter().enumerate())
-                .map(|(number, (name, bytes))| write(&new, &format!("content.{number}"), name, bytes))
+                .map(|(number, (name, bytes))| write(&format!("content.{number}"), name, bytes))
                 .collect::<Result<_>>()?,
         };
         let json =
             serde_json::to_vec_pretty(&index).map_err(|error| Error::fatal("cannot write the index").because(error))?;
-        write(&new, INDEX, INDEX, &json)?;
+        write(INDEX, INDEX, &json)?;
         // A directory can't replace one that is not empty. Killed between the two, `load` finds the old one.
-        if current.exists() {
-            remove(&old)?;
-            fs::rename(&current, &old).at("rename", &current)?;
+        if root.exists(&current) {
+            root.remove(&old)?;
+            root.rename(&current, &old)?;
         }
-        fs::rename(&new, &current).at("rename", &new)?;
-        remove(&old)
+        root.rename(&new, &current)?;
+        root.remove(&old)
     }
 
     /// The seed that was kept for the instance `id`; `None` where there is none, or only a damaged one.
     pub fn load(root: &Root, id: &str) -> Result<Option<Self>> {
-        let Places { current, old, .. } = Places::of(root, id);
+        let Places { current, old, .. } = Places::of(id);
         for directory in [current, old] {
-            match read(&directory) {
-                Ok(seed) => return Ok(Some(seed)),
-                Err(error) if error.is_absent() => {}
+            match read(root, &directory) {
+                Ok(Some(seed)) => return Ok(Some(seed)),
+                Ok(None) => {}
                 Err(error) if error.kind() == Kind::Malformed => warn!("{}: {error}", directory.display()),
                 Err(error) => return Err(error),
             }
@@ -109,37 +107,27 @@ struct Places {
 }
 
 impl Places {
-    fn of(root: &Root, id: &str) -> Self {
-        let seed = state::seed(id);
-        let current = root.path().join(seed.strip_prefix("/").unwrap_or(&seed));
+    fn of(id: &str) -> Self {
+        let current = state::seed(id);
         Self { new: current.with_extension("new"), old: current.with_extension("old"), current }
     }
-}
-
-fn remove(directory: &Path) -> Result<()> {
-    fs::remove_dir_all(directory).at("remove", directory).or_absent().map(|_| ())
-}
-
-fn write(directory: &Path, file: &str, name: &str, bytes: &[u8]) -> Result<Entry> {
-    let path = directory.join(file);
-    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    open.and_then(|mut open| open.write_all(bytes)).at("write", &path)?;
-    Ok(Entry { file: file.to_owned(), name: name.to_owned(), sha256: digest(bytes) })
 }
 
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read(directory: &Path) -> Result<Seed> {
-    let index: Index = serde_json::from_slice(&bytes(&directory.join(INDEX))?)
-        .map_err(|error| Error::malformed("the index is damaged").because(error))?;
-    let content = |entry: &Entry| match bytes(&directory.join(&entry.file)).or_absent()? {
+/// The seed in a directory; `None` where there is none.
+fn read(root: &Root, directory: &Path) -> Result<Option<Seed>> {
+    let Some(index) = root.read(&directory.join(INDEX))? else { return Ok(None) };
+    let index: Index =
+        serde_json::from_slice(&index).map_err(|error| Error::malformed("the index is damaged").because(error))?;
+    let content = |entry: &Entry| match root.read(&directory.join(&entry.file))? {
         Some(bytes) if digest(&bytes) == entry.sha256 => Ok(bytes),
         _ => Err(Error::malformed(format!("{} is damaged", entry.file))),
     };
     let document = |entry: Entry| Ok(Document { bytes: content(&entry)?, name: entry.name });
-    Ok(Seed {
+    Ok(Some(Seed {
         datasource: index.datasource,
         place: index.place,
         meta_format: index.meta_format,
@@ -153,17 +141,12 @@ fn read(directory: &Path) -> Result<Seed> {
         content: (index.content.into_iter())
             .map(|entry| Ok((entry.name.clone(), content(&entry)?)))
             .collect::<Result<BTreeMap<_, _>>>()?,
-    })
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)).at("read", path)?;
-    Ok(bytes)
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -189,7 +172,9 @@ mod tests {
             assert_eq!(Seed::load(&root, "i/1").unwrap(), Some(seed(user_data)));
         }
         let directory = scratch.join("var/lib/firstlight/instances/i_1/seed");
-        assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+        for directory in [&directory, directory.parent().unwrap()] {
+            assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700, "{directory:?}");
+        }
         for file in fs::read_dir(&directory).unwrap() {
             assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         }
@@ -200,28 +185,27 @@ mod tests {
     fn a_run_killed_at_any_point_leaves_the_old_or_the_new() {
         let scratch = Scratch::new("store-killed");
         let root = Root::open(&scratch).unwrap();
-        let Places { current, new, old } = Places::of(&root, "i");
+        let Places { current, new, old } = Places::of("i");
         seed("old").save(&root, "i").unwrap();
         // Killed while writing.
-        fs::create_dir(&new).unwrap();
-        fs::write(new.join("meta-data"), "half").unwrap();
+        root.write(&new.join("meta-data"), b"half", 0o600).unwrap();
         assert_eq!(Seed::load(&root, "i").unwrap(), Some(seed("old")));
         // Killed between the renames.
-        fs::rename(&current, &old).unwrap();
+        root.rename(&current, &old).unwrap();
         assert_eq!(Seed::load(&root, "i").unwrap(), Some(seed("old")));
         seed("new").save(&root, "i").unwrap();
         assert_eq!(Seed::load(&root, "i").unwrap(), Some(seed("new")));
-        assert!(!new.exists() && !old.exists());
+        assert!(!root.exists(&new) && !root.exists(&old));
     }
 
     #[test]
     fn a_seed_that_lost_its_power_half_way_counts_as_missing() {
         let scratch = Scratch::new("store-torn");
         let root = Root::open(&scratch).unwrap();
-        let Places { current, .. } = Places::of(&root, "i");
+        let Places { current, .. } = Places::of("i");
         for (file, content) in [("user-data", "tru"), ("content.0", ""), (INDEX, "{"), (INDEX, "")] {
             seed("true").save(&root, "i").unwrap();
-            fs::write(current.join(file), content).unwrap();
+            root.write(&current.join(file), content.as_bytes(), 0o600).unwrap();
             assert_eq!(Seed::load(&root, "i").unwrap(), None, "{file}");
         }
         seed("true").save(&root, "i").unwrap();

@@ -104,7 +104,7 @@ fn place(drive: &Labelled) -> String {
 
 fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
     if let Some(directory) = directory(context) {
-        let medium = Directory::open(&context.root.join(Path::new(directory)))?;
+        let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
         return Ok(Fetched { seed: read(&medium, directory, findings)?, drive: None });
     }
     if !context.root.is_live() {

@@ -11,17 +11,17 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 
-use crate::apply::label;
+use super::{FileKind, Place, label, stat_of};
 use crate::error::{At as _, Error, Result};
-use crate::root::{FileKind, Place};
 
 /// What a file or directory ends up with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attributes {
+pub struct Attributes {
+    /// Permission bits, whatever the umask.
     pub mode: u32,
     /// User and group; `None` leaves them as they come.
     pub owner: Option<(u32, u32)>,
@@ -37,10 +37,28 @@ impl Attributes {
     }
 }
 
+/// A regular file, open; `mode` is for one that `how` makes.
+///
+/// # Errors
+/// Malformed: it is something else.
+pub(super) fn open(place: &Place, path: &Path, how: OFlag, mode: u32) -> Result<File> {
+    let irregular = || Error::malformed(format!("{} is not a regular file", path.display()));
+    // Looked at before it is opened: opening a device can act on it, and a pipe would wait for a writer.
+    if place.stat.is_some_and(|stat| stat.kind != FileKind::File) {
+        return Err(irregular());
+    }
+    let file = open_at(place, how, mode).at("open", path)?;
+    // Looked at again: it may have been exchanged in between.
+    match stat_of(&fstat(&file).at("look at", path)?).kind {
+        FileKind::File => Ok(File::from(file)),
+        _ => Err(irregular()),
+    }
+}
+
 /// A regular file with that content in place of what is there. `path` is for messages.
 ///
 /// Readers see the old file or the new one, never a part, and the new one never without its mode and owner.
-pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attributes, durable: bool) -> Result<()> {
+pub fn file(place: &Place, path: &Path, content: &[u8], attributes: Attributes, durable: bool) -> Result<()> {
     if place.stat.is_some_and(|stat| stat.kind != FileKind::File) {
         return Err(Error::fatal(format!("{} is no regular file; it is left as it is", path.display())));
     }
@@ -53,7 +71,7 @@ pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attri
     let new = openat(&*beside.directory, beside.name.as_os_str(), flags, Mode::from_bits_truncate(0o600));
     let mut new = File::from(new.at("make a file beside", path)?);
     new.write_all(content).at("write", path)?;
-    if let Ok(old) = open(place, OFlag::O_RDONLY) {
+    if let Ok(old) = open_at(place, OFlag::O_RDONLY, 0) {
         label::carry(old, &new).at("label", path)?;
     }
     attributes.give(&new, path)?;
@@ -68,7 +86,7 @@ pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attri
 }
 
 /// A directory; one that is there gets the mode and the owner.
-pub(super) fn directory(place: &Place, path: &Path, attributes: Attributes) -> Result<()> {
+pub fn directory(place: &Place, path: &Path, attributes: Attributes) -> Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let open = |directory: &OwnedFd, name: &OsStr| {
         openat(directory, name, flags, Mode::empty()).at("open the directory", path)
@@ -86,7 +104,7 @@ pub(super) fn directory(place: &Place, path: &Path, attributes: Attributes) -> R
 }
 
 /// A symbolic link in place of what is there.
-pub(super) fn link(place: &Place, path: &Path, target: &Path) -> Result<()> {
+pub fn link(place: &Place, path: &Path, target: &Path) -> Result<()> {
     let beside = Beside::of(place);
     beside.clear(path)?;
     symlinkat(target, &*beside.directory, beside.name.as_os_str()).at("make the link", path)?;
@@ -94,8 +112,8 @@ pub(super) fn link(place: &Place, path: &Path, target: &Path) -> Result<()> {
         .at("make the link", path)
 }
 
-/// A file or a link away.
-pub(super) fn remove(place: &Place, path: &Path) -> Result<()> {
+/// A file or a link away; one that is not there is no error.
+pub fn remove(place: &Place, path: &Path) -> Result<()> {
     match unlinkat(&*place.directory, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
         Err(Errno::ENOENT) => Ok(()),
         removed => removed.at("remove", path),
@@ -103,7 +121,7 @@ pub(super) fn remove(place: &Place, path: &Path) -> Result<()> {
 }
 
 /// The directory that `place` is in, on the disk.
-pub(super) fn sync(place: &Place, path: &Path) -> Result<()> {
+pub fn sync(place: &Place, path: &Path) -> Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = openat(&*place.directory, ".", flags, Mode::empty()).at("open the directory of", path)?;
     match fsync(directory) {
@@ -115,13 +133,13 @@ pub(super) fn sync(place: &Place, path: &Path) -> Result<()> {
 
 /// Written over what is there, where no other file can be put in its place.
 fn in_place(place: &Place, path: &Path, content: &[u8]) -> Result<()> {
-    let file = open(place, OFlag::O_WRONLY | OFlag::O_TRUNC).at("open for writing", path)?;
+    let file = open_at(place, OFlag::O_WRONLY | OFlag::O_TRUNC, 0).at("open for writing", path)?;
     File::from(file).write_all(content).at("write", path)
 }
 
-fn open(place: &Place, how: OFlag) -> nix::Result<OwnedFd> {
-    let flags = how | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    openat(&*place.directory, place.name.as_os_str(), flags, Mode::empty())
+fn open_at(place: &Place, how: OFlag, mode: u32) -> nix::Result<OwnedFd> {
+    let flags = how | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    openat(&*place.directory, place.name.as_os_str(), flags, Mode::from_bits_truncate(mode))
 }
 
 /// Whether it is a setting of the running kernel, below /proc or /sys.
