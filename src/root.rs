@@ -217,6 +217,7 @@ mod tests {
         assert_eq!(root.read_link(Path::new("/etc/os-release")).unwrap(), Some("/usr/lib/os-release".into()));
         assert_eq!(root.read_link(Path::new("/usr/lib/os-release")).unwrap(), None);
         assert_eq!(root.resolve(Path::new("/usr/escape/new")).unwrap(), Path::new("/etc/new"));
+        assert_eq!(root.outside(Path::new("/usr/escape/new")).unwrap(), scratch.path("/image/etc/new"));
     }
 
     #[test]

@@ -93,3 +93,27 @@ impl Arguments {
         root.remove(state::RUN.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn nothing_goes_while_the_bootstrap_is_at_work_and_then_all_does() {
+        let scratch = Scratch::new();
+        scratch.file("/var/lib/firstlight/instances/i-1/seed/index.json", "");
+        let root = scratch.root();
+        let common = Common { root: root.path().to_owned(), source: None, config: None, verbose: 0 };
+        let clean = Arguments { logs: false, machine_id: false, bootstrap: false, dry_run: false };
+        let held = bootstrap::lock::take(&root).unwrap();
+        let refused = clean.exec(&common).unwrap_err().to_string();
+        assert!(refused.contains("another bootstrap is at work"), "{refused}");
+        assert_eq!(root.list(Path::new("/var/lib/firstlight/instances")).unwrap(), ["i-1"]);
+        drop(held);
+        clean.exec(&common).unwrap();
+        for directory in ["/var/lib/firstlight", "/run"] {
+            assert!(root.list(Path::new(directory)).unwrap().is_empty(), "{directory}");
+        }
+    }
+}
