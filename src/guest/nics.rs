@@ -2,8 +2,9 @@
 //! Network interfaces, and the moment from which their names are final.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::guest::text;
@@ -11,9 +12,7 @@ use crate::root::{Root, Tree as _};
 
 const CLASS: &str = "/sys/class/net";
 /// The longest wait for drivers and udev.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long udev has to be idle before an interface that is missing counts as absent.
-const IDLE: Duration = Duration::from_millis(100);
+const TIMEOUT: &str = "--timeout=10";
 const POLL: Duration = Duration::from_millis(10);
 
 /// A network interface.
@@ -25,21 +24,29 @@ pub struct Nic {
     pub mac: String,
 }
 
-/// The interfaces once those with `macs` are there under their final names; at the latest after ten seconds.
+/// The interfaces once those with `macs` are there under their final names; at the latest when udev has nothing left to
+/// do, or after ten seconds.
 ///
-/// Early in the boot a card is still called `eth0` until udev has renamed it, and what is written for that name would be
-/// for nobody. An interface that is absent is waited for only as long as udev has anything to do.
+/// Early in the boot a card has no driver yet, or is still called `eth0` until udev has renamed it, and what is written
+/// for that name would be for nobody. `udevadm settle` knows of events that udev itself has not taken up yet.
 pub fn settled(root: &Root, macs: &[String]) -> Result<Option<Vec<Nic>>> {
-    let begun = Instant::now();
-    let mut busy = begun;
+    let complete = |nics: &Option<Vec<Nic>>| {
+        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root)))
+    };
+    let nics = read(root)?;
+    if complete(&nics) {
+        return Ok(nics);
+    }
+    let settle = Command::new("udevadm").args(["settle", TIMEOUT]).stderr(Stdio::null()).spawn();
+    // Without udev nobody gives other names.
+    let Ok(mut settle) = settle else { return Ok(nics) };
     loop {
+        let over = !matches!(settle.try_wait(), Ok(None));
         let nics = read(root)?;
-        let named = |mac: &String| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root));
-        if root.exists("/run/udev/queue".as_ref()) {
-            busy = Instant::now();
-        }
-        if macs.iter().all(named) || busy.elapsed() > IDLE || begun.elapsed() > PATIENCE {
-            log::debug!("network interfaces after {:?}: {nics:?}", begun.elapsed());
+        if over || complete(&nics) {
+            // It has ended already, or is not needed any more.
+            let _ = settle.kill();
+            let _ = settle.wait();
             return Ok(nics);
         }
         sleep(POLL);
