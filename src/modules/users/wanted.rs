@@ -249,8 +249,10 @@ mod tests {
 
     #[test]
     fn the_default_user_is_one_also_where_it_is_named_as_well() {
-        let users = users("users: [default, {name: debian, gecos: Ops}]");
-        assert_eq!((users.len(), users[0].is_default, gecos(&users[0])), (1, true, Some("Ops")));
+        for entries in ["default, {name: debian, gecos: Ops}", "{name: debian, gecos: Ops}, default"] {
+            let users = users(&format!("users: [{entries}]"));
+            assert_eq!((users.len(), users[0].is_default, gecos(&users[0])), (1, true, Some("Ops")), "{entries}");
+        }
     }
 
     #[test]
