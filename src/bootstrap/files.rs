@@ -9,9 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::error::{At, OrAbsent, Result};
 use crate::root::Root;
 
-/// As many tries as there were before somebody wrote another number.
-const MAX_RETRY: u32 = 10;
-
 /// The directory and what is in it.
 pub struct Files {
     directory: PathBuf,
@@ -40,9 +37,10 @@ impl Files {
         self.directory.join("start-bootstrap").exists()
     }
 
-    /// How many tries there may be in all. A file that is no number is said, and does not stop the machine.
-    pub fn max_retry(&self) -> u32 {
-        self.number("bootstrap-max-retry", MAX_RETRY)
+    /// How many tries there may be in all; `otherwise` where the file does not say it. A file that is no number is said,
+    /// and does not stop the machine.
+    pub fn max_retry(&self, otherwise: u32) -> u32 {
+        self.number("bootstrap-max-retry", otherwise)
     }
 
     /// How many tries there have been; `recorded` where the file is lost or no number.

@@ -3,15 +3,17 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::bootstrap;
+use crate::boot;
+use crate::bootstrap::Bootstrap;
 use crate::cli::{Common, print};
 use crate::error::{At, OrAbsent, Result};
-use crate::root::Root;
+use crate::finding::Severity;
+use crate::root::{Root, Tree as _};
 use crate::state;
 
 /// Forget every instance, so that the next boot is a first boot again
@@ -35,18 +37,23 @@ pub struct Arguments {
 
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
-        let root = Root::open(&common.root)?;
+        let options = common.options()?;
+        let root = &options.root;
         let mut paths = vec![Path::new(state::RUN).to_owned(), Path::new(state::VAR).join("instances")];
         paths.extend([state::INSTANCE, state::ONCE_JOURNAL].map(Into::into));
         if self.logs {
             paths.extend([state::LOG, state::OUTPUT].map(Into::into));
         }
         if self.bootstrap {
-            paths.extend(bootstrap::leftovers());
+            let (settings, findings) = boot::settings_of_instance(&options)?;
+            // Whatever is wrong with the rest, what they say of the loop's files counts.
+            let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+            errors.for_each(|finding| eprintln!("firstlight: {finding}"));
+            paths.extend(Bootstrap::from_settings(&settings).leftovers());
         }
         let mut removed = 0;
         for path in paths {
-            let place = root.join(&path);
+            let place = place(root, &path)?;
             if fs::symlink_metadata(&place).at("look at", &place).or_absent()?.is_none() {
                 continue;
             }
@@ -70,6 +77,14 @@ impl Arguments {
             removed += 1;
         }
         if removed == 0 { print("nothing to remove\n") } else { Ok(ExitCode::SUCCESS) }
+    }
+}
+
+/// Where a path of the guest is, its last link kept: a link on the way, which an image may have, stays beneath the root.
+fn place(root: &Root, path: &Path) -> Result<PathBuf> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok(root.join(&root.resolve(parent)?.join(name))),
+        _ => Ok(root.join(path)),
     }
 }
 

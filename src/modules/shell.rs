@@ -14,10 +14,10 @@ use crate::modules::{Input, Planner};
 use crate::plan::action::{Command, Write};
 use crate::state;
 
-/// A step of that name which runs `list`; none where nothing is left to run.
-pub fn step(name: &str, list: &Node, input: &Input, planner: &mut Planner) {
+/// A step of that name which runs `list` as the script `file` of the instance; none where nothing is left to run.
+pub fn step(name: &str, file: &str, list: &Node, input: &Input, planner: &mut Planner) {
     let scripts = state::scripts(&input.instance.id);
-    let (path, progress) = (scripts.join(name), scripts.join(format!("{name}.progress")));
+    let (path, progress) = (scripts.join(file), scripts.join(format!("{file}.progress")));
     let Some(script) = script(list, &progress, &mut planner.findings) else { return };
     let mut command = Command::script(["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
     command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
