@@ -17,7 +17,7 @@ use crate::config::base::{self, Settings};
 use crate::config::document::Node;
 use crate::datasource::{self, Context, Detection, Drive, Fetched};
 use crate::error::{At as _, Error, Result};
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::instance::redacted;
@@ -95,26 +95,32 @@ pub fn detect(options: &Options) -> Result<Detection> {
         return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
     }
     let settings = settings(options)?;
-    let named: Option<Vec<String>> =
-        settings.datasources.map(|names| names.iter().map(|name| name.value.0.to_owned()).collect());
     let guest = Guest::read(&options.root)?;
     Ok(datasource::find(&Context {
         root: &options.root,
         guest: &guest,
-        datasources: named.as_deref(),
+        datasources: settings.datasources.as_deref(),
         wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
     }))
 }
 
 /// From raw bytes to everything that modules may know.
-pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
+pub fn understand(options: &Options, mut guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
-    let data = instance.data(&seed, guest.distribution.first().map_or("", String::as_str));
+    let data = data(&instance, &seed, &guest);
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     let user_data = seed.user_data.as_ref();
     let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
+    if let Some(network) = &network {
+        guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
+    }
     Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
+}
+
+/// What templates may ask for.
+fn data(instance: &Instance, seed: &Seed, guest: &Guest) -> Value {
+    instance.data(seed, guest.distribution.first().map_or("", String::as_str))
 }
 
 /// What is due for an instance, by what the journal tells of earlier runs.
@@ -188,7 +194,12 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
     stages.iter().try_for_each(|stage| report::unwanted(&options.root, stage.name()))?;
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
-        return if looks { want_bootstrap(options, &settings(options)?) } else { Ok(()) };
+        if looks {
+            let mut findings = found.findings;
+            findings.extend(want_bootstrap(options, &Value::Null)?);
+            status.findings = findings.iter().filter(|told| told.severity > Severity::Note).map(Into::into).collect();
+        }
+        return Ok(());
     };
     let mut decision = decide_for(options, seed, found.findings)?;
     let known = &decision.known;
@@ -203,7 +214,12 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
     if looks {
         let later = |stage: &&Stage| !stages.contains(stage) && decision.plan.has_work(**stage);
         Stage::ALL.iter().filter(later).try_for_each(|stage| report::want(&options.root, stage.name()))?;
-        want_bootstrap(options, &known.settings)?;
+        // Somebody's scripts expect the network; what only firstlight does in the final stage can do without.
+        if !stages.contains(&Stage::Final) && decision.plan.steps.iter().any(Step::is_for_the_network) {
+            report::want(&options.root, report::ONLINE)?;
+        }
+        // What is wrong with the settings has been found with the rest of the input.
+        want_bootstrap(options, &known.data)?;
     }
     Ok(())
 }
@@ -270,15 +286,45 @@ fn keep_mounted(known: &Known, drive: Option<&Drive>) {
 }
 
 /// The settings as far as they are known without an instance.
-pub fn settings(options: &Options) -> Result<Settings> {
+fn settings(options: &Options) -> Result<Settings> {
     // What is wrong with them is said once, when they are read with the instance's data.
     let mut unsaid = Findings::default();
     Ok(base::settle(&options.documents(&mut unsaid)?, None, &mut unsaid).0)
 }
 
-fn want_bootstrap(options: &Options, settings: &Settings) -> Result<()> {
-    let due = Bootstrap::from_settings(settings).is_due(&options.root)?;
-    if due { report::want(&options.root, bootstrap::UNIT) } else { Ok(()) }
+/// The settings with that data, and what there is to say of them.
+fn settled(options: &Options, data: &Value) -> Result<(Settings, Findings)> {
+    let mut findings = Findings::default();
+    let (settings, _) = base::settle(&options.documents(&mut findings)?, Some(data), &mut findings);
+    Ok((settings, findings))
+}
+
+/// The settings with the data of the instance that the local stage of this boot worked for, else of the last one that
+/// was known, else of none; and what there is to say of them.
+pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
+    let kept = match Found::of_this_boot(&options.root)?.seed {
+        Some(seed) => Some(seed),
+        None => Found::of_earlier(&options.root)?.seed,
+    };
+    let Some(seed) = kept else { return settled(options, &Value::Null) };
+    // Of the meta-data that was said when it came.
+    let instance = Instance::from_seed(&seed, &mut Findings::default())?;
+    settled(options, &data(&instance, &seed, &Guest::read(&options.root)?))
+}
+
+/// Wants the bootstrap loop where it is due and the settings are sound; what there is to say of them.
+fn want_bootstrap(options: &Options, data: &Value) -> Result<Findings> {
+    let (settings, findings) = settled(options, data)?;
+    if Bootstrap::from_settings(&settings).is_due(&options.root)? {
+        match Bootstrap::from_sound(&settings, &findings) {
+            Ok(_) => {
+                report::want(&options.root, report::ONLINE)?;
+                report::want(&options.root, bootstrap::UNIT)?;
+            }
+            Err(error) => log::error!("{error}"),
+        }
+    }
+    Ok(findings)
 }
 
 /// Instance data of this boot, or of the configuration that `--source` names; without secrets.

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::root::{Root, Tree as _};
 
-/// As many tries as there were before somebody wrote another number.
-const MAX_RETRY: u32 = 10;
-
 /// The guest's directory and what is in it.
 pub struct Files {
     root: Root,
@@ -32,9 +29,10 @@ impl Files {
         self.root.exists(&self.switch)
     }
 
-    /// How many tries there may be in all. A file that is no number is said, and does not stop the machine.
-    pub fn max_retry(&self) -> u32 {
-        self.number("bootstrap-max-retry", MAX_RETRY)
+    /// How many tries there may be in all; `otherwise` where the file does not say it. A file that is no number is said,
+    /// and does not stop the machine.
+    pub fn max_retry(&self, otherwise: u32) -> u32 {
+        self.number("bootstrap-max-retry", otherwise)
     }
 
     /// How many tries there have been; `recorded` where the file is lost or no number.

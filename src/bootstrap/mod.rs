@@ -31,7 +31,7 @@ mod turn;
 
 pub use conclusion::Conclusion;
 pub use record::{Record, State, Try};
-pub use settings::{UNIT, initial_files, leftovers};
+pub use settings::UNIT;
 
 use files::Files;
 use output::Output;
@@ -49,6 +49,8 @@ pub struct Bootstrap {
     pub interval: Duration,
     /// When the script's process group is ended; none lets it run.
     pub timeout: Option<Duration>,
+    /// Tries in all, where the file `bootstrap-max-retry` does not say it.
+    pub max_retry: u32,
     /// The guest's directory of `start-bootstrap`, `bootstrap-max-retry`, `retry-amount` and `bootstrap-script`.
     pub directory: PathBuf,
     /// The guest's file to which output is appended.
@@ -66,6 +68,7 @@ impl Default for Bootstrap {
             url: "http://10.0.2.100/vm-bootstrap".to_owned(),
             interval: Duration::from_secs(60),
             timeout: None,
+            max_retry: 10,
             directory: state::BOOTSTRAP_DIR.into(),
             log: state::BOOTSTRAP_LOG.into(),
             sha256: None,
@@ -103,11 +106,11 @@ impl Bootstrap {
 
     fn turns(&self, root: &Root, files: &Files, seal: &Seal, record: &mut Record, once: bool) -> Result<Conclusion> {
         loop {
-            if let Some(conclusion) = stopped(files, record) {
+            if let Some(conclusion) = self.stopped(files, record) {
                 return Ok(conclusion);
             }
             let number = files.tries(record.tries).saturating_add(1);
-            record.begin(number, files.max_retry());
+            record.begin(number, files.max_retry(self.max_retry));
             files.count(number)?;
             record.write(root)?;
 
@@ -116,26 +119,26 @@ impl Bootstrap {
             match end {
                 Some(End::Code(0)) => return Ok(Conclusion::Succeeded { tries: number }),
                 Some(End::Interrupted) => return Ok(Conclusion::Interrupted { tries: number }),
-                _ if once => return Ok(stopped(files, record).unwrap_or_else(|| Conclusion::failed(record))),
+                _ if once => return Ok(self.stopped(files, record).unwrap_or_else(|| Conclusion::failed(record))),
                 _ => (),
             }
             record.state = State::Waiting;
             record.write(root)?;
             // No pause where there will be no other try.
-            if stopped(files, record).is_none()
+            if self.stopped(files, record).is_none()
                 && Interrupt::watch()?.sleep(http::spread(self.interval, SPREAD_PERCENT))
             {
                 return Ok(Conclusion::Interrupted { tries: number });
             }
         }
     }
-}
 
-/// Why there is no other try, as the files say now.
-fn stopped(files: &Files, record: &Record) -> Option<Conclusion> {
-    let tries = files.tries(record.tries);
-    if !files.is_enabled() {
-        return Some(Conclusion::Disabled { tries, switch: files.switch().to_owned() });
+    /// Why there is no other try, as the files say now.
+    fn stopped(&self, files: &Files, record: &Record) -> Option<Conclusion> {
+        let tries = files.tries(record.tries);
+        if !files.is_enabled() {
+            return Some(Conclusion::Disabled { tries, switch: files.switch().to_owned() });
+        }
+        (tries >= files.max_retry(self.max_retry)).then(|| Conclusion::gave_up(tries, record))
     }
-    (tries >= files.max_retry()).then(|| Conclusion::gave_up(tries, record))
 }

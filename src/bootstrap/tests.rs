@@ -124,6 +124,18 @@ fn gives_up_after_the_limit_over_all_starts() {
 }
 
 #[test]
+fn the_limit_of_the_settings_counts_where_no_file_says_another() {
+    let guest = Guest::new();
+    let server = serve("exit 3");
+    let bootstrap = Bootstrap { max_retry: 2, ..from(server.url("/vm-bootstrap")) };
+    assert!(matches!(guest.run(&bootstrap), Conclusion::GaveUp { tries: 2, .. }));
+    assert!(!bootstrap.is_due(&guest.root).unwrap());
+    guest.write("root/bootstrap/bootstrap-max-retry", "3\n");
+    assert!(bootstrap.is_due(&guest.root).unwrap());
+    assert!(matches!(guest.run(&bootstrap), Conclusion::GaveUp { tries: 3, .. }));
+}
+
+#[test]
 fn the_script_may_change_the_limit_and_switch_itself_off() {
     let guest = Guest::new();
     let conclusion = guest.run_script("echo 4 >bootstrap-max-retry; exit 1");

@@ -14,7 +14,8 @@ use crate::report::{self, console};
 /// Fetch the site's bootstrap script and run it until it succeeds
 ///
 /// It is tried until it exits with 0, or until the number of tries in bootstrap-max-retry is reached, over reboots.
-/// Without the file start-bootstrap nothing is run.
+/// Without the file start-bootstrap nothing is run, and neither while the settings have an error: what was lost could be
+/// the digest or the key that seals the script.
 #[derive(Args)]
 pub struct Arguments {
     /// One try only
@@ -27,7 +28,8 @@ impl Arguments {
         let options = common.options()?;
         common.log(&options.root, true);
         report::unwanted(&options.root, bootstrap::UNIT)?;
-        let conclusion = Bootstrap::from_settings(&boot::settings(&options)?).run(&options.root, self.once)?;
+        let (settings, findings) = boot::settings_of_instance(&options)?;
+        let conclusion = Bootstrap::from_sound(&settings, &findings)?.run(&options.root, self.once)?;
         console::say(&conclusion.to_string());
         Ok(if conclusion.is_failure() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::run_lock;
-use crate::bootstrap;
+use crate::boot::{self, Options};
+use crate::bootstrap::{self, Bootstrap};
 use crate::cli::{Common, print};
 use crate::error::Result;
+use crate::finding::Severity;
 use crate::root::{Root, Tree as _};
 use crate::state;
 
@@ -37,44 +39,53 @@ pub struct Arguments {
     dry_run: bool,
 }
 
+/// How something goes. A whole directory only where it is the agent's own: a setting may name any place for a file.
+type Remove = fn(&Root, &Path) -> Result<()>;
+
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
-        let root = Root::open(&common.root)?;
+        let options = common.options()?;
+        let root = &options.root;
         let mut paths = Vec::new();
-        for path in self.paths() {
+        for (path, remove) in self.paths(&options)? {
             if root.stat(&path)?.is_some() || root.read_link(&path)?.is_some() {
-                paths.push(path);
+                paths.push((path, remove));
             }
         }
         if self.dry_run {
             if self.machine_id {
                 print(&format!("would empty {MACHINE_ID}\n"))?;
             }
-            for path in &paths {
+            for (path, _) in &paths {
                 print(&format!("would remove {}\n", path.display()))?;
             }
         } else if !paths.is_empty() || self.machine_id {
-            self.clean(&root, &paths)?;
+            self.clean(root, &paths)?;
         }
         if paths.is_empty() && !self.machine_id { print("nothing to remove\n") } else { Ok(ExitCode::SUCCESS) }
     }
 
-    fn paths(&self) -> Vec<PathBuf> {
-        let mut paths = vec![Path::new(state::VAR).join("instances")];
-        paths.extend([state::INSTANCE, state::ONCE_JOURNAL].map(Into::into));
+    fn paths(&self, options: &Options) -> Result<Vec<(PathBuf, Remove)>> {
+        let mut files: Vec<PathBuf> = [state::INSTANCE, state::ONCE_JOURNAL].map(Into::into).into();
         if self.logs {
-            paths.extend([state::LOG, state::OUTPUT].map(Into::into));
+            files.extend([state::LOG, state::OUTPUT].map(Into::into));
         }
         if self.bootstrap {
-            paths.extend(bootstrap::leftovers());
+            let (settings, findings) = boot::settings_of_instance(options)?;
+            // Whatever is wrong with the rest, what they say of the loop's files counts.
+            let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+            errors.for_each(|finding| eprintln!("firstlight: {finding}"));
+            files.extend(Bootstrap::from_settings(&settings).leftovers());
         }
+        let mut paths: Vec<(PathBuf, Remove)> = vec![(Path::new(state::VAR).join("instances"), Root::remove_tree)];
+        paths.extend(files.into_iter().map(|file| (file, Root::remove as Remove)));
         // Last, as the locks are in it: without them another run could begin.
-        paths.push(state::RUN.into());
-        paths
+        paths.push((state::RUN.into(), Root::remove_tree));
+        Ok(paths)
     }
 
     /// Waits for a run, and refuses while a bootstrap script is at work: either would write again what is removed.
-    fn clean(&self, root: &Root, paths: &[PathBuf]) -> Result<()> {
+    fn clean(&self, root: &Root, paths: &[(PathBuf, Remove)]) -> Result<()> {
         let _locks = (run_lock::take(root)?, bootstrap::lock::take(root)?);
         if self.machine_id {
             // Empty and not missing: so systemd makes a new one at boot, on a read-only root too (machine-id(5)).
@@ -85,12 +96,12 @@ impl Arguments {
             }
             print(&format!("emptied {MACHINE_ID}\n"))?;
         }
-        for path in paths {
-            root.remove(path)?;
+        for (path, remove) in paths {
+            remove(root, path)?;
             print(&format!("removed {}\n", path.display()))?;
         }
         // Where it was not there before the locks were taken.
-        root.remove(state::RUN.as_ref())
+        root.remove_tree(state::RUN.as_ref())
     }
 }
 

@@ -8,14 +8,17 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::apply::target::Target;
-use crate::bootstrap;
+use crate::bootstrap::Bootstrap;
 use crate::cli::{Common, print};
+use crate::config::base::{self, Settings};
 use crate::error::{At, Error, Result};
-use crate::finding::Origin;
+use crate::finding::{Findings, Origin, Severity};
 use crate::guest::Guest;
 use crate::plan::accounts::day::Day;
 use crate::plan::action::{Edit, Owner, Write};
+use crate::plan::change::changes;
 use crate::plan::order::Plan;
+use crate::plan::overlay::Overlay;
 use crate::plan::show;
 use crate::plan::step::{Frequency, Stage, Step};
 use crate::root::{Root, Tree as _};
@@ -23,8 +26,9 @@ use crate::state;
 
 /// Put the program, its units and its settings into an image root; run nothing in it
 ///
-/// With --profile vm-bootstrap the image also gets the files of the bootstrap loop. cloud-init, where the image has
-/// it, is switched off by /etc/cloud/cloud-init.disabled.
+/// Where the settings have a block `bootstrap:`, as those of --profile vm-bootstrap have, the image also gets the files
+/// of the bootstrap loop. cloud-init, where the image has it, is switched off by /etc/cloud/cloud-init.disabled. Exit
+/// code 2 where the settings have an error.
 #[derive(Args)]
 pub struct Arguments {
     /// Settings to put into /etc/firstlight/config.d: mobiledgex, vm-bootstrap, or a file
@@ -94,20 +98,28 @@ impl Arguments {
         if root.exists("/sbin/openrc".as_ref()) || root.exists("/usr/sbin/openrc".as_ref()) {
             steps.push(openrc());
         }
-        steps.push(self.settings()?);
+        if steps.len() == 1 {
+            return Err(Error::fatal(format!("{} has neither systemd nor OpenRC", common.root.display()))
+                .help("is it the root of an image?"));
+        }
+        let own = self.settings()?;
+        let (settings, findings) = settings_with(&own, &root)?;
+        steps.push(own);
+        if settings.bootstrap.is_some() {
+            steps.push(bootstrap(&Bootstrap::from_settings(&settings)));
+        }
         if !self.keep_cloud_init && root.exists("/etc/cloud".as_ref()) {
             let why = "firstlight is installed; take this file away to switch cloud-init on again\n";
             steps.push(step("cloud-init off", |step| {
                 step.write(Write::new("/etc/cloud/cloud-init.disabled", why));
             }));
         }
-        if steps.len() == 2 {
-            return Err(Error::fatal(format!("{} has neither systemd nor OpenRC", common.root.display()))
-                .help("is it the root of an image?"));
-        }
+        findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| eprintln!("{told}"));
+        let code = ExitCode::from(if findings.has_errors() { 2 } else { 0 });
         let plan = Plan { steps, interrupted: Vec::new() };
         if self.dry_run {
-            return print(&show::preview(&plan, &root, Day::today()).to_string());
+            print(&show::preview(&plan, &root, Day::today()).to_string())?;
+            return Ok(code);
         }
         let target = Target::new(root.clone());
         for step in &plan.steps {
@@ -117,7 +129,7 @@ impl Arguments {
             }
             print(&format!("{}: {made} changes\n", step.name))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
 
     fn program(&self) -> Result<Step> {
@@ -141,24 +153,37 @@ impl Arguments {
         }
         Ok(step("settings", |step| {
             step.directory(state::SETTINGS_DIR, 0o755, Owner::Root);
-            // What the image's builder has written there is kept.
-            step.edit(Edit::new(
-                state::SETTINGS,
-                |old| if old.is_empty() { SETTINGS.to_owned() } else { old.to_owned() },
-            ));
+            step.edit(unless_there(state::SETTINGS, SETTINGS));
             for (file, content) in profiles {
-                if file == "vm-bootstrap.yaml" {
-                    for (path, content) in bootstrap::initial_files() {
-                        step.edit(Edit::new(
-                            path,
-                            move |old| if old.is_empty() { content.to_owned() } else { old.to_owned() },
-                        ));
-                    }
-                }
                 step.write(Write::new(Path::new(state::SETTINGS_DIR).join(format!("50-{file}")), content));
             }
         }))
     }
+}
+
+/// A file with this content; what the image's builder has written there is kept.
+fn unless_there(path: impl Into<PathBuf>, content: impl Into<String>) -> Edit {
+    let content = content.into();
+    Edit::new(path, move |old| if old.is_empty() { content.clone() } else { old.to_owned() })
+}
+
+/// The settings as they are once `step` is done, as far as they are known without an instance.
+fn settings_with(step: &Step, root: &Root) -> Result<(Settings, Findings)> {
+    let mut tree = Overlay::new(root);
+    for action in &step.actions {
+        changes(action, &tree, Day::today())?.iter().try_for_each(|change| tree.apply(change))?;
+    }
+    let mut findings = Findings::default();
+    let (settings, _) = base::load(&tree, None, &mut findings);
+    Ok((settings, findings))
+}
+
+fn bootstrap(bootstrap: &Bootstrap) -> Step {
+    step("bootstrap", |step| {
+        for (path, content) in bootstrap.initial_files() {
+            step.edit(unless_there(path, content));
+        }
+    })
 }
 
 fn read_profile(path: &Path) -> Result<(String, Vec<u8>)> {

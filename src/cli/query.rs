@@ -32,7 +32,7 @@ impl Arguments {
         if let Some(text) = &self.format {
             let mut findings = Findings::default();
             let origin = Origin::document("--format");
-            let rendered = template::render(text, &origin, &data, template::Missing::Shown, &mut findings);
+            let rendered = template::render(text, &origin, &data, template::Purpose::UserData, &mut findings);
             findings.iter().for_each(|finding| eprintln!("{finding}"));
             return rendered.map_or(Ok(ExitCode::FAILURE), |text| print(&format!("{text}\n")));
         }

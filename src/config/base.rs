@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The image's own settings: cloud-config defaults and the `firstlight:` keys.
+//!
+//! A file that begins with `## template: jinja` is rendered over the instance data first. A template belongs in double
+//! quotes, `gateway: "{{ meta.edgeproxy }}"`: there the value comes out exactly as the platform has it. Elsewhere
+//! whatever is more than a plain word shows its escapes (`\x20`); nowhere can it add a key, end a list or begin another
+//! value. An entry whose variable is missing is left out.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,15 +13,20 @@ use serde_json::Value;
 
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::overlay;
-use crate::config::missing::drop_missing;
+use crate::config::missing::{LeftOut, drop_missing};
 use crate::config::read::{Kind, Read, one_of};
-use crate::config::template::{self, Missing};
+use crate::config::template::{self, Purpose};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::root::Tree;
 use crate::seed::Document;
 use crate::state;
 
-/// Names of datasources, in the order in which they are looked for.
+/// Keys of the block that are not built yet.
+const NOT_YET: &[&str] = &["cloud_init_compat"];
+/// The block of which nothing may be left out: it says which script is run as root, and who has to have sealed it.
+const BOOTSTRAP: [&str; 2] = ["firstlight", "bootstrap"];
+
+/// Names of datasources, built or not.
 pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
 /// Names of network renderers.
 pub const RENDERERS: &[&str] = &["netplan", "networkd", "networkmanager", "ifupdown", "sysconfig"];
@@ -36,10 +46,11 @@ crate::keys! {
         network: Network,
         /// The script that is downloaded and run until it succeeds.
         bootstrap: Bootstrap,
+        /// Commands of the image, run once for each instance before the user's scripts: in the forms of `runcmd`, which
+        /// the user's own would replace.
+        runcmd: Node,
         /// Whether the first step that fails ends the run; no.
         strict: bool,
-        /// Whether the files that cloud-init leaves for other tools are written too; yes.
-        cloud_init_compat: bool,
     }
 }
 
@@ -152,7 +163,8 @@ impl Read for HostnameFrom {
 ///
 /// `instance_data` is what templates may ask for; before it is known (the settings say where to look for it), pass
 /// `None`: entries that would need it are left out without a word. A file that can't be read or is not YAML is a
-/// finding, and the others are still used.
+/// finding, and the others are still used. An entry that is left out for a missing variable is a note; in the block
+/// `bootstrap:` it is an error, as a script without the seal that was meant for it must not run.
 pub fn load(tree: &dyn Tree, instance_data: Option<&Value>, findings: &mut Findings) -> (Settings, Node) {
     let documents = documents(tree, findings);
     settle(&documents, instance_data, findings)
@@ -184,35 +196,65 @@ pub fn documents(tree: &dyn Tree, findings: &mut Findings) -> Vec<Document> {
 /// As [`load`], from documents that are read already; each lies over the one before it.
 pub fn settle(documents: &[Document], instance_data: Option<&Value>, findings: &mut Findings) -> (Settings, Node) {
     let mut all = Node::empty(Origin::document(state::SETTINGS));
+    let mut left_out: Vec<LeftOut> = Vec::new();
     for document in documents {
-        if let Some(layer) = layer(document, instance_data, findings) {
+        if let Some((layer, missing)) = layer(document, instance_data, findings) {
+            left_out.retain(|left| !left.is_replaced_by(&layer));
+            left_out.extend(missing);
             all = overlay(all, layer);
         }
+    }
+    if instance_data.is_some() {
+        findings.extend(left_out.iter().map(missed));
     }
     let Node { origin, data } = all;
     let Data::Mapping(entries) = data else { return (Settings::default(), Node::empty(origin)) };
     let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| key.text() == Some("firstlight"));
-    let settings =
-        own.first().filter(|(_, value)| !value.is_null()).and_then(|(_, value)| Settings::read(value, findings));
+    let block = own.into_iter().map(|(_, block)| block).find(|block| !block.is_null());
+    let settings = block.and_then(|block| Settings::read(&built(block, findings), findings));
     (settings.unwrap_or_default(), Node { origin, data: Data::Mapping(defaults) })
 }
 
-/// One file of settings, its template rendered; always a mapping.
-fn layer(document: &Document, instance_data: Option<&Value>, findings: &mut Findings) -> Option<Node> {
+/// What there is to say of an entry that was left out.
+fn missed(left: &LeftOut) -> Finding {
+    let message = format!("left out: the instance data has no `{}`", left.variable);
+    // Also where all that the block stands in was left out.
+    if left.keys.iter().zip(BOOTSTRAP).any(|(key, bootstrap)| key != bootstrap) {
+        return Finding::note(&left.origin, message);
+    }
+    Finding::error(&left.origin, format!("{message}; so the bootstrap script is not run"))
+        .help("give the server that property, or the template a `default(…)`")
+}
+
+/// The block without what is not built yet.
+fn built(mut block: Node, findings: &mut Findings) -> Node {
+    if let Data::Mapping(entries) = &mut block.data {
+        entries.retain(|(key, _)| {
+            let unbuilt = NOT_YET.iter().find(|name| key.text() == Some(name));
+            findings.extend(unbuilt.map(|name| {
+                Finding::warning(&key.origin, format!("`{name}` is known and not built yet; it is left out"))
+            }));
+            unbuilt.is_none()
+        });
+    }
+    block
+}
+
+/// One file of settings, its template rendered, and what was left out of it; always a mapping.
+fn layer(document: &Document, instance_data: Option<&Value>, findings: &mut Findings) -> Option<(Node, Vec<LeftOut>)> {
     let origin = document.origin();
     let Ok(text) = std::str::from_utf8(&document.bytes) else {
         findings.push(Finding::error(&origin, "not UTF-8; this file is not used").help("save it as UTF-8"));
         return None;
     };
-    let node = if template::split_header(text).is_some() {
-        let output = template::render(text, &origin, instance_data.unwrap_or(&Value::Null), Missing::Marked, findings)?;
-        let node = document::parse(&output, &origin, findings)?;
-        let mut nobody = Findings::default();
-        drop_missing(node, if instance_data.is_some() { findings } else { &mut nobody })
+    let (node, left_out) = if template::split_header(text).is_some() {
+        let data = instance_data.unwrap_or(&Value::Null);
+        let output = template::render(text, &origin, data, Purpose::Settings, findings)?;
+        drop_missing(document::parse(&output, &origin, findings)?)
     } else {
-        document::parse(text, &origin, findings)?
+        (document::parse(text, &origin, findings)?, Vec::new())
     };
-    as_mapping(node, findings)
+    Some((as_mapping(node, findings)?, left_out))
 }
 
 fn as_mapping(node: Node, findings: &mut Findings) -> Option<Node> {

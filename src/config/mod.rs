@@ -6,11 +6,13 @@ pub mod default_user;
 pub mod document;
 pub mod merge;
 pub mod missing;
+mod node;
 pub mod read;
 pub mod template;
 pub mod types;
 
 mod compose;
+mod escape;
 mod events;
 mod mapping;
 mod nesting;

@@ -3,6 +3,9 @@
 //!
 //! What is not in the instance data is remembered by name while the template runs, and stands in its output as a private
 //! mark. User-data shows the peer's text in its place; the image's settings leave the whole entry out.
+//!
+//! User-data's author may do what user-data may do, so a value stands there as it is. The image's settings decide more
+//! than the platform's properties may: in them whatever an expression prints is a value, and never YAML.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +13,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest};
+use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
 
+use crate::config::escape::escaped;
 use crate::config::{missing, nesting};
 use crate::finding::{Finding, Findings, Origin};
 
@@ -21,13 +25,15 @@ const OUTPUT_LIMIT: usize = 16 << 20;
 /// How many instructions a template may take.
 const FUEL: u64 = 2_000_000;
 
-/// What stands in the output for a variable that is not there.
+/// What is rendered: how values stand in the output, and what stands there for a variable that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// A private mark, for [`drop_missing`](crate::config::missing::drop_missing).
-    Marked,
-    /// `CI_MISSING_JINJA_VAR/name` as cloud-init prints it, and a warning.
-    Shown,
+pub enum Purpose {
+    /// The image's settings. Text is written as YAML's double quotes escape it; for what is missing there is a private
+    /// mark, for [`drop_missing`](crate::config::missing::drop_missing).
+    Settings,
+    /// User-data. Text stands as it is; for what is missing `CI_MISSING_JINJA_VAR/name` as cloud-init prints it, and a
+    /// warning.
+    UserData,
 }
 
 /// The header line and the rest, where `text` is a template: it begins with `## template: jinja`, give or take spaces.
@@ -44,7 +50,7 @@ pub fn render(
     text: &str,
     origin: &Origin,
     context: &serde_json::Value,
-    missing: Missing,
+    purpose: Purpose,
     findings: &mut Findings,
 ) -> Option<String> {
     let source = match split_header(text) {
@@ -55,7 +61,7 @@ pub fn render(
         findings.push(Finding::error(&origin.at(line, 1), format!("the template has {what}; it is not used")));
         return None;
     }
-    let output = match evaluate(&source, context) {
+    let output = match evaluate(&source, context, purpose) {
         Ok(output) => output,
         Err(error) => {
             let origin = error.line().map_or_else(|| origin.clone(), |line| origin.at(line, 1));
@@ -65,19 +71,22 @@ pub fn render(
             return None;
         }
     };
-    match missing {
-        Missing::Marked => Some(output),
-        Missing::Shown => Some(missing::show(&output, &source, origin, findings)),
+    match purpose {
+        Purpose::Settings => Some(output),
+        Purpose::UserData => Some(missing::show(&output, &source, origin, findings)),
     }
 }
 
-fn evaluate(source: &str, context: &serde_json::Value) -> Result<String, minijinja::Error> {
+fn evaluate(source: &str, context: &serde_json::Value, purpose: Purpose) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(FUEL));
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build()?);
-    environment.set_formatter(format_value);
+    environment.set_formatter(match purpose {
+        Purpose::Settings => format_for_yaml,
+        Purpose::UserData => format_value,
+    });
     environment.add_test("defined", |value: &Value| !is_missing(value));
     environment.add_test("undefined", is_missing);
     environment.add_filter("default", or_default);
@@ -180,6 +189,15 @@ fn format_value(output: &mut Output, state: &mut State, value: &Value) -> Result
     minijinja::escape_formatter(output, state, value)
 }
 
+/// Text escaped, also that of a list or a mapping; numbers and booleans as they are. What the template's author marks as
+/// safe is escaped like the rest: a filter may have cut an escape of it in two.
+fn format_for_yaml(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+    if is_missing(value) || matches!(value.kind(), ValueKind::Bool | ValueKind::Number | ValueKind::None) {
+        return format_value(output, state, value);
+    }
+    Ok(output.write_str(&escaped(&value.to_string(), missing::is_mark))?)
+}
+
 /// JSON as the template sees it: what is no name has an alias with underscores, so that `meta.my-key` is `meta.my_key`.
 fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) -> Value {
     match json {
@@ -187,7 +205,7 @@ fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) ->
             let named = |key: &str| key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>();
             let children: Vec<_> = map
                 .iter()
-                .map(|(key, value)| (key.clone(), instance_value(value, &below(path, key), Vec::new())))
+                .map(|(key, value)| (missing::unmarked(key), instance_value(value, &below(path, key), Vec::new())))
                 .collect();
             let mut entries: BTreeMap<_, _> = children.iter().map(|(key, value)| (named(key), value.clone())).collect();
             entries.extend(children);
@@ -198,7 +216,7 @@ fn instance_value(json: &serde_json::Value, path: &str, globals: Vec<String>) ->
         }
         serde_json::Value::Null => Value::from(()),
         serde_json::Value::Bool(flag) => Value::from(*flag),
-        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::String(text) => Value::from(missing::unmarked(text)),
         serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(whole), _) => Value::from(whole),
             (None, Some(whole)) => Value::from(whole),
@@ -224,7 +242,7 @@ mod tests {
     fn shown(body: &str) -> (Option<String>, Vec<String>) {
         let mut findings = Findings::default();
         let text = format!("## template: jinja\n{body}");
-        let output = render(&text, &Origin::document("d"), &context(), Missing::Shown, &mut findings);
+        let output = render(&text, &Origin::document("d"), &context(), Purpose::UserData, &mut findings);
         (output, findings.iter().map(ToString::to_string).collect())
     }
 
@@ -311,7 +329,7 @@ mod tests {
             assert!(shown(&block.repeat(5000)).0.is_none(), "{block}");
         }
         let deep = (0..100).fold(json!(1), |below, _| json!({"a": below}));
-        assert!(evaluate("{{ a.a.a.b }}", &deep).unwrap().contains("a.a.a.b"));
+        assert!(evaluate("{{ a.a.a.b }}", &deep, Purpose::UserData).unwrap().contains("a.a.a.b"));
         assert!(shown("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").1[0].contains("the template fails"));
     }
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use log::info;
 use serde::{Serialize, Serializer};
 
+use crate::config::base::DatasourceName;
 use crate::error::{At, Error, Result};
-use crate::finding::{Finding, Findings, Origin, closest};
+use crate::finding::{Finding, Findings, Located, Origin};
 use crate::guest::Guest;
 use crate::media::{self, Directory, FileSystem};
 use crate::root::Root;
@@ -17,7 +18,7 @@ use crate::seed::Seed;
 
 pub mod config_drive;
 
-/// All datasources in the order in which they are asked, unless the image's settings name another.
+/// The datasources that are built, in the order in which they are asked unless the image's settings name another.
 pub const DATASOURCES: &[Datasource] = &[config_drive::DATASOURCE];
 
 /// How long an expected medium is waited for, unless the image's settings say otherwise.
@@ -25,7 +26,7 @@ pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 /// One place where a configuration may be.
 pub struct Datasource {
-    /// As in the image's settings.
+    /// One of [`crate::config::base::DATASOURCES`].
     pub name: &'static str,
     /// Looks once, without waiting.
     pub probe: fn(&Context) -> Probe,
@@ -40,7 +41,7 @@ pub struct Context<'a> {
     /// What this machine is.
     pub guest: &'a Guest,
     /// The datasources that the image's settings name, in order. Just one is certain: it is waited for.
-    pub datasources: Option<&'a [String]>,
+    pub datasources: Option<&'a [Located<DatasourceName>]>,
     /// How long an expected medium is waited for.
     pub wait: Duration,
 }
@@ -132,7 +133,7 @@ pub struct Detection {
 pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
-    let alone = context.datasources.is_some() && wanted.len() == 1;
+    let alone = context.datasources.is_some_and(|names| names.len() == 1);
     let mut candidates: Vec<_> = wanted.into_iter().map(|datasource| look(datasource, alone, context)).collect();
 
     let deadline = Instant::now() + context.wait;
@@ -180,18 +181,13 @@ fn look(datasource: &'static Datasource, alone: bool, context: &Context) -> (&'s
 fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource> {
     let Some(names) = context.datasources else { return DATASOURCES.iter().collect() };
     let mut wanted = Vec::new();
-    for name in names {
-        match DATASOURCES.iter().find(|datasource| datasource.name == name) {
+    for Located { value: DatasourceName(name), origin } in names {
+        match DATASOURCES.iter().find(|datasource| datasource.name == *name) {
             Some(datasource) => wanted.push(datasource),
-            None => {
-                let known = DATASOURCES.iter().map(|datasource| datasource.name);
-                let help = match closest(name, known.clone()) {
-                    Some(close) => format!("did you mean `{close}`?"),
-                    None => format!("known are: {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                let origin = Origin::document("settings").key("firstlight.datasources");
-                findings.push(Finding::error(&origin, format!("unknown datasource `{name}`")).help(help));
-            }
+            None => findings.push(Finding::warning(
+                origin,
+                format!("the datasource `{name}` is known and not built yet; it is not looked for"),
+            )),
         }
     }
     wanted
@@ -227,15 +223,28 @@ mod tests {
         let scratch = Scratch::new("detect");
         let root = Root::open(&scratch).unwrap();
         let guest = Guest::read(&root).unwrap();
-        let names = ["config-drve".to_owned(), "config-drive".to_owned()];
+        let origin = Origin::document("config.yaml").at(2, 17);
+        let names = ["nocloud", "config-drive"].map(|name| Located::new(DatasourceName(name), origin.clone()));
         let wait = Duration::from_secs(3600);
-        for (datasources, findings) in [(None, 0), (Some(&names[..]), 1), (Some(&names[1..]), 0)] {
+        for (datasources, unbuilt, alone) in
+            [(None, 0, false), (Some(&names[..]), 1, false), (Some(&names[1..]), 0, true)]
+        {
             let context = Context { root: &root, guest: &guest, datasources, wait };
             let detection = find(&context);
             assert!(detection.found.is_none());
             assert_eq!(detection.tried.len(), 1);
             assert_eq!(detection.tried[0].outcome, Outcome::Absent);
-            assert_eq!(detection.findings.iter().count(), findings);
+            assert_eq!(detection.findings.iter().count(), unbuilt);
+            // What is named beside others is not certain, be they built or not: it is not fetched in vain.
+            let probed = (DATASOURCES[0].probe)(&context).reason;
+            assert_eq!(detection.tried[0].reason != probed, alone, "{}", detection.tried[0].reason);
+        }
+    }
+
+    #[test]
+    fn what_is_built_has_a_name_of_the_settings() {
+        for datasource in DATASOURCES {
+            assert!(crate::config::base::DATASOURCES.contains(&datasource.name), "{}", datasource.name);
         }
     }
 

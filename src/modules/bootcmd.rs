@@ -21,6 +21,6 @@ crate::keys! {
 
 fn plan(input: &Input, planner: &mut Planner) {
     if let Some(list) = Keys::take(input.config, &mut planner.findings).bootcmd {
-        shell::step("bootcmd", &list, input, planner);
+        shell::step("bootcmd", "bootcmd", &list, input, planner);
     }
 }

@@ -45,6 +45,7 @@ pub const MODULES: &[Module] = &[
     write_files::OWNED,
     passwords::MODULE,
     ssh::MODULE,
+    runcmd::IMAGE,
     scripts::MODULE,
     runcmd::MODULE,
     final_message::MODULE,

@@ -14,10 +14,10 @@ use crate::modules::{Input, Planner};
 use crate::plan::action::{Command, Write};
 use crate::state;
 
-/// A step of that name which runs `list`; none where nothing is left to run.
-pub fn step(name: &str, list: &Node, input: &Input, planner: &mut Planner) {
+/// A step of that name which runs `list` as the script `file` of the instance; none where nothing is left to run.
+pub fn step(name: &str, file: &str, list: &Node, input: &Input, planner: &mut Planner) {
     let scripts = state::scripts(&input.instance.id);
-    let (path, progress) = (scripts.join(name), scripts.join(format!("{name}.progress")));
+    let (path, progress) = (scripts.join(file), scripts.join(format!("{file}.progress")));
     let Some(script) = script(list, &progress, &mut planner.findings) else { return };
     let mut command = Command::script(["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
     command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
@@ -61,14 +61,15 @@ fn script(list: &Node, progress: &Path, findings: &mut Findings) -> Option<Strin
 fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
     let problem = match &node.data {
         _ if node.is_null() => return None,
-        Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character".to_owned(),
+        Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character",
         Data::Scalar(scalar) => return Some(scalar.text.clone()),
         Data::Sequence(items) if items.is_empty() => return None,
         Data::Sequence(items) => match items.iter().map(Node::text).collect::<Option<Vec<_>>>() {
+            Some(words) if words.iter().any(|word| word.contains('\0')) => "a command cannot hold a NUL character",
             Some(words) => return Some(words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")),
-            None => "expected a list of words, found a list within".to_owned(),
+            None => "expected a list of words, found something else within",
         },
-        Data::Mapping(_) => "expected a command, found a mapping".to_owned(),
+        Data::Mapping(_) => "expected a command, found a mapping",
     };
     let finding = Finding::error(&node.origin, format!("{problem}; this entry is left out, the others run"));
     findings.push(match node.data {
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_wrong_entry_costs_only_itself() {
-        let (printed, codes, findings) = run("runcmd:\n - echo a: b\n - [echo, [x]]\n - ~\n - echo on\n");
-        assert_eq!((printed.as_str(), codes.as_str(), findings), ("on\n", "4 0", 2));
+        let (printed, codes, findings) =
+            run("runcmd:\n - echo a: b\n - [echo, [x]]\n - ~\n - echo on\n - [echo, \"a\\0b\"]\n - \"a\\0b\"\n");
+        assert_eq!((printed.as_str(), codes.as_str(), findings), ("on\n", "4 0", 4));
     }
 }

@@ -67,6 +67,11 @@ impl Step {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
     }
 
+    /// Whether it runs somebody's commands so late in the boot that they may expect the network.
+    pub fn is_for_the_network(&self) -> bool {
+        self.stage > Stage::Local && self.at_most_once()
+    }
+
     /// Whether it can only be done on a running system.
     pub fn waits_for_boot(&self) -> bool {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if command.waits_for_boot))

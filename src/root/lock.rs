@@ -97,7 +97,7 @@ mod tests {
         let held = root.lock(path, "run", Duration::ZERO).unwrap();
         // A process that waits has the file open already.
         let waiting = root.open_lock(path).unwrap();
-        root.remove(Path::new("/run")).unwrap();
+        root.remove_tree(Path::new("/run")).unwrap();
         drop(held);
         waiting.try_lock().unwrap();
         assert!(!root.is_there(&waiting, path).unwrap(), "so it looks again");

@@ -61,11 +61,18 @@ impl Root {
         renameat(&*old.directory, old.name.as_os_str(), &*new.directory, new.name.as_os_str()).at("rename", from)
     }
 
-    /// Takes away what is at `path`: a directory with all that is in it, a link itself and never what it leads to. What
-    /// is not there is no error.
+    /// Takes away a file, or a link itself. One that is not there is no error.
     pub fn remove(&self, path: &Path) -> Result<()> {
         match self.open_parent(path, Last::Keep, Links::Trusted).or_absent()? {
-            Some(place) => remove(&*place.directory, &place.name, 0, path),
+            Some(place) => files::remove(&place, path),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::remove`], and a directory with all that is in it, but never what a link leads to.
+    pub fn remove_tree(&self, path: &Path) -> Result<()> {
+        match self.open_parent(path, Last::Keep, Links::Trusted).or_absent()? {
+            Some(place) => remove_tree(&*place.directory, &place.name, 0, path),
             None => Ok(()),
         }
     }
@@ -77,7 +84,7 @@ impl Root {
 }
 
 /// By open directories, so that none can be exchanged for a link in the middle.
-fn remove(parent: impl AsFd, name: &OsStr, depth: usize, path: &Path) -> Result<()> {
+fn remove_tree(parent: impl AsFd, name: &OsStr, depth: usize, path: &Path) -> Result<()> {
     bounded(path, 0, depth)?;
     match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
@@ -92,7 +99,7 @@ fn remove(parent: impl AsFd, name: &OsStr, depth: usize, path: &Path) -> Result<
         .collect::<nix::Result<_>>()
         .at("list", path)?;
     for entry in entries.iter().filter(|entry| *entry != "." && *entry != "..") {
-        remove(&directory, entry, depth + 1, path)?;
+        remove_tree(&directory, entry, depth + 1, path)?;
     }
     unlinkat(&parent, name, UnlinkatFlags::RemoveDir).at("remove", path)
 }
@@ -142,7 +149,7 @@ mod tests {
             // As the guest sees it, what was written is where the link leads: the same place within the image.
             assert_eq!(root.read_text(&directory.join("moved")).unwrap().as_deref(), Some("line\n"));
             for name in ["kept", "deep", "made", "link", "moved", "lock", "machine-id"] {
-                root.remove(&at(name)).unwrap();
+                root.remove_tree(&at(name)).unwrap();
             }
             assert!(root.list(Path::new(top)).unwrap().is_empty());
         }
@@ -179,8 +186,10 @@ mod tests {
         symlink("/kept/file", scratch.path("/tree/file-link")).unwrap();
         symlink("/kept", scratch.path("/link")).unwrap();
         let root = scratch.root();
+        assert!(root.remove(Path::new("/tree")).is_err(), "a file was meant");
+        assert!(root.exists(Path::new("/tree/file")));
         for path in ["/tree", "/link", "/missing/deeper"] {
-            root.remove(Path::new(path)).unwrap();
+            root.remove_tree(Path::new(path)).unwrap();
         }
         assert_eq!(root.list(Path::new("/")).unwrap(), ["kept"]);
         assert!(root.exists(Path::new("/kept/file")));

@@ -49,7 +49,7 @@ impl Seed {
         }
         let Places { current, new, old } = Places::of(id);
         root.make_directory(&state::instance(id), 0o700)?;
-        root.remove(&new)?;
+        root.remove_tree(&new)?;
         root.make_directory(&new, 0o700)?;
         let write = |file: &str, name: &str, bytes: &[u8]| {
             root.write(&new.join(file), bytes, 0o600)?;
@@ -78,11 +78,11 @@ impl Seed {
         write(INDEX, INDEX, &json)?;
         // A directory can't replace one that is not empty. Killed between the two, `load` finds the old one.
         if root.exists(&current) {
-            root.remove(&old)?;
+            root.remove_tree(&old)?;
             root.rename(&current, &old)?;
         }
         root.rename(&new, &current)?;
-        root.remove(&old)
+        root.remove_tree(&old)
     }
 
     /// The seed that was kept for the instance `id`; `None` where there is none, or only a damaged one.

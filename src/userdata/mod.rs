@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::{overlay, replace_keys};
-use crate::config::template::{self, Missing};
+use crate::config::template::{self, Purpose};
 use crate::finding::{Finding, Findings, Origin};
 use crate::seed::Document;
 use crate::userdata::form::{Before, Form, sniff};
@@ -211,7 +211,7 @@ impl<'a> Parts<'a> {
             let loose = "cloud-init reads this only as `## template: jinja`, with these spaces";
             self.findings.push(Finding::note(&origin.at(1, 1), loose));
         }
-        let Some(output) = template::render(text, origin, self.instance_data, Missing::Shown, self.findings) else {
+        let Some(output) = template::render(text, origin, self.instance_data, Purpose::UserData, self.findings) else {
             return;
         };
         // Where blocks added or removed lines, places are places in what was rendered.
