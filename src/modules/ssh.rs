@@ -103,18 +103,19 @@ fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
         types.retain(|kind| !input.guest.exists(&file(kind)));
         old.clear();
     }
-    if types.is_empty() {
-        return;
-    }
-    let step = planner.step("ssh host keys", &origin);
-    for name in old {
-        step.remove(format!("{directory}/{name}"));
+    // Once for an instance, and apart from the making: a type that this guest cannot make is tried again at the next
+    // boot, and must not cost the keys that others have made by then.
+    if !old.is_empty() {
+        let step = planner.step("ssh host keys of another instance", &origin);
+        for name in old {
+            step.remove(format!("{directory}/{name}"));
+        }
     }
     for kind in types {
         let file = file(&kind);
         let mut command = Command::tool(["ssh-keygen", "-q", "-t", &kind, "-N", "", "-C", "", "-f", &file]);
         command.waits_for_boot = true;
-        step.remove(&file).run(command);
+        planner.step(format!("ssh host key {kind}"), &origin).remove(&file).run(command);
     }
 }
 
