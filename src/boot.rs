@@ -107,13 +107,16 @@ pub fn detect(options: &Options) -> Result<Detection> {
 }
 
 /// From raw bytes to everything that modules may know.
-pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
+pub fn understand(options: &Options, mut guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
     let data = instance.data(&seed, guest.distribution.first().map_or("", String::as_str));
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     let user_data = seed.user_data.as_ref();
     let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
+    if let Some(network) = &network {
+        guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
+    }
     Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
 }
 
@@ -203,6 +206,10 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
     if looks {
         let later = |stage: &&Stage| !stages.contains(stage) && decision.plan.has_work(**stage);
         Stage::ALL.iter().filter(later).try_for_each(|stage| report::want(&options.root, stage.name()))?;
+        // Somebody's scripts expect the network; what only firstlight does in the final stage can do without.
+        if !stages.contains(&Stage::Final) && decision.plan.steps.iter().any(Step::is_for_the_network) {
+            report::want(&options.root, report::ONLINE)?;
+        }
         want_bootstrap(options, &known.settings)?;
     }
     Ok(())
@@ -278,7 +285,11 @@ pub fn settings(options: &Options) -> Result<Settings> {
 
 fn want_bootstrap(options: &Options, settings: &Settings) -> Result<()> {
     let due = Bootstrap::from_settings(settings).is_due(&options.root)?;
-    if due { report::want(&options.root, bootstrap::UNIT) } else { Ok(()) }
+    if !due {
+        return Ok(());
+    }
+    report::want(&options.root, report::ONLINE)?;
+    report::want(&options.root, bootstrap::UNIT)
 }
 
 /// Instance data of this boot, or of the configuration that `--source` names; without secrets.

@@ -374,7 +374,7 @@ mod tests {
     #[test]
     #[ignore = "run by the next tests"]
     fn interrupted_run() {
-        let script = shell("trap 'echo cleaning up; exit 0' TERM; echo $$; echo ready; sleep 300 & wait");
+        let script = shell("trap 'kill $!; echo cleaning up; exit 0' TERM; echo $$; echo ready; sleep 300 & wait");
         let outcome = run(&script, &mut |line| println!("{line}")).unwrap();
         println!("{:?}", outcome.end);
         println!("again: {:?}", run(&shell("sleep 300"), &mut |_| ()).unwrap().end);

@@ -77,7 +77,11 @@ fn with_settings(config: &NetworkConfig, settings: &Settings, findings: &mut Fin
     let gateway = settings.gateway.as_ref().and_then(|gateway| parsed::<IpAddr>(gateway, findings));
     let routes = settings.routes.iter().flatten().filter_map(|entry| route(entry, findings)).collect();
     let mut config = config.clone();
-    config.override_routes(gateway, routes);
+    for gateway in config.override_routes(gateway, routes) {
+        let unused = format!("no static network of the instance reaches {}; the route is left out", gateway.value);
+        let note = Finding::note(&gateway.origin, unused);
+        findings.push(note.help("a network that gets its addresses by DHCP keeps the gateway that DHCP names"));
+    }
     config
 }
 

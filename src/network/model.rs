@@ -188,8 +188,14 @@ impl NetworkConfig {
     ///
     /// `gateway` replaces every static default route of its family; a network that gets its addresses by DHCP keeps
     /// the gateway that DHCP names. `routes` are added. Each goes to the link whose network contains its gateway, else
-    /// to the first link with a static address of that family; a route may also go by a DHCP link.
-    pub fn override_routes(&mut self, gateway: Option<Located<IpAddr>>, routes: Vec<Located<Route>>) {
+    /// to the first link with a static address of that family; a route may also go by a DHCP link. Given back are the
+    /// gateways that no link can reach.
+    pub fn override_routes(
+        &mut self,
+        gateway: Option<Located<IpAddr>>,
+        routes: Vec<Located<Route>>,
+    ) -> Vec<Located<IpAddr>> {
+        let mut unreachable = Vec::new();
         if let Some(gateway) = gateway {
             let via = gateway.value;
             let replaces = |route: &Route| route.to.is_default() && route.to.same_family(via);
@@ -199,6 +205,8 @@ impl NetworkConfig {
                 self.links.iter_mut().for_each(|link| link.routes.retain(|route| !replaces(route)));
                 let route = gateway.map(|via| Route { to: Prefix::default_of(via), via, metric: None });
                 self.links.get_mut(place).into_iter().for_each(|link| link.add_route(route.clone()));
+            } else {
+                unreachable.push(gateway);
             }
         }
         for route in routes {
@@ -206,10 +214,12 @@ impl NetworkConfig {
             let place = self.links.iter().position(|link| link.contains(via));
             let place = place.or_else(|| self.links.iter().position(|link| link.is_static(via)));
             let place = place.or_else(|| self.links.iter().position(|link| link.is_automatic(via)));
-            if let Some(link) = place.and_then(|place| self.links.get_mut(place)) {
-                link.add_route(route);
+            match place.and_then(|place| self.links.get_mut(place)) {
+                Some(link) => link.add_route(route),
+                None => unreachable.push(route.map(|route| route.via)),
             }
         }
+        unreachable
     }
 
     /// Tells default routes of one family apart where the document does not: the first stays, each later one gets a

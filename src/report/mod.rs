@@ -92,6 +92,9 @@ pub fn instance_data(root: &Root) -> Result<Option<Value>> {
         .map_err(|error| Error::malformed(format!("{} is no JSON", path.display())).because(error))
 }
 
+/// Name of the wish that the boot brings the network online, beside those of stages and units.
+pub const ONLINE: &str = "online";
+
 /// Says that a later unit has work in this boot; its path unit starts it.
 pub fn want(root: &Root, unit: &str) -> Result<()> {
     write_bytes(root, &format!("{}/{unit}", state::WANTED), b"", 0o644)

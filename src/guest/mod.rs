@@ -7,6 +7,10 @@ use crate::error::Result;
 use crate::finding::closest;
 use crate::root::{FileKind, Root, Tree as _};
 
+mod nics;
+
+pub use nics::Nic;
+
 const ZONES: &str = "/usr/share/zoneinfo";
 /// `America/Argentina/Buenos_Aires`, and one more.
 const ZONE_DEPTH: usize = 4;
@@ -31,15 +35,6 @@ pub struct Guest {
     root: Root,
 }
 
-/// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Nic {
-    pub name: String,
-    /// Lower case, colons.
-    pub mac: String,
-}
-
 /// DMI strings; empty where there are none.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs)]
@@ -58,7 +53,7 @@ impl Guest {
         let release = text(root, "/etc/os-release").or_else(|| text(root, "/usr/lib/os-release")).unwrap_or_default();
         Ok(Self {
             distribution: distribution(&release),
-            nics: nics(root)?,
+            nics: nics::read(root)?,
             command_line: line("/proc/cmdline"),
             dmi: Dmi {
                 sys_vendor: line("/sys/class/dmi/id/sys_vendor"),
@@ -71,15 +66,17 @@ impl Guest {
         })
     }
 
+    /// Looks at the interfaces again until those with `macs` have their names; see [`nics::settled`].
+    pub fn wait_for_nics(&mut self, macs: &[String]) -> Result<()> {
+        if self.is_live() && self.nics.is_some() {
+            self.nics = nics::settled(&self.root, macs)?;
+        }
+        Ok(())
+    }
+
     /// Whether it is of that distribution or of one like it.
     pub fn is_like(&self, distribution: &str) -> bool {
         self.distribution.iter().any(|id| id == distribution)
-    }
-
-    /// Whether it has that group.
-    pub fn has_group(&self, name: &str) -> bool {
-        let groups = self.read_text("/etc/group").unwrap_or_default();
-        groups.lines().any(|line| line.split(':').next() == Some(name))
     }
 
     /// Whether this is the running system, not an image.
@@ -213,32 +210,6 @@ fn distribution(release: &str) -> Vec<String> {
         line.unwrap_or_default().trim_matches(['"', '\''])
     };
     value("ID").split_whitespace().chain(value("ID_LIKE").split_whitespace()).map(str::to_owned).collect()
-}
-
-/// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.
-fn nics(root: &Root) -> Result<Option<Vec<Nic>>> {
-    const CLASS: &str = "/sys/class/net";
-    if !root.exists(Path::new(CLASS)) {
-        return Ok(None);
-    }
-    let mut nics = Vec::new();
-    for name in root.list(Path::new(CLASS))? {
-        let mac = text(root, &format!("{CLASS}/{name}/address")).unwrap_or_default().trim().to_ascii_lowercase();
-        let uevent = text(root, &format!("{CLASS}/{name}/uevent")).unwrap_or_default();
-        let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
-        let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre"))
-            || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
-        if is_mac(&mac) && !made {
-            nics.push(Nic { name, mac });
-        }
-    }
-    Ok(Some(nics))
-}
-
-/// Six bytes that are not all zero, as the loopback's are.
-fn is_mac(text: &str) -> bool {
-    let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
 }
 
 #[cfg(test)]

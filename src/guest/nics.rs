@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Network interfaces, and the moment from which their names are final.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::guest::text;
+use crate::root::{Root, Tree as _};
+
+const CLASS: &str = "/sys/class/net";
+/// The longest wait for drivers and udev.
+const TIMEOUT: &str = "--timeout=10";
+const POLL: Duration = Duration::from_millis(10);
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Nic {
+    pub name: String,
+    /// Lower case, colons.
+    pub mac: String,
+}
+
+/// The interfaces once those with `macs` are there under their final names; at the latest when udev has nothing left to
+/// do, or after ten seconds.
+///
+/// Early in the boot a card has no driver yet, or is still called `eth0` until udev has renamed it, and what is written
+/// for that name would be for nobody. `udevadm settle` knows of events that udev itself has not taken up yet.
+pub fn settled(root: &Root, macs: &[String]) -> Result<Option<Vec<Nic>>> {
+    let complete = |nics: &Option<Vec<Nic>>| {
+        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root)))
+    };
+    let nics = read(root)?;
+    if complete(&nics) {
+        return Ok(nics);
+    }
+    let settle = Command::new("udevadm").args(["settle", TIMEOUT]).stderr(Stdio::null()).spawn();
+    // Without udev nobody gives other names.
+    let Ok(mut settle) = settle else { return Ok(nics) };
+    loop {
+        let over = !matches!(settle.try_wait(), Ok(None));
+        let nics = read(root)?;
+        if over || complete(&nics) {
+            // It has ended already, or is not needed any more.
+            let _ = settle.kill();
+            let _ = settle.wait();
+            return Ok(nics);
+        }
+        sleep(POLL);
+    }
+}
+
+/// Whether udev is done with it; without udev the kernel's name stays.
+fn is_named(nic: &Nic, root: &Root) -> bool {
+    let index = text(root, &format!("{CLASS}/{}/ifindex", nic.name)).unwrap_or_default();
+    !root.exists("/run/udev/control".as_ref()) || root.exists(Path::new(&format!("/run/udev/data/n{}", index.trim())))
+}
+
+/// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.
+pub fn read(root: &Root) -> Result<Option<Vec<Nic>>> {
+    if !root.exists(Path::new(CLASS)) {
+        return Ok(None);
+    }
+    let mut nics = Vec::new();
+    for name in root.list(Path::new(CLASS))? {
+        let mac = text(root, &format!("{CLASS}/{name}/address")).unwrap_or_default().trim().to_ascii_lowercase();
+        let uevent = text(root, &format!("{CLASS}/{name}/uevent")).unwrap_or_default();
+        let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+        let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre"))
+            || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
+        if is_mac(&mac) && !made {
+            nics.push(Nic { name, mac });
+        }
+    }
+    Ok(Some(nics))
+}
+
+/// Six bytes that are not all zero, as the loopback's are.
+fn is_mac(text: &str) -> bool {
+    let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+}
