@@ -40,7 +40,7 @@ impl Attributes {
 /// A regular file with that content in place of what is there. `path` is for messages.
 ///
 /// Readers see the old file or the new one, never a part, and the new one never without its mode and owner.
-pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attributes, durable: bool) -> Result<()> {
+pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attributes) -> Result<()> {
     if place.stat.is_some_and(|stat| stat.kind != FileKind::File) {
         return Err(Error::fatal(format!("{} is no regular file; it is left as it is", path.display())));
     }
@@ -57,9 +57,7 @@ pub(super) fn file(place: &Place, path: &Path, content: &[u8], attributes: Attri
         label::carry(old, &new).at("label", path)?;
     }
     attributes.give(&new, path)?;
-    if durable {
-        fsync(&new).at("write to the disk", path)?;
-    }
+    fsync(&new).at("write to the disk", path)?;
     match renameat(&*beside.directory, beside.name.as_os_str(), &*place.directory, place.name.as_os_str()) {
         // A file that is itself a mount point, as a container's /etc/hosts, can only be written over.
         Err(Errno::EBUSY) => in_place(place, path, content),

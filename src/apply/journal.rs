@@ -23,6 +23,7 @@ use crate::state;
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Entry {
     Begin { step: String },
+    Withdrawn { step: String },
     Done { step: String },
     Failed { step: String },
     Completed { stage: String },
@@ -45,20 +46,27 @@ impl Journal {
         })
     }
 
-    /// Intent. On disk before this returns where the step must not happen twice.
+    /// Intent. On disk before this returns where the next run could not do without it.
     pub fn begin(&mut self, step: &Step) -> Result<()> {
         let entry = Entry::Begin { step: step.name.clone() };
-        self.book_mut(step).add(&entry, step.at_most_once())
+        self.book_mut(step).add(&entry, step.must_be_remembered())
     }
 
-    /// The end.
+    /// The intent came to nothing: the step is as fresh as before.
+    pub fn withdraw(&mut self, step: &Step) -> Result<()> {
+        let entry = Entry::Withdrawn { step: step.name.clone() };
+        self.book_mut(step).add(&entry, true)
+    }
+
+    /// The end. On disk before this returns where the step must not happen twice; what can be repeated is repeated where
+    /// this line is lost.
     pub fn end(&mut self, step: &Step, done: bool) -> Result<()> {
         let name = step.name.clone();
         let entry = if done { Entry::Done { step: name } } else { Entry::Failed { step: name } };
         self.book_mut(step).add(&entry, step.at_most_once())
     }
 
-    /// All steps of the stage had their turn.
+    /// All steps of the stage had their turn, and what they changed is on the disk (see `Target::perform`).
     pub fn complete(&mut self, stage: Stage) -> Result<()> {
         if self.instance.completed.contains(stage.name()) {
             return Ok(());
@@ -113,6 +121,7 @@ impl Book {
     fn note(&mut self, entry: &Entry) {
         let (step, progress) = match entry {
             Entry::Begin { step } => (step, Progress::Interrupted),
+            Entry::Withdrawn { step } => (step, Progress::Fresh),
             Entry::Done { step } => (step, Progress::Done),
             Entry::Failed { step } => (step, Progress::Failed),
             Entry::Completed { stage } => {
@@ -176,6 +185,8 @@ mod tests {
         assert_eq!(again.progress(&a), Progress::Done);
         assert_eq!(again.progress(&b), Progress::Interrupted);
         assert!(again.completed(Stage::Local) && !again.completed(Stage::Final));
+        journal.withdraw(&b).unwrap();
+        assert_eq!(Journal::read(&root, "i-1").unwrap().progress(&b), Progress::Fresh);
         let other = Journal::read(&root, "i-2").unwrap();
         assert_eq!(other.progress(&a), Progress::Fresh);
     }

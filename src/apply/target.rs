@@ -41,8 +41,8 @@ impl Target {
 
     /// Does what `action` comes to, and says what that was: nothing where the tree was already as it asks.
     ///
-    /// On the live system the accounts' lock is held while they are looked at and changed, and what was changed is on
-    /// the disk afterwards, so that a journal may say so.
+    /// What was changed is on the disk afterwards, so that a journal may say so. On the live system the accounts' lock is
+    /// held while they are looked at and changed.
     pub fn perform(&self, action: &Action, today: Day, run: Runner) -> Result<Vec<Change>> {
         let accounts = matches!(action, Action::Group(_) | Action::User(_) | Action::Password(_));
         let _lock = match accounts && self.root.is_live() {
@@ -51,9 +51,7 @@ impl Target {
         };
         let changes = changes(action, &self.root, today)?;
         changes.iter().try_for_each(|change| self.execute(change, run))?;
-        if self.root.is_live() {
-            self.sync(&changes)?;
-        }
+        self.sync(&changes)?;
         Ok(changes)
     }
 
@@ -62,7 +60,7 @@ impl Target {
         match change {
             Change::File { path, content, mode, uid, gid, .. } => {
                 let attributes = self.attributes(*mode, *uid, *gid);
-                files::file(&self.place(path, Last::Follow)?, path, content, attributes, self.root.is_live())
+                files::file(&self.place(path, Last::Follow)?, path, content, attributes)
             }
             Change::Directory { path, mode, uid, gid } => {
                 files::directory(&self.place(path, Last::Follow)?, path, self.attributes(*mode, *uid, *gid))

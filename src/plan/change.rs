@@ -280,7 +280,8 @@ mod tests {
         let tree = Owned(&root, false);
         let more = Write { append: true, ..Write::new("/etc/motd", " again") };
         let begun = Write { begun: true, ..more.clone() };
-        let text = |write: &Write| made(&Action::Write(write.clone()), &tree).read_text(Path::new("/etc/motd")).unwrap();
+        let text =
+            |write: &Write| made(&Action::Write(write.clone()), &tree).read_text(Path::new("/etc/motd")).unwrap();
         assert_eq!(text(&more).unwrap(), "hello again again", "the file may just have ended so");
         assert!(of(&Action::Write(begun.clone()), &tree).is_empty(), "stopped after the write");
         assert_eq!(of(&Action::Write(begun.clone().mode(0o600)), &tree).len(), 1, "the mode is still set");

@@ -170,8 +170,7 @@ mod tests {
     fn a_step_that_is_repeated_knows_it() {
         let mut append = step("a", Stage::Local, false);
         append.write(Write { append: true, ..Write::new("/a", "") });
-        for (progress, expected) in
-            [(Progress::Fresh, false), (Progress::Interrupted, true), (Progress::Failed, true)]
+        for (progress, expected) in [(Progress::Fresh, false), (Progress::Interrupted, true), (Progress::Failed, true)]
         {
             let plan = due(vec![append.clone()], &Told(progress, false), &mut Findings::default());
             assert!(matches!(&plan.steps[0].actions[..], [Action::Write(write)] if write.begun == expected));
