@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::apply::interrupt::Interrupt;
 use crate::apply::journal::Journal;
-
 use crate::apply::output::Output;
 use crate::apply::run_lock;
-use crate::apply::steps::Worker;
+use crate::apply::steps::{Ending, Worker};
 use crate::apply::target::Target;
 use crate::bootstrap::{self, Bootstrap};
 use crate::config::base::{self, Settings};
@@ -208,8 +208,11 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
         report::instance(&options.root, &known.instance, &known.data, &mut decision.findings)?;
         keep_mounted(known, found.drive.as_ref());
     }
-    let place = found.place.as_deref().unwrap_or(&known.seed.place);
-    status.about(&known.seed.datasource, place, &known.instance.id, &decision.findings);
+    status.about(&known.instance.id, &known.seed.datasource);
+    if looks || status.place.is_none() {
+        status.place = Some(found.place.unwrap_or_else(|| known.seed.place.clone()));
+    }
+    status.found(&decision.findings, stages);
     apply(options, &decision, stages, status)?;
     if looks {
         let later = |stage: &&Stage| !stages.contains(stage) && decision.plan.has_work(**stage);
@@ -341,7 +344,9 @@ pub fn instance_data(options: &Options) -> Result<Value> {
     Ok(redacted(known.data))
 }
 
+/// Works through the stages. From here to its end SIGTERM and SIGINT are heard between steps, and end programs in order.
 fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut Status) -> Result<()> {
+    let interrupt = Interrupt::watch()?;
     let target = Target::new(options.root.clone());
     let mut journal = Journal::read(&options.root, &decision.known.instance.id)?;
     let mut output = Output::new(&options.root);
@@ -350,6 +355,7 @@ fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut 
         journal: &mut journal,
         today: Day::today(),
         strict: decision.known.settings.strict == Some(true),
+        told_to_end: &|| interrupt.came(),
         output: &mut |line| output.line(line),
         console: &mut |line| console::say(line),
     };
@@ -357,10 +363,19 @@ fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut 
         status.start(*stage);
         report::publish(&options.root, status)?;
         let started = Instant::now();
-        let steps = worker.stage(&decision.plan, *stage)?;
-        let stopped = status.end(*stage, steps, started.elapsed());
-        if worker.strict && stopped {
-            return Err(Error::fatal("a step failed and the settings are `strict`: the steps after it are not done"));
+        let (steps, ending) = worker.stage(&decision.plan, *stage)?;
+        report::output::keep(&options.root, &steps)?;
+        status.end(*stage, steps, started.elapsed());
+        match ending {
+            Ending::Complete | Ending::Unfinished => {}
+            Ending::Strict => {
+                let strict = "a step failed and the settings are `strict`: the steps after it are not done";
+                return Err(Error::fatal(strict));
+            }
+            Ending::Interrupted => {
+                return Err(Error::transient(format!("told to end in the stage {}", stage.name()))
+                    .help("the next run does what is left"));
+            }
         }
     }
     Ok(())

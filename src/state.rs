@@ -16,6 +16,8 @@ pub const DISABLED: &str = "/etc/firstlight/disabled";
 pub const RUN: &str = "/run/firstlight";
 /// What happened, for programs: stages, steps, findings.
 pub const STATUS: &str = "/run/firstlight/status.json";
+/// The last lines of what the steps' programs printed, which may be secret (0600).
+pub const TAILS: &str = "/run/firstlight/output.json";
 /// The outcome, there only when the final stage has ended.
 pub const RESULT: &str = "/run/firstlight/result.json";
 /// Instance data for `query` and templates, without secrets, for everyone.

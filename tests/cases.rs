@@ -13,12 +13,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test's panic is its verdict
 
+mod tree;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+
+use tree::{Entry, copy, snapshot};
 
 /// The agent's own records differ from run to run; that they are there is enough.
 const OWN: [&str; 3] = ["run/firstlight/", "var/lib/firstlight/", "var/log/firstlight"];
@@ -38,7 +41,7 @@ fn main() {
     for name in &names {
         let case = tests.join("cases").join(name);
         let scratch = tempfile::tempdir().expect("a scratch directory");
-        let seen = run(&case, &tests.join("fixtures/roots"), scratch.path());
+        let seen = run(&case, scratch.path());
         let expected = fs::read_to_string(case.join("expected")).unwrap_or_default();
         if bless {
             fs::write(case.join("expected"), &seen).expect("to write what is expected");
@@ -52,10 +55,9 @@ fn main() {
     assert!(failed == 0, "{failed} of {} cases failed", names.len());
 }
 
-fn run(case: &Path, roots: &Path, scratch: &Path) -> String {
+fn run(case: &Path, scratch: &Path) -> String {
     let (root, seed) = (scratch.join("root"), scratch.join("seed"));
-    copy(&roots.join("debian"), &root, "-a");
-    modes(&roots.join("debian.modes"), &root);
+    tree::debian(&root);
     if case.join("root").exists() {
         copy(&case.join("root"), &root, "-rL");
     }
@@ -120,36 +122,6 @@ fn masked(text: &str) -> String {
     masked
 }
 
-#[derive(PartialEq, Clone)]
-enum Entry {
-    File { mode: u32, content: Vec<u8> },
-    Directory { mode: u32 },
-    Link(PathBuf),
-}
-
-fn snapshot(root: &Path) -> BTreeMap<String, Entry> {
-    let mut entries = BTreeMap::new();
-    let mut todo = vec![root.to_owned()];
-    while let Some(directory) = todo.pop() {
-        for entry in fs::read_dir(&directory).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            let meta = fs::symlink_metadata(&path).expect("its metadata");
-            let mode = meta.permissions().mode() & 0o7777;
-            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
-            let entry = if meta.is_symlink() {
-                Entry::Link(fs::read_link(&path).expect("a link"))
-            } else if meta.is_dir() {
-                todo.push(path);
-                Entry::Directory { mode }
-            } else {
-                Entry::File { mode, content: fs::read(&path).expect("its content") }
-            };
-            entries.insert(name, entry);
-        }
-    }
-    entries
-}
-
 fn changes(before: &BTreeMap<String, Entry>, after: &BTreeMap<String, Entry>, seen: &mut String) {
     for (name, entry) in after {
         if before.get(name) == Some(entry) {
@@ -184,19 +156,4 @@ fn make(case: &Path, script: &str, path: &Path) {
     let made = Command::new("/bin/bash").arg(case.join(script)).arg(path).current_dir(case).output();
     let made = made.expect("to run a script of the case");
     assert!(made.status.success(), "{}: {script}: {}", case.display(), String::from_utf8_lossy(&made.stderr));
-}
-
-fn copy(from: &Path, to: &Path, how: &str) {
-    fs::create_dir_all(to).expect("a directory");
-    let copied = Command::new("cp").args([how, "--no-preserve=ownership"]).arg(from.join(".")).arg(to).status();
-    assert!(copied.expect("cp").success(), "cannot copy {}", from.display());
-}
-
-/// Modes that git does not keep.
-fn modes(list: &Path, root: &Path) {
-    for line in fs::read_to_string(list).expect("the modes").lines() {
-        let (mode, name) = line.split_once(' ').expect("MODE NAME");
-        let mode = u32::from_str_radix(mode, 8).expect("an octal mode");
-        fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).expect("to set a mode");
-    }
 }

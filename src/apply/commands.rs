@@ -35,6 +35,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// How a program went.
 #[derive(Debug, Clone)]
 pub struct Outcome {
+    /// Whether it was started at all: not where the agent had been told to end before.
+    pub started: bool,
     /// Why it ended.
     pub end: End,
     /// From its start to its end.
@@ -52,7 +54,7 @@ pub enum End {
     Signal(i32),
     /// The agent ended it after its time limit.
     TimedOut,
-    /// The agent ended it because the agent itself was told to end.
+    /// The agent ended it, or did not start it, because the agent itself was told to end.
     Interrupted,
 }
 
@@ -81,7 +83,7 @@ impl std::fmt::Display for End {
 /// Runs a program to its end. Its output, stdout and stderr as they come, is given to `sink` a line at a time.
 ///
 /// At its time limit, or when the agent gets SIGTERM or SIGINT, the whole process group gets SIGTERM, and SIGKILL five
-/// seconds later. Children that a program leaves behind when it ends by itself are left alone.
+/// seconds later; nothing is started after such a signal. Children that a program leaves behind when it ends by itself are left alone.
 ///
 /// # Errors
 /// Absent: there is no such program or directory. Fatal: it can't be started. How it ends is never an error.
@@ -92,11 +94,14 @@ pub fn run(command: &Command, sink: &mut dyn FnMut(&str)) -> Result<Outcome> {
 fn run_with_grace(command: &Command, grace: Duration, sink: &mut dyn FnMut(&str)) -> Result<Outcome> {
     let interrupt = Interrupt::watch()?;
     let started = Instant::now();
+    if interrupt.came() {
+        return Ok(Outcome { started: false, end: End::Interrupted, duration: started.elapsed(), tail: Vec::new() });
+    }
     let (mut child, output) = start(command)?;
     let mut lines = Lines::new(sink);
     let limit = command.timeout.and_then(|limit| started.checked_add(limit));
     match follow(&mut child, output, limit, grace, &interrupt, &mut lines) {
-        Ok(end) => Ok(Outcome { end, duration: started.elapsed(), tail: lines.finish() }),
+        Ok(end) => Ok(Outcome { started: true, end, duration: started.elapsed(), tail: lines.finish() }),
         Err(error) => {
             let _ = killpg(group_of(&child), Signal::SIGKILL);
             let _ = child.wait();
@@ -377,7 +382,8 @@ mod tests {
         let script = shell("trap 'kill $!; echo cleaning up; exit 0' TERM; echo $$; echo ready; sleep 300 & wait");
         let outcome = run(&script, &mut |line| println!("{line}")).unwrap();
         println!("{:?}", outcome.end);
-        println!("again: {:?}", run(&shell("sleep 300"), &mut |_| ()).unwrap().end);
+        let again = run(&shell("sleep 300"), &mut |_| ()).unwrap();
+        println!("again: {:?}, started: {}", again.end, again.started);
     }
 
     /// An agent that runs a script, that script's process, and what is still to be printed.
@@ -400,7 +406,7 @@ mod tests {
         kill(group_of(&agent), Signal::SIGTERM).unwrap();
         let rest: Vec<String> = output.collect();
         assert!(agent.wait().unwrap().success(), "the signal killed the agent: {rest:?}");
-        for expected in ["cleaning up", "Interrupted", "again: Interrupted"] {
+        for expected in ["cleaning up", "Interrupted", "again: Interrupted, started: false"] {
             assert!(rest.iter().any(|line| line == expected), "{expected} in {rest:?}");
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! SIGTERM and SIGINT while something must be ended in order: a program that runs, a pause between tries.
+//! SIGTERM and SIGINT while something must be ended in order: a run between its steps, a program, a pause between tries.
 //!
 //! Outside of a watch both end the agent as ever; everything on disk is made for that.
 

@@ -22,6 +22,7 @@ use crate::state;
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Entry {
     Begin { step: String },
+    Withdrawn { step: String },
     Done { step: String },
     Failed { step: String },
     Completed { stage: String },
@@ -44,20 +45,35 @@ impl Journal {
         })
     }
 
-    /// Intent. On disk before this returns where the step must not happen twice.
+    /// Intent. On disk before this returns where the next run could not do without it.
     pub fn begin(&mut self, step: &Step) -> Result<()> {
         let entry = Entry::Begin { step: step.name.clone() };
-        self.book_mut(step).add(&entry, step.at_most_once())
+        self.book_mut(step).add(&entry, step.must_be_remembered())
     }
 
-    /// The end.
+    /// The intent came to nothing: the step is as fresh as before.
+    pub fn withdraw(&mut self, step: &Step) -> Result<()> {
+        let entry = Entry::Withdrawn { step: step.name.clone() };
+        self.book_mut(step).add(&entry, true)
+    }
+
+    /// The end. On disk before this returns where the step must not happen twice. What can be repeated is written by
+    /// `settle` alone: its end must not be on the disk before its changes are, and syncing each would cost the boot dear.
     pub fn end(&mut self, step: &Step, done: bool) -> Result<()> {
         let name = step.name.clone();
         let entry = if done { Entry::Done { step: name } } else { Entry::Failed { step: name } };
-        self.book_mut(step).add(&entry, step.at_most_once())
+        match step.at_most_once() {
+            true => self.book_mut(step).add(&entry, true),
+            false => self.book_mut(step).hold(&entry),
+        }
     }
 
-    /// All steps of the stage had their turn.
+    /// Writes the ends that were held back: what was changed is on the disk now.
+    pub fn settle(&mut self) -> Result<()> {
+        [&mut self.instance, &mut self.boot, &mut self.once].into_iter().try_for_each(Book::settle)
+    }
+
+    /// All steps of the stage had their turn, and have settled.
     pub fn complete(&mut self, stage: Stage) -> Result<()> {
         if self.instance.completed.contains(stage.name()) {
             return Ok(());
@@ -99,13 +115,15 @@ struct Book {
     progress: BTreeMap<String, Progress>,
     completed: BTreeSet<String>,
     file: Option<File>,
+    held: Vec<u8>,
 }
 
 impl Book {
     fn read(root: &Root, path: &Path) -> Result<Self> {
         let text = root.read_text(path)?.unwrap_or_default();
         let (root, path) = (root.clone(), path.to_owned());
-        let mut book = Self { root, path, progress: BTreeMap::new(), completed: BTreeSet::new(), file: None };
+        let mut book =
+            Self { root, path, progress: BTreeMap::new(), completed: BTreeSet::new(), file: None, held: Vec::new() };
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| book.note(&entry));
         Ok(book)
     }
@@ -113,6 +131,7 @@ impl Book {
     fn note(&mut self, entry: &Entry) {
         let (step, progress) = match entry {
             Entry::Begin { step } => (step, Progress::Interrupted),
+            Entry::Withdrawn { step } => (step, Progress::Fresh),
             Entry::Done { step } => (step, Progress::Done),
             Entry::Failed { step } => (step, Progress::Failed),
             Entry::Completed { stage } => {
@@ -124,17 +143,39 @@ impl Book {
     }
 
     fn add(&mut self, entry: &Entry, durable: bool) -> Result<()> {
+        let line = self.line(entry)?;
+        self.write(&line, durable)?;
+        self.note(entry);
+        Ok(())
+    }
+
+    fn hold(&mut self, entry: &Entry) -> Result<()> {
+        let line = self.line(entry)?;
+        self.held.extend(line);
+        self.note(entry);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() { Ok(()) } else { self.write(&held, false) }
+    }
+
+    fn line(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(entry).at("encode an entry of", &self.path)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    fn write(&mut self, lines: &[u8], durable: bool) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(open_for_append(&self.root, &self.path)?),
         };
-        let mut line = serde_json::to_vec(entry).at("encode an entry of", &self.path)?;
-        line.push(b'\n');
-        file.write_all(&line).at("write", &self.path)?;
+        file.write_all(lines).at("write", &self.path)?;
         if durable {
             file.sync_data().at("sync", &self.path)?;
         }
-        self.note(entry);
         Ok(())
     }
 }
@@ -173,6 +214,8 @@ mod tests {
         assert_eq!(again.progress(&a), Progress::Done);
         assert_eq!(again.progress(&b), Progress::Interrupted);
         assert!(again.completed(Stage::Local) && !again.completed(Stage::Final));
+        journal.withdraw(&b).unwrap();
+        assert_eq!(Journal::read(&root, "i-1").unwrap().progress(&b), Progress::Fresh);
         let other = Journal::read(&root, "i-2").unwrap();
         assert_eq!(other.progress(&a), Progress::Fresh);
     }

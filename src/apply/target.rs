@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is changed: the live system or an image's root; and how each change is made on it.
 
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -41,8 +40,7 @@ impl Target {
 
     /// Does what `action` comes to, and says what that was: nothing where the tree was already as it asks.
     ///
-    /// On the live system the accounts' lock is held while they are looked at and changed, and what was changed is on
-    /// the disk afterwards, so that a journal may say so.
+    /// On the live system the accounts' lock is held while they are looked at and changed. Nothing is synced: see `sync`.
     pub fn perform(&self, action: &Action, today: Day, run: Runner) -> Result<Vec<Change>> {
         let accounts = matches!(action, Action::Group(_) | Action::User(_) | Action::Password(_));
         let _lock = match accounts && self.root.is_live() {
@@ -55,9 +53,6 @@ impl Target {
         if let Some(relabel) = relabel {
             run(&relabel)?;
         }
-        if self.root.is_live() {
-            self.sync(&changes)?;
-        }
         Ok(changes)
     }
 
@@ -66,7 +61,7 @@ impl Target {
         match change {
             Change::File { path, content, mode, uid, gid, .. } => {
                 let attributes = self.attributes(*mode, *uid, *gid);
-                files::file(&self.place(path, Last::Follow)?, path, content, attributes, self.root.is_live())
+                files::file(&self.place(path, Last::Follow)?, path, content, attributes, false)
             }
             Change::Directory { path, mode, uid, gid } => {
                 files::directory(&self.place(path, Last::Follow)?, path, self.attributes(*mode, *uid, *gid))
@@ -98,22 +93,11 @@ impl Target {
         files::Attributes { mode, owner: self.owners.then_some((uid, gid)) }
     }
 
-    /// The names of what was changed, on the disk.
-    fn sync(&self, changes: &[Change]) -> Result<()> {
-        let mut synced = BTreeSet::new();
-        for change in changes {
-            let path = match change {
-                Change::File { path, .. } | Change::Directory { path, .. } => self.root.resolve(path)?,
-                Change::Link { path, .. } | Change::Remove { path } => path.clone(),
-                Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Run(_) => continue,
-            };
-            if synced.insert(path.parent().map(Path::to_owned))
-                && let Some(place) = self.place(&path, Last::Keep).or_absent()?
-            {
-                files::sync(&place, &path)?;
-            }
+    /// What was changed, on the disk; the builder of an image does that for the whole image.
+    pub fn sync(&self) {
+        if self.root.is_live() {
+            nix::unistd::sync();
         }
-        Ok(())
     }
 }
 
@@ -138,6 +122,7 @@ fn relabel(root: &Root, changes: &[Change]) -> Option<Command> {
 mod tests {
     use super::*;
     use crate::plan::action::{AuthorizedKeys, Owner, Password, User, Write};
+    use crate::plan::change::Old;
     use crate::scratch::Scratch;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
@@ -278,7 +263,7 @@ mod tests {
         let replaced = Change::File {
             path: "/etc/kept".into(),
             content: Vec::new(),
-            old: Some(Vec::new()),
+            old: Some(Old { content: Vec::new(), mode: 0o600 }),
             mode: 0o600,
             uid: 0,
             gid: 0,
@@ -316,24 +301,5 @@ mod tests {
         make(&scratch, &Change::Hostname("not-this-machine".to_owned())).unwrap();
         make(&scratch, &Change::Entropy(vec![0; 16])).unwrap();
         assert_eq!(nix::unistd::gethostname().unwrap(), before);
-    }
-
-    #[test]
-    fn what_was_changed_reaches_the_disk_wherever_it_is_by_now() {
-        let scratch = Scratch::new();
-        scratch.file("/run/real", "old");
-        symlink("/run/real", scratch.path("/link")).unwrap();
-        let changes = [
-            file("/link", "new"),
-            Change::Directory { path: "/srv".into(), mode: 0o755, uid: 0, gid: 0 },
-            Change::Link { path: "/srv/link".into(), target: "nowhere".into() },
-            Change::Remove { path: "/run/real".into() },
-            Change::Remove { path: "/never/there".into() },
-        ];
-        let target = Target::new(scratch.root());
-        changes.iter().for_each(|change| target.execute(change, &mut |_| Ok(())).unwrap());
-        target.sync(&changes).unwrap();
-        let live = Target::new(Root::open(Path::new("/")).unwrap());
-        live.sync(&[file("/proc/self/comm", "")]).unwrap();
     }
 }

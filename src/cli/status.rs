@@ -14,6 +14,7 @@ use crate::plan::step::Stage;
 use crate::report;
 use crate::report::status::{Outcome, Status, StepOutcome};
 use crate::root::{Root, Tree as _};
+use crate::state;
 
 /// Tell what happened in this boot; exit code 0 done, 1 failed, 2 done with recoverable errors
 #[derive(Args)]
@@ -65,7 +66,12 @@ impl Arguments {
                 print_json(&value)?;
             }
             Format::Text => {
+                // As with the record: everybody may ask, and root alone sees what was printed.
+                let hidden = self.long && report::output::add(&root, &mut status).is_err();
                 let mut text = text(&status, self.long);
+                if hidden {
+                    let _ = writeln!(text, "what programs printed is for root to see, in {}", state::TAILS);
+                }
                 if let Some(bootstrap) = &bootstrap {
                     text.push_str(&format!("bootstrap: {bootstrap}\n"));
                 }

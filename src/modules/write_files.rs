@@ -144,7 +144,7 @@ fn write(file: &Located<File>, findings: &mut Findings) -> Option<Write> {
         None => Owner::Root,
     };
     let append = file.append == Some(true);
-    Some(Write { path, content, mode, owner, append, secret: false })
+    Some(Write { append, ..Write::new(path, content).mode(mode).owner(owner) })
 }
 
 fn absolute(path: &Located<String>, findings: &mut Findings) -> Option<PathBuf> {

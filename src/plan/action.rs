@@ -42,6 +42,18 @@ pub enum Action {
     Message(String),
 }
 
+impl Action {
+    /// Whether an image root has nothing that it could change.
+    pub fn needs_live_system(&self) -> bool {
+        matches!(self, Action::Hostname(_) | Action::Entropy(_) | Action::Run(_))
+    }
+
+    /// Whether it adds to the end of a file: done twice it leaves another tree than done once.
+    pub fn appends(&self) -> bool {
+        matches!(self, Action::Write(write) if write.append)
+    }
+}
+
 /// Who owns a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Owner {
@@ -67,6 +79,9 @@ pub struct Write {
     pub owner: Owner,
     /// At the end of what is there, in place of it. The mode and owner of a file that exists are still set.
     pub append: bool,
+    /// An earlier run began with it, and may have been stopped just after it: where the file already ends with the
+    /// content, that is not appended again. The plan's to set, by what the journal tells.
+    pub begun: bool,
     /// Shown as a digest.
     pub secret: bool,
 }
@@ -80,6 +95,7 @@ impl Write {
             mode: 0o644,
             owner: Owner::Root,
             append: false,
+            begun: false,
             secret: false,
         }
     }

@@ -16,11 +16,11 @@ use crate::root::{FileKind, Tree};
 #[derive(Clone)]
 #[allow(missing_docs)]
 pub enum Change {
-    /// A file's content, mode or owner. `old` is what it replaces, for the diff.
+    /// A file's content, mode or owner.
     File {
         path: PathBuf,
         content: Vec<u8>,
-        old: Option<Vec<u8>>,
+        old: Option<Old>,
         mode: u32,
         uid: u32,
         gid: u32,
@@ -43,6 +43,14 @@ pub enum Change {
     Entropy(Vec<u8>),
     Run(Command),
     Message(String),
+}
+
+/// The file that another one replaces: what a diff shows, if its readers may see it.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Old {
+    pub content: Vec<u8>,
+    pub mode: u32,
 }
 
 /// Without the bytes, which may be secret.
@@ -115,7 +123,9 @@ fn write(asked: &Write, draft: &mut Draft) -> Result<()> {
     if asked.append {
         content = draft.tree().read(&asked.path)?.unwrap_or_default();
     }
-    content.extend_from_slice(&asked.content);
+    if !(asked.begun && content.ends_with(&asked.content)) {
+        content.extend_from_slice(&asked.content);
+    }
     draft.parents(&asked.path, Attributes { mode: 0o755, ..attributes })?;
     draft.file(&asked.path, content, attributes, asked.secret)
 }
@@ -256,9 +266,27 @@ mod tests {
         assert_eq!(of(&Action::Write(same.clone().mode(0o600)), &tree).len(), 1);
         let owned = Action::Write(same.owner(Owner::Named("7".to_owned(), String::new())));
         let [Change::File { uid: 7, gid: 0, old: Some(old), .. }] = &of(&owned, &tree)[..] else { panic!() };
-        assert_eq!(old, b"hello");
+        assert_eq!((old.content.as_slice(), old.mode), (b"hello".as_slice(), 0o644));
         let more = Action::Write(Write { append: true, ..Write::new("/etc/motd", " again") });
         assert_eq!(made(&more, &tree).read(Path::new("/etc/motd")).unwrap().unwrap(), b"hello again");
+    }
+
+    #[test]
+    fn what_an_earlier_run_appended_is_not_appended_again() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/motd", "hello again");
+        std::fs::set_permissions(scratch.path("/etc/motd"), PermissionsExt::from_mode(0o644)).unwrap();
+        let root = scratch.root();
+        let tree = Owned(&root, false);
+        let more = Write { append: true, ..Write::new("/etc/motd", " again") };
+        let begun = Write { begun: true, ..more.clone() };
+        let text =
+            |write: &Write| made(&Action::Write(write.clone()), &tree).read_text(Path::new("/etc/motd")).unwrap();
+        assert_eq!(text(&more).unwrap(), "hello again again", "the file may just have ended so");
+        assert!(of(&Action::Write(begun.clone()), &tree).is_empty(), "stopped after the write");
+        assert_eq!(of(&Action::Write(begun.clone().mode(0o600)), &tree).len(), 1, "the mode is still set");
+        let other = Write { content: b" there".to_vec(), ..begun };
+        assert_eq!(text(&other).unwrap(), "hello again there", "stopped before the write");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::plan::accounts::day::Day;
-use crate::plan::change::Change;
+use crate::plan::change::{Change, Old};
 use crate::plan::overlay::Overlay;
 use crate::root::{FileKind, READ_LIMIT, Stat, Tree};
 
@@ -75,7 +75,7 @@ impl<'a> Draft<'a> {
                 if old.as_deref() == Some(&content) && attributes.are(&stat, self.tree.owners()) {
                     return Ok(());
                 }
-                old
+                old.map(|content| Old { content, mode: stat.mode })
             }
             None => None,
         };

@@ -2,6 +2,7 @@
 //! Which steps are due, and in which order.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::finding::{Finding, Findings};
 use crate::plan::step::{Frequency, Stage, Step};
@@ -45,19 +46,19 @@ impl Plan {
 
 /// Sorts by stage (the modules' order within a stage stays) and leaves out what needs no doing.
 ///
+/// - Each step has a name of its own in the journal: of several that ask for the same thing the later ones are numbered,
+///   and all are done in their order.
 /// - Done stays done; an interrupted or failed step that can be repeated is repeated; somebody's commands never are.
 /// - A per-instance step that appears only after its stage was completed for this instance comes from user-data that
 ///   was edited since: it is left out and said, as instances are configured once.
 pub fn due(steps: Vec<Step>, record: &dyn Record, findings: &mut Findings) -> Plan {
     let mut plan = Plan::default();
-    let mut seen = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    let mut files = BTreeSet::new();
     for stage in Stage::ALL {
         for step in steps.iter().filter(|step| step.stage == stage) {
-            if !seen.insert(step.name.clone()) {
-                let again = format!("`{}` is asked for twice; the first one counts", step.name);
-                findings.push(Finding::warning(&step.origin, again));
-                continue;
-            }
+            let step = &Step { name: own_name(&step.name, &mut names), ..step.clone() };
+            replaced(step, &mut files, findings);
             match record.progress(step) {
                 Progress::Done => {}
                 Progress::Failed if step.at_most_once() => {}
@@ -69,18 +70,35 @@ pub fn due(steps: Vec<Step>, record: &dyn Record, findings: &mut Findings) -> Pl
                             .help("`firstlight clean` and a reboot configure the instance anew"),
                     );
                 }
-                Progress::Fresh | Progress::Interrupted | Progress::Failed => plan.steps.push(step.clone()),
+                Progress::Fresh => plan.steps.push(step.clone()),
+                Progress::Interrupted | Progress::Failed => plan.steps.push(step.clone().begun()),
             }
         }
     }
     plan
 }
 
+/// `name`, numbered where another step has it: `write_files /etc/motd (2)`.
+fn own_name(name: &str, names: &mut BTreeSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{name} ({number})"));
+    let own = std::iter::once(name.to_owned()).chain(numbered).find(|name| !names.contains(name)).unwrap_or_default();
+    names.insert(own.clone());
+    own
+}
+
+/// Says of a file that an earlier step wrote too: the last one wins, which is hardly what both were asked for.
+fn replaced(step: &Step, files: &mut BTreeSet<PathBuf>, findings: &mut Findings) {
+    for path in step.overwrites().filter(|path| !files.insert(path.to_path_buf())) {
+        let again = format!("{} is written more than once; this one replaces what came before", path.display());
+        findings.push(Finding::note(&step.origin, again));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Origin;
-    use crate::plan::action::Command;
+    use crate::finding::{Origin, Severity};
+    use crate::plan::action::{Action, Command, Write};
 
     struct Told(Progress, bool);
 
@@ -132,10 +150,30 @@ mod tests {
     }
 
     #[test]
-    fn the_same_step_twice_is_said() {
+    fn what_is_asked_for_twice_is_done_twice_under_names_of_their_own() {
+        let asked = |name: &str, append: bool| {
+            let mut step = step(name, Stage::Local, false);
+            step.write(Write { append, ..Write::new("/a", "") });
+            step
+        };
         let mut findings = Findings::default();
-        let twice = vec![step("a", Stage::Local, false), step("a", Stage::Local, false)];
-        assert_eq!(due(twice, &Told(Progress::Fresh, false), &mut findings).steps.len(), 1);
-        assert_eq!(findings.iter().count(), 1);
+        let steps = vec![asked("a", true), asked("a (2)", true), asked("a", true), asked("a", false)];
+        let plan = due(steps, &Told(Progress::Fresh, false), &mut findings);
+        let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(names, ["a", "a (2)", "a (3)", "a (4)"]);
+        assert!(findings.is_empty(), "appends add up");
+        due(vec![asked("a", false), asked("b", false)], &Told(Progress::Done, true), &mut findings);
+        assert_eq!(findings.iter().map(|finding| finding.severity).collect::<Vec<_>>(), [Severity::Note]);
+    }
+
+    #[test]
+    fn a_step_that_is_repeated_knows_it() {
+        let mut append = step("a", Stage::Local, false);
+        append.write(Write { append: true, ..Write::new("/a", "") });
+        for (progress, expected) in [(Progress::Fresh, false), (Progress::Interrupted, true), (Progress::Failed, true)]
+        {
+            let plan = due(vec![append.clone()], &Told(progress, false), &mut Findings::default());
+            assert!(matches!(&plan.steps[0].actions[..], [Action::Write(write)] if write.begun == expected));
+        }
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Error;
 use crate::finding::Origin;
 use crate::plan::accounts::day::Day;
-use crate::plan::change::{Change, changes};
+use crate::plan::change::{Change, Old, changes};
 use crate::plan::diff::unified;
 use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
@@ -140,7 +140,10 @@ fn line(change: &Change) -> Line {
     let owner = |uid: u32, gid: u32| if (uid, gid) == (0, 0) { "root".to_owned() } else { format!("{uid}:{gid}") };
     match change {
         Change::File { path, content, old, mode, uid, gid, secret } => {
-            let diff = if *secret || mode & 0o004 == 0 { None } else { diff(old.as_deref(), content) };
+            // What is replaced may have been kept from everybody, whatever comes in its place.
+            let for_everybody = |mode: u32| mode & 0o004 != 0;
+            let open = !*secret && for_everybody(*mode) && old.as_ref().is_none_or(|old| for_everybody(old.mode));
+            let diff = if open { diff(old.as_ref(), content) } else { None };
             Line::File {
                 path: path.clone(),
                 new: old.is_none(),
@@ -168,8 +171,8 @@ fn digest(content: &[u8]) -> String {
 }
 
 /// A unified diff; `None` where the content is no text or too long to read.
-fn diff(old: Option<&[u8]>, new: &[u8]) -> Option<String> {
-    let old = old.unwrap_or_default();
+fn diff(old: Option<&Old>, new: &[u8]) -> Option<String> {
+    let old = old.map_or(&[][..], |old| &old.content);
     if old.len() > SHOWN_LIMIT || new.len() > SHOWN_LIMIT || old.contains(&0) || new.contains(&0) {
         return None;
     }
@@ -256,11 +259,11 @@ fn show_path(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn file(mode: u32, old: Option<&[u8]>, new: &[u8]) -> String {
+    fn file(mode: u32, old: Option<(u32, &[u8])>, new: &[u8]) -> String {
         let change = Change::File {
             path: "/etc/x".into(),
             content: new.to_vec(),
-            old: old.map(<[u8]>::to_vec),
+            old: old.map(|(mode, content)| Old { content: content.to_vec(), mode }),
             mode,
             uid: 0,
             gid: 0,
@@ -271,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_world_readable_file_is_a_diff_and_others_are_digests() {
-        let open = file(0o644, Some(b"a\nb\n"), b"a\nc\n");
+        let open = file(0o644, Some((0o644, b"a\nb\n")), b"a\nc\n");
         assert!(open.contains("      -b\n      +c\n"), "{open}");
         let closed = file(0o600, None, b"hunter2\n");
         assert!(
@@ -279,5 +282,13 @@ mod tests {
             "{closed}"
         );
         assert!(file(0o644, None, b"\0\x01").contains("2 bytes"));
+    }
+
+    #[test]
+    fn what_only_root_could_read_is_not_shown_by_opening_the_file() {
+        let opened = file(0o644, Some((0o600, b"hunter2\n")), b"public\n");
+        assert!(!opened.contains("hunter2") && opened.contains("7 bytes, sha256 "), "{opened}");
+        let closed = file(0o600, Some((0o644, b"public\n")), b"hunter2\n");
+        assert!(!closed.contains("hunter2") && closed.contains("8 bytes, sha256 "), "{closed}");
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A step: what one module wants done, when, how often, and who asked for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -72,9 +72,35 @@ impl Step {
         self.stage > Stage::Local && self.at_most_once()
     }
 
-    /// Whether it can only be done on a running system.
+    /// Whether the next run must know that it was begun, also after a power cut: the tree alone does not tell how far it
+    /// came.
+    pub fn must_be_remembered(&self) -> bool {
+        self.at_most_once() || self.actions.iter().any(Action::appends)
+    }
+
+    /// Whether it can only be done on a running system: a program asks for one, or nothing of it concerns a tree.
     pub fn waits_for_boot(&self) -> bool {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if command.waits_for_boot))
+            || (!self.actions.is_empty() && self.actions.iter().all(Action::needs_live_system))
+    }
+
+    /// The same step as one that an earlier run began.
+    #[must_use]
+    pub fn begun(mut self) -> Self {
+        for action in &mut self.actions {
+            if let Action::Write(write) = action {
+                write.begun = true;
+            }
+        }
+        self
+    }
+
+    /// The files that it writes whole.
+    pub fn overwrites(&self) -> impl Iterator<Item = &Path> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Write(write) if !write.append => Some(write.path.as_path()),
+            _ => None,
+        })
     }
 
     /// In another stage than the module's.
@@ -123,5 +149,27 @@ impl Step {
     /// A program.
     pub fn run(&mut self, command: Command) -> &mut Self {
         self.action(Action::Run(command))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(actions: Vec<Action>) -> Step {
+        let origin = Origin::document("user_data");
+        Step { name: "a".into(), stage: Stage::Local, frequency: Frequency::PerInstance, origin, actions }
+    }
+
+    #[test]
+    fn what_no_tree_can_take_waits_for_the_boot() {
+        let name = || Action::Hostname("vm1".to_owned());
+        let file = || Action::Write(Write::new("/etc/hostname", "vm1\n"));
+        assert!(step(vec![name()]).waits_for_boot());
+        assert!(step(vec![Action::Entropy(vec![1])]).waits_for_boot());
+        assert!(step(vec![Action::Run(Command::tool(["netplan", "generate"]))]).waits_for_boot());
+        assert!(!step(vec![file(), name()]).waits_for_boot(), "the file is what the boot reads the name from");
+        assert!(step(vec![file(), Action::Run(Command::script(["true"]))]).waits_for_boot());
+        assert!(!step(Vec::new()).waits_for_boot());
     }
 }

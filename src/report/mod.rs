@@ -19,6 +19,7 @@ pub mod clock;
 pub mod console;
 pub mod line;
 pub mod log;
+pub mod output;
 pub mod status;
 
 /// The status of this boot: what is written, or that nothing has begun.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The status file: what happened in this boot, for programs and for `firstlight status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -160,7 +160,8 @@ pub struct CommandStatus {
     pub interrupted: bool,
     /// Milliseconds.
     pub took_ms: u64,
-    /// Its last lines.
+    /// Its last lines. Not in this file, which everybody may read: see [`crate::report::output`].
+    #[serde(skip)]
     pub tail: Vec<String>,
     /// Exit codes of its entries by number (`runcmd`, `bootcmd`), where they are not zero.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -171,6 +172,8 @@ pub struct CommandStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FindingStatus {
+    /// The stages whose runs found it.
+    pub stages: BTreeSet<String>,
     /// `error`, `warning` or `note`.
     pub severity: String,
     /// Where.
@@ -180,6 +183,12 @@ pub struct FindingStatus {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+}
+
+impl FindingStatus {
+    fn says_the_same(&self, other: &Self) -> bool {
+        (&self.severity, &self.origin, &self.message) == (&other.severity, &other.origin, &other.message)
+    }
 }
 
 impl fmt::Display for FindingStatus {
@@ -192,6 +201,7 @@ impl fmt::Display for FindingStatus {
 impl From<&Finding> for FindingStatus {
     fn from(finding: &Finding) -> Self {
         Self {
+            stages: BTreeSet::new(),
             severity: finding.severity.to_string(),
             origin: finding.origin.to_string(),
             message: finding.message.clone(),
@@ -201,12 +211,30 @@ impl From<&Finding> for FindingStatus {
 }
 
 impl Status {
-    /// What this run is about.
-    pub fn about(&mut self, datasource: &str, place: &str, instance_id: &str, findings: &Findings) {
-        self.datasource = Some(datasource.to_owned());
-        self.place.get_or_insert_with(|| place.to_owned());
+    /// What is told is about one instance: what was told of another is gone.
+    pub fn about(&mut self, instance_id: &str, datasource: &str) {
+        if self.instance_id.as_deref().is_some_and(|other| other != instance_id) {
+            (self.place, self.findings, self.stages) = Default::default();
+        }
         self.instance_id = Some(instance_id.to_owned());
-        self.findings = findings.iter().map(FindingStatus::from).collect();
+        self.datasource = Some(datasource.to_owned());
+    }
+
+    /// What a run of `stages` found, in place of what an earlier run of the same ones did. What only other stages found
+    /// stays: the seed as it was kept no longer tells it all.
+    pub fn found(&mut self, findings: &Findings, stages: &[Stage]) {
+        let names: BTreeSet<String> = stages.iter().map(|stage| stage.name().to_owned()).collect();
+        self.findings.iter_mut().for_each(|known| known.stages.retain(|stage| !names.contains(stage)));
+        for mut finding in findings.iter().map(FindingStatus::from) {
+            match self.findings.iter_mut().find(|known| known.says_the_same(&finding)) {
+                Some(known) => known.stages.extend(names.iter().cloned()),
+                None => {
+                    finding.stages = names.clone();
+                    self.findings.push(finding);
+                }
+            }
+        }
+        self.findings.retain(|known| !known.stages.is_empty());
     }
 
     /// A stage begins.
@@ -217,9 +245,8 @@ impl Status {
         told.finished.clear();
     }
 
-    /// A stage has ended with these steps; whether one of them was not done.
-    pub fn end(&mut self, stage: Stage, steps: Vec<StepStatus>, took: Duration) -> bool {
-        let failed = steps.iter().any(StepStatus::is_failure);
+    /// A stage has ended with these steps.
+    pub fn end(&mut self, stage: Stage, steps: Vec<StepStatus>, took: Duration) {
         self.steps_now += steps.iter().filter(|step| step.outcome != StepOutcome::Waiting).count();
         self.changes_now += steps.iter().map(|step| step.changes).sum::<usize>();
         let told = self.stages.entry(stage.name().to_owned()).or_default();
@@ -232,7 +259,6 @@ impl Status {
                 None => told.steps.push(step),
             }
         }
-        failed
     }
 
     /// The few lines that a person at the console needs.
@@ -288,6 +314,30 @@ mod tests {
         assert_eq!(status.outcome().exit_code(), 2);
         status.error = Some("no".into());
         assert_eq!(status.outcome().exit_code(), 1);
+    }
+
+    #[test]
+    fn what_one_stage_found_outlives_the_next_and_is_told_once() {
+        let origin = Origin::document("user_data");
+        let findings = |messages: &[&str]| {
+            let mut findings = Findings::default();
+            findings.extend(messages.iter().map(|message| Finding::error(&origin, *message)));
+            findings
+        };
+        let told = |status: &Status| status.findings.iter().map(|known| known.message.clone()).collect::<Vec<_>>();
+        let mut status = Status::default();
+        status.about("i-1", "config-drive");
+        status.found(&findings(&["a drive is damaged", "unknown key"]), &[Stage::Local]);
+        // The next stage is another process, which reads what the first one left.
+        let mut status: Status = serde_json::from_slice(&serde_json::to_vec(&status).unwrap()).unwrap();
+        status.about("i-1", "config-drive");
+        status.found(&findings(&["unknown key"]), &[Stage::Network]);
+        assert_eq!(told(&status), ["a drive is damaged", "unknown key"]);
+        assert_eq!(status.outcome(), Outcome::Degraded);
+        status.found(&findings(&["unknown key"]), &Stage::ALL);
+        assert_eq!(told(&status), ["unknown key"], "a whole run has the last word");
+        status.about("i-2", "config-drive");
+        assert!(status.findings.is_empty());
     }
 
     #[test]
