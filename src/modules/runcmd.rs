@@ -38,7 +38,6 @@ fn plan(input: &Input, planner: &mut Planner) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::document::parse;
     use crate::finding::{Findings, Origin};
     use crate::modules::MODULES;
@@ -53,7 +52,7 @@ mod tests {
         let outcome = bench.plan(|input, planner| {
             MODULES.iter().filter(|module| module.name == "runcmd").for_each(|module| (module.plan)(input, planner));
         });
-        assert_eq!(outcome.names(), ["runcmd of the image", "runcmd"]);
+        assert_eq!(outcome.steps(), ["runcmd of the image", "runcmd"]);
         let scripts: Vec<_> = (outcome.steps.iter().flat_map(|step| &step.actions))
             .filter_map(|action| match action {
                 Action::Write(write) => {
