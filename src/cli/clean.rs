@@ -92,3 +92,18 @@ fn place(root: &Root, path: &Path) -> Result<PathBuf> {
 fn remove(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_of_the_image_does_not_lead_out_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        std::os::unix::fs::symlink("/etc", directory.path().join("link")).unwrap();
+        let place = |path: &str| place(&root, Path::new(path)).unwrap();
+        assert_eq!(place("/link/passwd"), root.path().join("etc/passwd"));
+        assert_eq!(place("/link"), root.path().join("link"));
+    }
+}
