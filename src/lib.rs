@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Firstlight configures a virtual machine the first time it wakes up.
 //!
-//! The rooms, in the order of the road that the data takes:
-//! datasource → seed → instance → config → plan → apply → report.
+//! The road that the data takes: datasource → seed → instance, user-data, network → config → modules → plan → apply →
+//! report. Below the rooms stand by floors: each imports only from its own floor and from those beneath.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::config::document::{Data, Node, Scalar};
 use crate::config::events::{Event, Mark, Parser, Problem, Properties};
 use crate::config::mapping::Mapping;
+use crate::config::node::{Data, Node, Scalar};
 use crate::config::resolve::{YAML_TAG, tagged};
 use crate::config::syntax;
 use crate::finding::{Finding, Findings, Origin};

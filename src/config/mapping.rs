@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::document::{Node, Value};
+use crate::config::node::{Node, Value};
 
 /// Entries in the order in which their keys came first.
 #[derive(Default)]

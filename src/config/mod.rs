@@ -6,6 +6,7 @@ pub mod default_user;
 pub mod document;
 pub mod merge;
 pub mod missing;
+mod node;
 pub mod read;
 pub mod template;
 pub mod types;

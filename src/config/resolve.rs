@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::config::document::{Scalar, Value};
+use crate::config::node::{Data, Node, Scalar, Value};
 
 /// The prefix of YAML's own tags, written `!!`.
 pub(super) const YAML_TAG: &str = "tag:yaml.org,2002:";
@@ -34,6 +34,35 @@ pub(super) fn tagged(tag: &str, text: &str) -> Option<Value> {
         "binary" => binary(text).map(Value::Binary),
         "timestamp" => is_timestamp(text).then(|| Value::Date(text.to_owned())),
         _ => None,
+    }
+}
+
+impl Node {
+    /// What YAML 1.1 makes of it; `None` for a sequence or a mapping.
+    pub fn value(&self) -> Option<Value> {
+        match &self.data {
+            Data::Scalar(scalar) => Some(resolve(scalar)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is nothing (`~`, `null`, empty).
+    pub fn is_null(&self) -> bool {
+        matches!(self.value(), Some(Value::Null))
+    }
+
+    /// What it is, for a message: "a list", "a mapping", "a number" …
+    pub fn described(&self) -> &'static str {
+        match (&self.data, self.value()) {
+            (Data::Sequence(_), _) => "a list",
+            (Data::Mapping(_), _) => "a mapping",
+            (_, Some(Value::Null)) => "nothing",
+            (_, Some(Value::Bool(_))) => "yes or no",
+            (_, Some(Value::Integer(_) | Value::Float(_))) => "a number",
+            (_, Some(Value::Date(_))) => "a date",
+            (_, Some(Value::Binary(_))) => "binary",
+            _ => "a string",
+        }
     }
 }
 

@@ -79,6 +79,12 @@ impl Guest {
         self.distribution.iter().any(|id| id == distribution)
     }
 
+    /// Whether it has that group.
+    pub fn has_group(&self, name: &str) -> bool {
+        let groups = self.read_text("/etc/group").unwrap_or_default();
+        groups.lines().any(|line| line.split(':').next() == Some(name))
+    }
+
     /// Whether this is the running system, not an image.
     pub fn is_live(&self) -> bool {
         self.root.is_live()

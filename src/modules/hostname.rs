@@ -6,7 +6,7 @@
 //! unless `prefer_fqdn_over_hostname` (the RHEL family's default) says otherwise.
 
 use crate::config::base::HostnameFrom;
-use crate::finding::{Finding, Located};
+use crate::finding::{Finding, Findings, Located};
 use crate::instance::hostname;
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Action, Edit};
@@ -29,6 +29,12 @@ crate::keys! {
         /// Write `/etc/hostname` (default true); else only the running name is set.
         create_hostname_file: bool,
     }
+}
+
+/// Whether the name that the machine has is to stay.
+pub fn preserved(input: &Input) -> bool {
+    // What is wrong with the keys is said where they are planned.
+    Keys::take(input.config, &mut Findings::default()).preserve_hostname == Some(true)
 }
 
 /// The names that this machine answers to.
@@ -81,7 +87,8 @@ fn plan(input: &Input, planner: &mut Planner) {
         return;
     }
     let Some(names) = names(input, planner) else { return };
-    let qualified = keys.prefer_fqdn_over_hostname.unwrap_or_else(|| input.guest.is_like("rhel"));
+    let qualified =
+        keys.prefer_fqdn_over_hostname.unwrap_or_else(|| ["rhel", "fedora"].iter().any(|it| input.guest.is_like(it)));
     let name = match &names.qualified {
         Some(fqdn) if qualified => fqdn.clone(),
         _ => names.short.clone(),
@@ -125,5 +132,18 @@ mod tests {
         assert_eq!(set("hostname: 12345"), (Some("12345".into()), 0));
         assert_eq!(set("hostname: \"web\\nroot::0\""), (Some("public-3".into()), 1));
         assert_eq!(set("hostname: -x"), (Some("public-3".into()), 1));
+    }
+
+    #[test]
+    fn the_rhel_family_has_its_qualified_name_as_host_name() {
+        for (release, name) in [
+            ("ID=fedora\n", "vm.example"),
+            ("ID=\"rhel\"\nID_LIKE=\"fedora\"\n", "vm.example"),
+            ("ID=rocky\nID_LIKE=\"rhel centos fedora\"\n", "vm.example"),
+            ("ID=debian\n", "vm"),
+        ] {
+            let outcome = Bench::new("fqdn: vm.example").file("/etc/os-release", release).plan(plan);
+            assert_eq!(outcome.hostname().as_deref(), Some(name), "{release}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! Key as cloud-init's `cc_update_etc_hosts`. Unlike there the machine's own entry is kept right also where nothing is
 //! asked for: a name that does not resolve makes `sudo` and many daemons wait. `false` leaves the file alone.
 
-use crate::config::document::{Node, Value};
+use crate::config::document::Node;
 use crate::finding::{Finding, Findings};
 use crate::modules::hostname::{self, Names};
 use crate::modules::{Input, Module, Planner};
@@ -31,29 +31,25 @@ enum Manage {
 
 fn manage(node: Option<&Node>, findings: &mut Findings) -> Manage {
     let Some(node) = node else { return Manage::Own };
-    match node.value() {
-        Some(Value::Bool(true)) => Manage::All,
-        Some(Value::Bool(false)) => Manage::Nothing,
-        Some(Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
-            "localhost" => Manage::Own,
-            "true" | "yes" | "on" | "template" => Manage::All,
-            "false" | "no" | "off" => Manage::Nothing,
-            _ => unknown(node, findings),
-        },
-        _ => unknown(node, findings),
+    match node.text().map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+        Some("localhost") => Manage::Own,
+        Some("true" | "yes" | "on" | "1" | "template") => Manage::All,
+        Some("false" | "no" | "off" | "0") => Manage::Nothing,
+        _ => {
+            let message = format!("expected true, false or localhost, found {}", node.described());
+            findings.push(Finding::error(&node.origin, message));
+            Manage::Nothing
+        }
     }
-}
-
-fn unknown(node: &Node, findings: &mut Findings) -> Manage {
-    let message = format!("expected true, false or localhost, found {}", node.described());
-    findings.push(Finding::error(&node.origin, message));
-    Manage::Nothing
 }
 
 fn plan(input: &Input, planner: &mut Planner) {
     let keys = Keys::take(input.config, &mut planner.findings);
     let manage = manage(keys.manage_etc_hosts.as_ref(), &mut planner.findings);
     let asked = keys.manage_etc_hosts.map(|node| node.origin);
+    if asked.is_none() && hostname::preserved(input) {
+        return;
+    }
     let Some(names) = hostname::names(input, planner) else { return };
     let own = own_line(&names);
     let edit = match manage {
@@ -69,8 +65,8 @@ const OWN: &str = "127.0.1.1";
 
 fn own_line(names: &Names) -> String {
     match &names.qualified {
-        Some(fqdn) => format!("{OWN} {fqdn} {}\n", names.short),
-        None => format!("{OWN} {}\n", names.short),
+        Some(fqdn) if *fqdn != names.short => format!("{OWN} {fqdn} {}\n", names.short),
+        _ => format!("{OWN} {}\n", names.short),
     }
 }
 
@@ -128,5 +124,17 @@ mod tests {
     fn the_whole_file_or_none_of_it_on_demand() {
         assert!(!hosts("manage_etc_hosts: true").unwrap().contains("db"));
         assert_eq!(hosts("manage_etc_hosts: no"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_not_set_is_not_written_unasked() {
+        assert_eq!(hosts("preserve_hostname: true"), None);
+        assert!(hosts("preserve_hostname: true\nmanage_etc_hosts: localhost").is_some());
+    }
+
+    #[test]
+    fn a_name_without_a_domain_stands_once() {
+        let line = hosts("fqdn: vm1").unwrap();
+        assert!(line.contains("\n127.0.1.1 vm1\n"), "{line}");
     }
 }

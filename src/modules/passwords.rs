@@ -4,6 +4,8 @@
 //! Keys as cloud-init's `cc_set_passwords`. Unlike there every kind of crypt(3) hash is known for one (a yescrypt hash
 //! in `chpasswd.list` becomes no plain text), and a bad line costs only itself.
 
+use std::collections::HashMap;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::config::document::{Data, Node};
@@ -16,6 +18,9 @@ use crate::plan::step::{Frequency, Stage};
 /// See the file's head.
 pub const MODULE: Module =
     Module { name: "passwords", stage: Stage::Local, frequency: Frequency::PerInstance, keys: Keys::KEYS, plan };
+
+/// The longest password that libcrypt takes (`CRYPT_MAX_PASSPHRASE_SIZE`).
+const LENGTH: usize = 512;
 
 crate::keys! {
     struct Keys {
@@ -54,36 +59,44 @@ fn plan(input: &Input, planner: &mut Planner) {
     let keys = Keys::take(input.config, &mut planner.findings);
     let chpasswd = keys.chpasswd.unwrap_or_default();
     let expire = chpasswd.expire != Some(false);
+    let users = chpasswd.users.unwrap_or_default();
+    let named = chpasswd.list.is_some() || !users.is_empty();
     let mut wanted = Vec::new();
     if let Some(list) = &chpasswd.list {
         lines(list, &mut wanted, &mut planner.findings);
     }
-    for entry in chpasswd.users.unwrap_or_default() {
-        wanted.extend(self::entry(&entry, &mut planner.findings));
-    }
-    if let Some(password) = keys.password.filter(|_| wanted.is_empty()) {
-        match users::default_name(input) {
-            Some(user) => wanted.push(Wanted { user, secret: secret(&password), origin: password.origin }),
-            None => planner.finding(
-                Finding::error(&password.origin, "`password` is for the default user, and there is none")
-                    .help("add `default` to `users`, or name the user in chpasswd: {users: [...]}"),
-            ),
+    wanted.extend(users.iter().filter_map(|user| entry(user, &mut planner.findings)));
+    match (keys.password, users::default_name(input)) {
+        (Some(password), _) if named => planner.finding(
+            Finding::warning(
+                &password.origin,
+                "`password` counts only where `chpasswd` names no users; it is left out",
+            )
+            .help("add the default user to `chpasswd`"),
+        ),
+        (Some(password), Some(user)) => {
+            wanted.push(Wanted { user, secret: secret(&password), origin: password.origin });
         }
+        (Some(password), None) => planner.finding(
+            Finding::error(&password.origin, "`password` is for the default user, and there is none")
+                .help("add `default` to `users`, or name the user in chpasswd: {users: [...]}"),
+        ),
+        (None, _) => {}
     }
-    for Wanted { user, secret, origin } in wanted {
+    for Wanted { user, secret, origin } in last_of_each(wanted, &mut planner.findings) {
         let hash = match secret {
-            Secret::Hash(hash) => hash,
-            Secret::Text(text) => self::hash(&text, &user, input),
+            Secret::Hash(hash) => Some(hash),
+            Secret::Text(text) => self::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
             Secret::Random => {
-                planner.finding(Finding::error(
-                    &origin,
-                    format!("RANDOM is known and not built yet; the password of {user} stays"),
-                ));
-                continue;
+                let unbuilt = format!("RANDOM is known and not built yet; the password of {user} stays");
+                planner.finding(Finding::error(&origin, unbuilt));
+                None
             }
         };
-        let password = Password { user: user.clone(), hash: Some(hash), lock: None, expire };
-        planner.step(format!("passwords {user}"), &origin).action(Action::Password(password));
+        if hash.is_some() {
+            let password = Password { user: user.clone(), hash, lock: None, expire };
+            planner.step(format!("passwords {user}"), &origin).action(Action::Password(password));
+        }
     }
     if let Some(allow) = keys.ssh_pwauth.as_ref() {
         password_login(allow, input, planner);
@@ -102,23 +115,69 @@ enum Secret {
     Random,
 }
 
-/// `$id$…` as crypt(5) lists it is a hash; `R` and `RANDOM` ask for a random one.
-fn secret(password: &str) -> Secret {
-    let id = password.strip_prefix('$').and_then(|rest| rest.split_once('$')).map(|(id, rest)| (id, !rest.is_empty()));
-    match (password, id) {
-        ("R" | "RANDOM", _) => Secret::Random,
-        (_, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", true))) => {
-            Secret::Hash(password.to_owned())
+/// One for each user: with chpasswd(8) the last line counts.
+fn last_of_each(wanted: Vec<Wanted>, findings: &mut Findings) -> Vec<Wanted> {
+    let mut last: Vec<Wanted> = Vec::new();
+    let mut places = HashMap::new();
+    for wanted in wanted {
+        let place = *places.entry(wanted.user.clone()).or_insert(last.len());
+        match last.get_mut(place) {
+            Some(earlier) => {
+                let twice = format!("{} gets a password twice; this one counts", wanted.user);
+                findings.push(Finding::warning(&wanted.origin, twice));
+                *earlier = wanted;
+            }
+            None => last.push(wanted),
         }
+    }
+    last
+}
+
+/// What a line holds: `$id$…` as crypt(5) lists it is a hash, which has no `:` in it; `R` and `RANDOM` ask for a random
+/// one.
+fn secret(password: &str) -> Secret {
+    match password {
+        "R" | "RANDOM" => Secret::Random,
+        _ if is_modular_hash(password) && !password.contains(':') => Secret::Hash(password.to_owned()),
         _ => Secret::Text(password.to_owned()),
     }
 }
 
-/// A hash of a typed password. Its salt comes from the instance and the user, so that `plan` and `run` agree.
-pub fn hash(password: &str, user: &str, input: &Input) -> String {
+fn is_modular_hash(text: &str) -> bool {
+    let id = text.strip_prefix('$').and_then(|rest| rest.split_once('$')).filter(|(_, rest)| !rest.is_empty());
+    matches!(id, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", _)))
+}
+
+/// Says where the text that stands for a hash is none that crypt(5) knows: most often it is the password itself.
+pub fn warn_of_no_hash(text: &str, origin: &Origin, findings: &mut Findings) {
+    let traditional =
+        matches!(text.len(), 13 | 20) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./_".contains(&b));
+    // What begins with these is on purpose no hash: no password fits.
+    let closed = text.is_empty() || text.starts_with(['!', '*']);
+    if !closed && !traditional && !is_modular_hash(text) {
+        findings.push(
+            Finding::warning(origin, "this is no password hash of crypt(5), so that no password will fit it")
+                .help("a password as it is typed is `plain_text_passwd`, or `type: text` in `chpasswd`"),
+        );
+    }
+}
+
+/// A hash of a typed password; nothing of an empty one. Its salt comes from the instance and the user, so that `plan`
+/// and `run` agree.
+pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<String> {
+    // A block (`|`) ends with a line's end that nobody types.
+    let text = password.trim_end_matches('\n');
+    if text.len() > LENGTH {
+        let long = format!("the password of {user} is longer than the {LENGTH} bytes of crypt(3); it is left out");
+        findings.push(Finding::error(&password.origin, long));
+        return None;
+    }
+    if text.is_empty() {
+        return Some(String::new());
+    }
     let digest = Sha256::digest(format!("{}\0{user}", input.instance.id.value));
     let salt = digest.first_chunk().copied().unwrap_or_default();
-    sha512_crypt(password, &salt)
+    Some(sha512_crypt(text, &salt))
 }
 
 /// `chpasswd.list`: lines of one string, or a list of them.
@@ -157,11 +216,14 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
     let kind = entry.r#type.as_ref();
     let secret = match (kind.map_or("hash", |kind| kind.as_str()), &entry.password) {
         ("RANDOM" | "R", _) => Secret::Random,
-        ("hash", Some(hash)) if hash.contains([':', '\n']) => {
+        ("hash", Some(hash)) if hash.contains(|c: char| c == ':' || c.is_control()) => {
             findings.push(Finding::error(&hash.origin, "this is no password hash; it is left out"));
             return None;
         }
-        ("hash", Some(hash)) => Secret::Hash(hash.value.clone()),
+        ("hash", Some(hash)) => {
+            warn_of_no_hash(hash, &hash.origin, findings);
+            Secret::Hash(hash.value.clone())
+        }
         ("text", Some(text)) => Secret::Text(text.value.clone()),
         ("hash" | "text", None) => {
             findings
@@ -181,11 +243,11 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
 /// sshd takes the first value that it reads, so the drop-in has to come first by name, and only where the main file
 /// includes the directory at all.
 fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
-    let word = allow.text().unwrap_or_default().trim().to_ascii_lowercase();
-    let allowed = match word.as_str() {
-        "unchanged" | "" => return,
-        "true" | "yes" | "on" | "1" => "yes",
-        "false" | "no" | "off" | "0" => "no",
+    let word = allow.text().map(|text| text.trim().to_ascii_lowercase());
+    let allowed = match word.as_deref() {
+        Some("unchanged" | "") => return,
+        Some("true" | "yes" | "on" | "1") => "yes",
+        Some("false" | "no" | "off" | "0") => "no",
         _ => {
             let unknown = format!("expected true, false or unchanged, found {}", allow.described());
             return planner.finding(Finding::error(&allow.origin, unknown));
@@ -195,11 +257,7 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
     let line = format!("PasswordAuthentication {allowed}\n");
-    let included = main.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        words.next().is_some_and(|word| word.eq_ignore_ascii_case("include"))
-            && words.any(|path| path.starts_with("/etc/ssh/sshd_config.d/"))
-    });
+    let included = includes_first(&main);
     let edit = if included {
         Edit::new("/etc/ssh/sshd_config.d/00-firstlight.conf", move |_| line.clone()).mode(0o600)
     } else {
@@ -213,9 +271,27 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     }
 }
 
+/// The first word of a line of sshd's, in small letters; nothing of an empty one.
+fn keyword(line: &str) -> Option<String> {
+    line.split([' ', '\t', '=']).find(|word| !word.is_empty()).map(str::to_ascii_lowercase)
+}
+
+/// Whether the main file includes the directory before it sets anything that would win, and for everybody.
+fn includes_first(main: &str) -> bool {
+    let directory = |path: &str| {
+        let path = path.trim_matches('"');
+        path.strip_prefix("/etc/ssh/").unwrap_or(path).starts_with("sshd_config.d/")
+    };
+    let decides = main.lines().find(|line| match keyword(line).as_deref() {
+        Some("include") => line.split_whitespace().skip(1).any(directory),
+        Some("match" | "passwordauthentication") => true,
+        _ => false,
+    });
+    decides.is_some_and(|line| keyword(line).as_deref() == Some("include"))
+}
+
 /// The setting in place of all earlier ones of the main part; before the first `Match` block where there is none.
 fn with_setting(old: &str, setting: &str) -> String {
-    let keyword = |line: &str| line.split([' ', '\t', '=']).find(|word| !word.is_empty()).map(str::to_ascii_lowercase);
     let mut new = String::new();
     let mut written = false;
     let mut main = true;
@@ -256,7 +332,7 @@ mod tests {
         for hash in ["$6$salt$hash", "$y$j9T$salt$hash", "$2b$10$abc", "$1$a$b"] {
             assert!(matches!(secret(hash), Secret::Hash(_)), "{hash}");
         }
-        for text in ["secret", "$6$", "$money", "$9$a$b"] {
+        for text in ["secret", "$6$", "$money", "$9$a$b", "$6$with:colon"] {
             assert!(matches!(secret(text), Secret::Text(_)), "{text}");
         }
     }
@@ -283,5 +359,81 @@ mod tests {
             Some("# x\nPasswordAuthentication yes\nUsePAM yes\nMatch User a\n  PasswordAuthentication no\n")
         );
         assert!(Bench::new("ssh_pwauth: unchanged").file("/etc/ssh/sshd_config", old).plan(plan).steps().is_empty());
+    }
+
+    #[test]
+    fn the_last_password_of_a_user_counts() {
+        let hashes = |config: &str| {
+            let outcome = Bench::new(config).plan(plan);
+            let hashes: Vec<_> = outcome.passwords().iter().map(|password| password.hash.clone().unwrap()).collect();
+            (hashes, outcome.findings.iter().count())
+        };
+        let twice = "chpasswd: {list: ['a:$6$s$one', 'b:$6$s$b', 'a:$6$s$two']}";
+        assert_eq!(hashes(twice), (vec!["$6$s$two".to_owned(), "$6$s$b".to_owned()], 1));
+    }
+
+    #[test]
+    fn the_default_user_s_password_counts_only_without_chpasswd_and_is_not_dropped_in_silence() {
+        let default = "system_info: {default_user: {name: ops}}\npassword: secret\n";
+        assert_eq!(Bench::new(default).plan(plan).steps(), ["passwords ops"]);
+        for chpasswd in ["{list: ['a:$6$s$h']}", "{list: [broken]}", "{users: [{name: a}]}"] {
+            let outcome = Bench::new(&format!("{default}chpasswd: {chpasswd}")).plan(plan);
+            assert!(!outcome.steps().contains(&"passwords ops"), "{chpasswd}");
+            assert!(outcome.findings.iter().any(|finding| finding.origin.line() == Some((2, 11))), "{chpasswd}");
+        }
+        let nobody = Bench::new(&format!("{default}users: []")).plan(plan);
+        assert_eq!((nobody.steps().len(), nobody.findings.iter().count()), (0, 1));
+    }
+
+    #[test]
+    fn a_typed_password_where_a_hash_belongs_is_said_and_not_told() {
+        let outcome = Bench::new("chpasswd: {users: [{name: ops, password: sesame}]}").plan(plan);
+        assert_eq!(outcome.steps(), ["passwords ops"]);
+        let finding = outcome.findings.iter().next().unwrap().to_string();
+        assert!(finding.contains("type: text") && !finding.contains("sesame"), "{finding}");
+        for fine in ["$y$j9T$salt$hash", "rqXexS6ZhobKA", "'*'", "'!'"] {
+            let outcome = Bench::new(&format!("chpasswd: {{users: [{{name: ops, password: {fine}}}]}}")).plan(plan);
+            assert!(outcome.findings.is_empty(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_password_longer_than_crypt_takes_is_refused() {
+        let long = format!("chpasswd: {{users: [{{name: ops, type: text, password: {}}}]}}", "x".repeat(513));
+        let outcome = Bench::new(&long).plan(plan);
+        assert_eq!((outcome.steps().len(), outcome.findings.iter().count()), (0, 1));
+    }
+
+    #[test]
+    fn a_block_s_last_line_end_is_no_part_of_the_password() {
+        let hash = |password: &str| {
+            let outcome =
+                Bench::new(&format!("chpasswd:\n  users:\n  - name: ops\n    type: text\n    password: {password}\n"))
+                    .plan(plan);
+            outcome.passwords()[0].hash.clone()
+        };
+        assert_eq!(hash("|\n      sesame"), hash("sesame"));
+    }
+
+    #[test]
+    fn a_drop_in_that_sshd_would_not_heed_is_not_written() {
+        let content = |main: &str| {
+            let outcome = Bench::new("ssh_pwauth: no").file("/etc/ssh/sshd_config", main).plan(plan);
+            (outcome.content("/etc/ssh/sshd_config"), outcome.content("/etc/ssh/sshd_config.d/00-firstlight.conf"))
+        };
+        let late = "PasswordAuthentication yes\nInclude /etc/ssh/sshd_config.d/*.conf\n";
+        assert_eq!(content(late), (Some(late.replace("yes", "no")), None));
+        let matched = "Match User a\nInclude /etc/ssh/sshd_config.d/*.conf\n";
+        assert_eq!(content(matched), (Some(format!("PasswordAuthentication no\n{matched}")), None));
+        let relative = "Port 22\ninclude \"sshd_config.d/*.conf\"\nPasswordAuthentication yes\n";
+        assert_eq!(content(relative), (None, Some("PasswordAuthentication no\n".to_owned())));
+    }
+
+    #[test]
+    fn what_is_no_answer_to_ssh_pwauth_is_said() {
+        for bad in ["[yes]", "{}", "maybe"] {
+            let outcome = Bench::new(&format!("ssh_pwauth: {bad}")).file("/etc/ssh/sshd_config", "").plan(plan);
+            assert_eq!((outcome.steps().len(), outcome.findings.iter().count()), (0, 1), "{bad}");
+        }
     }
 }

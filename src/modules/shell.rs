@@ -61,14 +61,15 @@ fn script(list: &Node, progress: &Path, findings: &mut Findings) -> Option<Strin
 fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
     let problem = match &node.data {
         _ if node.is_null() => return None,
-        Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character".to_owned(),
+        Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character",
         Data::Scalar(scalar) => return Some(scalar.text.clone()),
         Data::Sequence(items) if items.is_empty() => return None,
         Data::Sequence(items) => match items.iter().map(Node::text).collect::<Option<Vec<_>>>() {
+            Some(words) if words.iter().any(|word| word.contains('\0')) => "a command cannot hold a NUL character",
             Some(words) => return Some(words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")),
-            None => "expected a list of words, found a list within".to_owned(),
+            None => "expected a list of words, found something else within",
         },
-        Data::Mapping(_) => "expected a command, found a mapping".to_owned(),
+        Data::Mapping(_) => "expected a command, found a mapping",
     };
     let finding = Finding::error(&node.origin, format!("{problem}; this entry is left out, the others run"));
     findings.push(match node.data {
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_wrong_entry_costs_only_itself() {
-        let (printed, codes, findings) = run("runcmd:\n - echo a: b\n - [echo, [x]]\n - ~\n - echo on\n");
-        assert_eq!((printed.as_str(), codes.as_str(), findings), ("on\n", "4 0", 2));
+        let (printed, codes, findings) =
+            run("runcmd:\n - echo a: b\n - [echo, [x]]\n - ~\n - echo on\n - [echo, \"a\\0b\"]\n - \"a\\0b\"\n");
+        assert_eq!((printed.as_str(), codes.as_str(), findings), ("on\n", "4 0", 4));
     }
 }

@@ -28,7 +28,7 @@ crate::keys! {
         disable_root_opts: String,
         /// Take the platform's keys (the default).
         allow_public_ssh_keys: bool,
-        /// Make new host keys for a new instance (the default).
+        /// Make new host keys for a new instance (the default); else only those that are missing.
         ssh_deletekeys: bool,
         /// Types of the host keys that are made: ed25519, ecdsa, rsa.
         ssh_genkeytypes: OneOrMany<Located<String>>,
@@ -54,10 +54,14 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
     }
     let (false, Some(origin)) = (lines.is_empty(), origin) else { return };
     let user = users::default_name(input);
+    // Where root is the default user there is nobody else to name.
     if let Some(user) = &user {
         planner
             .step(format!("ssh keys of {user}"), &origin)
             .action(Action::AuthorizedKeys(AuthorizedKeys { user: user.clone(), keys: lines.clone() }));
+        if user == "root" {
+            return;
+        }
     }
     if keys.disable_root != Some(false) {
         let options = keys.disable_root_opts.as_deref().unwrap_or(DISABLE_ROOT);
@@ -73,7 +77,7 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
 
 fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
     let directory = "/etc/ssh";
-    if keys.ssh_deletekeys == Some(false) || !input.guest.has_tool("ssh-keygen") || !input.guest.exists(directory) {
+    if !input.guest.has_tool("ssh-keygen") || !input.guest.exists(directory) {
         return;
     }
     let asked = keys.ssh_genkeytypes.clone().map(|types| types.0);
@@ -91,17 +95,27 @@ fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
     if types.is_empty() {
         types = vec!["ed25519".to_owned(), "ecdsa".to_owned()];
     }
-    let old =
-        input.guest.list(directory).into_iter().filter(|name| name.starts_with("ssh_host_") && name.contains("key"));
-    let step = planner.step("ssh host keys", &origin);
-    old.for_each(|name| {
-        step.remove(format!("{directory}/{name}"));
-    });
+    let file = |kind: &str| format!("{directory}/ssh_host_{kind}_key");
+    let mut old = input.guest.list(directory);
+    old.retain(|name| name.starts_with("ssh_host_") && name.contains("key"));
+    if keys.ssh_deletekeys == Some(false) {
+        // Those that are there stay; sshd does not start without any.
+        types.retain(|kind| !input.guest.exists(&file(kind)));
+        old.clear();
+    }
+    // Once for an instance, and apart from the making: a type that this guest cannot make is tried again at the next
+    // boot, and must not cost the keys that others have made by then.
+    if !old.is_empty() {
+        let step = planner.step("ssh host keys of another instance", &origin);
+        for name in old {
+            step.remove(format!("{directory}/{name}"));
+        }
+    }
     for kind in types {
-        let file = format!("/etc/ssh/ssh_host_{kind}_key");
+        let file = file(&kind);
         let mut command = Command::tool(["ssh-keygen", "-q", "-t", &kind, "-N", "", "-C", "", "-f", &file]);
         command.waits_for_boot = true;
-        step.remove(&file).run(command);
+        planner.step(format!("ssh host key {kind}"), &origin).remove(&file).run(command);
     }
 }
 
@@ -128,5 +142,40 @@ mod tests {
         let outcome = Bench::new("ssh_authorized_keys: not-a-key").plan(plan);
         assert_eq!(outcome.findings.iter().count(), 1);
         assert!(outcome.steps().iter().all(|name| !name.starts_with("ssh keys")));
+    }
+
+    #[test]
+    fn root_as_the_default_user_may_log_in() {
+        let outcome = Bench::new(&format!("user: root\nssh_authorized_keys: ['{KEY}']")).plan(plan);
+        assert_eq!(outcome.keys_of("root"), [KEY]);
+        assert_eq!(outcome.steps(), ["ssh keys of root"]);
+    }
+
+    /// What is done about the host keys of a guest that has an ECDSA one: types made, and the number of removals.
+    fn host_keys_of(config: &str) -> (Vec<String>, usize) {
+        let bench = Bench::new(config).tool("ssh-keygen").file("/etc/ssh/ssh_host_ecdsa_key", "");
+        let outcome = bench.file("/etc/ssh/ssh_host_ecdsa_key.pub", "").plan(plan);
+        let mut made = Vec::new();
+        let mut removed = 0;
+        for action in outcome.steps.iter().flat_map(|step| &step.actions) {
+            match action {
+                Action::Run(command) => made.push(command.argv[3].clone()),
+                Action::Remove { path } if path.to_string_lossy().contains("ecdsa") => removed += 1,
+                _ => {}
+            }
+        }
+        (made, removed)
+    }
+
+    #[test]
+    fn host_keys_of_the_image_go_and_new_ones_are_made() {
+        assert_eq!(host_keys_of(""), (vec!["ed25519".to_owned(), "ecdsa".to_owned()], 3));
+        assert_eq!(host_keys_of("ssh_genkeytypes: rsa"), (vec!["rsa".to_owned()], 2));
+    }
+
+    #[test]
+    fn without_ssh_deletekeys_only_missing_host_keys_are_made() {
+        assert_eq!(host_keys_of("ssh_deletekeys: false"), (vec!["ed25519".to_owned()], 0));
+        assert_eq!(host_keys_of("ssh_deletekeys: false\nssh_genkeytypes: [ecdsa]"), (vec![], 0));
     }
 }

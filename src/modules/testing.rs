@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A bench for modules' tests: a guest in a scratch directory, one module's plan on it, and what that comes to.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::config::base::Settings;
@@ -50,6 +52,15 @@ impl Bench {
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         std::fs::write(path, content).expect("a file");
         self
+    }
+
+    /// With this program in the guest.
+    pub fn tool(self, name: &str) -> Self {
+        let path = format!("/usr/bin/{name}");
+        let bench = self.file(&path, "");
+        let program = bench.directory.path().join(path.trim_start_matches('/'));
+        std::fs::set_permissions(program, Permissions::from_mode(0o755)).expect("a mode");
+        bench
     }
 
     /// With this host name from the platform.

@@ -36,3 +36,29 @@ fn plan(input: &Input, planner: &mut Planner) {
         .link("/etc/localtime", file)
         .edit(Edit::new("/etc/timezone", move |_| line.clone()).only_existing());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{Bench, Outcome};
+
+    fn plans(config: &str) -> Outcome {
+        let bench = Bench::new(config).file("/usr/share/zoneinfo/Europe/Lisbon", "TZif2");
+        bench.file("/etc/timezone", "Etc/UTC\n").plan(plan)
+    }
+
+    #[test]
+    fn a_zone_of_the_guest_is_linked_and_named() {
+        let outcome = plans("timezone: Europe/Lisbon");
+        assert_eq!(outcome.content("/etc/timezone").as_deref(), Some("Europe/Lisbon\n"));
+        assert_eq!(outcome.content("/etc/localtime").as_deref(), Some("TZif2"));
+    }
+
+    #[test]
+    fn a_zone_that_the_guest_does_not_have_is_said_and_the_old_one_stays() {
+        for bad in ["Europe/Lisboa", "../../etc/passwd", "/etc/passwd", "''", "Europe"] {
+            let outcome = plans(&format!("timezone: {bad}"));
+            assert_eq!((outcome.steps().len(), outcome.findings.iter().count()), (0, 1), "{bad}");
+        }
+    }
+}

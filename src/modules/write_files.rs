@@ -5,6 +5,7 @@
 //! entry waits by itself where it must: for a user or a home that the same document makes (see [`OWNED`]), or with
 //! `defer` for the final stage.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -84,6 +85,7 @@ enum When {
 }
 
 fn files(input: &Input, planner: &mut Planner, when: When) {
+    let mut names = HashMap::new();
     for file in Keys::take(input.config, &mut planner.findings).write_files.unwrap_or_default() {
         // What is wrong with an entry is said by the pass that it belongs to.
         let mut findings = Findings::default();
@@ -93,23 +95,32 @@ fn files(input: &Input, planner: &mut Planner, when: When) {
             Some(write) if waits_for_user(write, input) => When::Users,
             _ => When::Early,
         };
+        // Two entries for one file are both written, as two appends have to be; over all passes, so that names differ.
+        let times = write.as_ref().map_or(0, |write| {
+            *names.entry((write.path.clone(), write.append)).and_modify(|times| *times += 1).or_insert(1)
+        });
         if turn != when {
             continue;
         }
         planner.findings.extend(findings);
         let Some(write) = write else { continue };
-        let name = format!("write_files {}{}", write.path.display(), if write.append { " (append)" } else { "" });
+        let mut name = format!("write_files {}{}", write.path.display(), if write.append { " (append)" } else { "" });
+        if times > 1 {
+            name += &format!(" ({times})");
+        }
         let stage = if when == When::Final { Stage::Final } else { Stage::Local };
         planner.step(name, &file.origin).stage(stage).write(write);
     }
 }
 
-/// Whether its owner, or the home that it lies in, is not there yet.
+/// Whether its owner, its group, or the home that it lies in, is not there yet.
 fn waits_for_user(write: &Write, input: &Input) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.parse::<u32>().is_err();
+    let no_user = |user: &str| is_name(user) && !input.guest.has_user(user);
     let owner_missing = match &write.owner {
         Owner::Root => false,
-        Owner::User(user) => !input.guest.has_user(user) && user.parse::<u32>().is_err(),
-        Owner::Named(user, _) => !user.is_empty() && !input.guest.has_user(user) && user.parse::<u32>().is_err(),
+        Owner::User(user) => no_user(user),
+        Owner::Named(user, group) => no_user(user) || is_name(group) && !input.guest.has_group(group),
     };
     let home = write.path.strip_prefix("/home").ok().and_then(|below| below.components().next());
     owner_missing || home.is_some_and(|user| !input.guest.exists(&Path::new("/home").join(user).to_string_lossy()))
@@ -271,5 +282,21 @@ mod tests {
     #[test]
     fn a_numeric_content_is_its_text() {
         assert_eq!(plans("write_files: [{path: /v, content: 1.10}]").content("/v").as_deref(), Some("1.10"));
+    }
+
+    #[test]
+    fn all_entries_for_one_file_are_written_in_order() {
+        let append = |content: &str| format!(" - {{path: /etc/x, append: yes, content: \"{content}\\n\"}}\n");
+        let outcome = plans(&format!("write_files:\n{}{}", append("one"), append("two")));
+        assert_eq!(outcome.steps(), ["write_files /etc/x (append)", "write_files /etc/x (append) (2)"]);
+        assert_eq!(outcome.content("/etc/x").as_deref(), Some("one\ntwo\n"));
+        let over = plans("write_files: [{path: /y, content: one}, {path: /y, content: two}, {path: /y, defer: yes}]");
+        assert_eq!(over.steps(), ["write_files /y", "write_files /y (2)", "write_files /y (3)"]);
+    }
+
+    #[test]
+    fn files_of_a_group_to_come_wait_for_it() {
+        let outcome = plans("write_files:\n - {path: /a, owner: 'root:www'}\n - {path: /b, owner: '0:0'}\n");
+        assert_eq!(outcome.steps(), ["write_files /b", "write_files /a"]);
     }
 }

@@ -166,7 +166,7 @@ pub struct Group {
 ///
 /// Made as `useradd` of shadow 4.13 does: numbers by `login.defs`, a group of its own, home from `/etc/skel`,
 /// ranges in `subuid` and `subgid`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[allow(missing_docs)]
 pub struct User {
     pub name: String,
@@ -181,10 +181,18 @@ pub struct User {
     pub groups: Vec<String>,
     pub system: bool,
     pub no_create_home: bool,
+    /// A crypt(3) hash to begin with; none is a locked account.
+    pub password: Option<String>,
     /// Day on which the account ends, `YYYY-MM-DD`.
     pub expires: Option<String>,
     /// Days after the password's end until the account is disabled.
     pub inactive: Option<i64>,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// What becomes of a user's password. All of it is in `/etc/shadow`.

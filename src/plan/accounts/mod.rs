@@ -9,7 +9,7 @@ pub(super) mod groups;
 pub mod hash;
 mod home;
 pub mod keys;
-mod names;
+pub mod names;
 mod numbers;
 pub(super) mod passwords;
 mod sshd;

@@ -10,7 +10,7 @@ const LENGTH: usize = 32;
 ///
 /// What both Debian's and Fedora's useradd take: letters (also capital), digits, `_`, `.` and `-`, and a `$` at the end
 /// (machines of Samba); not beginning with `-`, not all digits, which would read as a number elsewhere.
-pub(super) fn check(what: &str, name: &str) -> Result<()> {
+pub fn check(what: &str, name: &str) -> Result<()> {
     let plain = name.strip_suffix('$').unwrap_or(name);
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let why = if plain.is_empty() {

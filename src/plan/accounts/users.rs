@@ -106,7 +106,7 @@ fn passwd_line(asked: &User, uid: u32, gid: u32, home: &Path, shell: &str) -> Re
     Ok(format!("{}:x:{uid}:{gid}:{gecos}:{home}:{shell}", asked.name))
 }
 
-/// The line of shadow: no password, and how long the account lasts.
+/// The line of shadow: the password, and how long the account lasts.
 fn aging(asked: &User, defaults: &Defaults, today: Day) -> Result<String> {
     let expires = match asked.expires.as_deref() {
         None | Some("") => String::new(),
@@ -120,8 +120,10 @@ fn aging(asked: &User, defaults: &Defaults, today: Day) -> Result<String> {
     };
     // Below zero it means "never", which is what an empty field says.
     let inactive = asked.inactive.filter(|days| *days >= 0).map(|days| days.to_string()).unwrap_or_default();
+    let password = asked.password.as_deref().unwrap_or("!");
+    one_field("password's hash", password)?;
     let ages = if asked.system { "::".to_owned() } else { defaults.ages() };
-    Ok(format!("{}:!:{today}:{ages}:{inactive}:{expires}:", asked.name))
+    Ok(format!("{}:{password}:{today}:{ages}:{inactive}:{expires}:", asked.name))
 }
 
 /// Numbers that the user may hand to its containers, where the guest keeps such a list.
@@ -192,7 +194,7 @@ mod tests {
         //   useradd -m -s /bin/bash -G sudo,adm -c 'Debian User' debian
         //   useradd -M --system svc
         //   useradd -m -N nogrp
-        //   useradd -m -g users -u 2000 -e 2027-01-31 -f 5 expiring
+        //   useradd -m -g users -u 2000 -e 2027-01-31 -f 5 -p '$6$salt$hash' expiring
         //   useradd -m after
         //   useradd -M -u 1500 --system sysuid
         //   groupadd site; groupadd --system ssite
@@ -209,6 +211,7 @@ mod tests {
             uid: Some(2000),
             expires: Some("2027-01-31".to_owned()),
             inactive: Some(5),
+            password: Some("$6$salt$hash".to_owned()),
             ..named("expiring")
         };
         let group = |name: &str, system| Action::Group(Group { name: name.to_owned(), system, ..Group::default() });
@@ -233,7 +236,7 @@ mod tests {
             (
                 SHADOW,
                 "debian:!:20777:0:99999:7:::\nsvc:!:20777::::::\nnogrp:!:20777:0:99999:7:::\n\
-                 expiring:!:20777:0:99999:7:5:20849:\nafter:!:20777:0:99999:7:::\nsysuid:!:20777::::::\n",
+                 expiring:$6$salt$hash:20777:0:99999:7:5:20849:\nafter:!:20777:0:99999:7:::\nsysuid:!:20777::::::\n",
             ),
             ("/etc/group", "debian:x:1000:\nsvc:x:999:\nafter:x:2001:\nsysuid:x:998:\nsite:x:2002:\nssite:x:997:\n"),
             ("/etc/gshadow", "debian:!::\nsvc:!::\nafter:!::\nsysuid:!::\nsite:!::\nssite:!::\n"),

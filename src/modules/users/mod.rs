@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Users and groups.
+//!
+//! Keys as cloud-init's `cc_users_groups`: without `users` the image's default user is made; `users` without `default`
+//! makes only those named; an entry without `name` changes the default user. Unlike there numbers and dates need no
+//! quotes, a bad entry costs only itself, and an existing user joins the named groups.
+
+use crate::config::document::Node;
+use crate::config::types::Words;
+use crate::finding::{Finding, Findings, Located, Origin};
+use crate::modules::{Input, Module, Planner, keys, passwords};
+use crate::plan::accounts::names;
+use crate::plan::action::{Action, AuthorizedKeys, Group, Password, User};
+use crate::plan::step::{Frequency, Stage};
+use account::Account;
+use wanted::{Wanted, wanted};
+
+mod account;
+mod groups;
+mod sudo;
+mod wanted;
+
+/// See the file's head.
+pub const MODULE: Module =
+    Module { name: "users", stage: Stage::Local, frequency: Frequency::PerInstance, keys: Keys::KEYS, plan };
+
+crate::keys! {
+    /// Not read as a whole: `users: null` is not the same as no `users`.
+    struct Keys {
+        /// Groups to make: a list of names, or of `name: [members]`.
+        groups: Node,
+        /// Users to make: `default`, names, or mappings.
+        users: Node,
+        /// Changes to the default user.
+        user: Node,
+    }
+}
+
+/// The most users, groups, or members of one that a document may ask for.
+const LIMIT: usize = 1000;
+
+fn plan(input: &Input, planner: &mut Planner) {
+    let groups = groups::wanted(input.config.get("groups"), &mut planner.findings);
+    for group in &groups {
+        planner.step(format!("groups {}", group.name), &group.origin).action(self::group(&group.name));
+    }
+    for user in wanted(input, &mut planner.findings) {
+        make(user, input, planner);
+    }
+    // Members may be users that were made just now; one that is not there costs only itself.
+    for groups::Wanted { name, members, origin } in groups {
+        for member in members {
+            let step = planner.step(format!("groups {name} {member}"), &origin);
+            step.action(Action::Group(Group { name: name.clone(), members: vec![member], ..Group::default() }));
+        }
+    }
+}
+
+/// The name of the default user where one is made.
+pub fn default_name(input: &Input) -> Option<String> {
+    wanted(input, &mut Findings::default()).into_iter().find(|user| user.is_default).map(|user| user.name)
+}
+
+fn make(user: Wanted, input: &Input, planner: &mut Planner) {
+    let findings = &mut planner.findings;
+    let password = password(&user, input, findings);
+    let Wanted { name, account, origin, .. } = user;
+    not_built(&account, findings);
+    let groups = account.groups.map(|groups| valid_names("group", &groups, findings)).unwrap_or_default();
+    let is_number = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let primary_group = account
+        .primary_group
+        .filter(|group| is_number(group) && !group.is_empty() || valid_name("group", group, &group.origin, findings));
+    let system = account.system == Some(true);
+    let homeless = system || account.no_create_home == Some(true);
+    let keys = authorized_keys(&name, account.ssh_authorized_keys.as_ref(), homeless, findings);
+    let sudo = sudo::edits(&name, account.sudo, findings);
+
+    let step = planner.step(format!("users {name}"), &origin);
+    if account.create_groups != Some(false) {
+        let named = primary_group.as_ref().map(|group| &group.value).filter(|group| !is_number(group));
+        groups.iter().chain(named).for_each(|name| {
+            step.action(group(name));
+        });
+    }
+    step.action(Action::User(User {
+        name: name.clone(),
+        uid: account.uid.map(|uid| uid.0),
+        gecos: account.gecos.map(|gecos| gecos.0),
+        home: account.homedir.map(|home| home.0),
+        shell: account.shell.map(|shell| shell.0),
+        primary_group: primary_group.map(|group| group.value),
+        no_user_group: account.no_user_group == Some(true),
+        groups,
+        system,
+        no_create_home: homeless,
+        password: account.passwd.map(|hash| hash.value.0),
+        expires: account.expiredate.map(|date| date.0),
+        inactive: account.inactive,
+    }));
+    step.action(Action::Password(password));
+    if !keys.is_empty() {
+        step.action(Action::AuthorizedKeys(AuthorizedKeys { user: name, keys }));
+    }
+    sudo.into_iter().for_each(|edit| {
+        step.edit(edit);
+    });
+}
+
+fn group(name: &str) -> Action {
+    Action::Group(Group { name: name.to_owned(), ..Group::default() })
+}
+
+/// What becomes of the password that is asked for by name, and the lock: on unless told otherwise. `passwd`, for a new
+/// user only, comes with the user itself.
+fn password(user: &Wanted, input: &Input, findings: &mut Findings) -> Password {
+    let Wanted { name, account, .. } = user;
+    let lock = account.lock_passwd.as_ref().is_none_or(|lock| lock.value);
+    let hashes = [&account.hashed_passwd, &account.passwd].into_iter().flatten();
+    hashes.clone().for_each(|hash| passwords::warn_of_no_hash(&hash.0, &hash.origin, findings));
+    let plain = account.plain_text_passwd.as_ref();
+    let given = hashes.map(|hash| &hash.origin).chain(plain.map(|plain| &plain.origin)).next();
+    match (&account.lock_passwd, given) {
+        (_, Some(given)) if lock => {
+            let locked = format!("the password of {name} is locked, as `lock_passwd` is true unless said otherwise");
+            findings.push(Finding::warning(given, locked).help("lock_passwd: false allows login by password"));
+        }
+        (Some(unlock), None) if !lock && !gets_password(name, input) => {
+            let none = format!("{name} has no password, so there is none to unlock; the account stays locked");
+            findings.push(Finding::warning(&unlock.origin, none).help("give `plain_text_passwd` or `hashed_passwd`"));
+        }
+        _ => {}
+    }
+    let hashed = account.hashed_passwd.as_ref().map(|hash| hash.value.0.clone());
+    let hash = hashed.or_else(|| passwords::hash(plain?, name, input, findings));
+    Password { user: name.clone(), hash, lock: Some(lock), expire: false }
+}
+
+/// Whether a user for whom no entry of `users` gives a password may have one all the same.
+fn gets_password(name: &str, input: &Input) -> bool {
+    let given = |key| input.config.get(key).is_some_and(|node| !node.is_null());
+    let there = || match input.guest.read_text("/etc/shadow") {
+        Some(shadow) => shadow.lines().any(|line| {
+            let mut fields = line.split(':');
+            fields.next() == Some(name) && fields.next().is_some_and(|hash| !hash.trim_start_matches('!').is_empty())
+        }),
+        // Not for everybody's eyes.
+        None => input.guest.has_user(name),
+    };
+    given("password") || given("chpasswd") || there()
+}
+
+/// The good ones of a user's keys, where it has a home for them.
+fn authorized_keys(name: &str, node: Option<&Node>, homeless: bool, findings: &mut Findings) -> Vec<String> {
+    let Some(node) = node.filter(|_| homeless) else { return keys::lines(node, findings) };
+    let nowhere = format!("{name} gets no home (`system` or `no_create_home`) to keep keys in; they are left out");
+    findings.push(Finding::error(&node.origin, nowhere).help("leave `system` and `no_create_home` out"));
+    Vec::new()
+}
+
+fn not_built(account: &Account, findings: &mut Findings) {
+    for (key, node) in [
+        ("doas", &account.doas),
+        ("selinux_user", &account.selinux_user),
+        ("ssh_redirect_user", &account.ssh_redirect_user),
+        ("ssh_import_id", &account.ssh_import_id),
+        ("snapuser", &account.snapuser),
+    ] {
+        if let Some(node) = node {
+            let unbuilt = format!("`{key}` is known and not built yet; the user is made without it");
+            findings.push(Finding::error(&node.origin, unbuilt));
+        }
+    }
+}
+
+/// Whether it may be the name of a `user` or a `group`; one that may not is said.
+fn valid_name(what: &str, name: &str, origin: &Origin, findings: &mut Findings) -> bool {
+    let checked = names::check(what, name);
+    if let Err(error) = &checked {
+        let bad = Finding::error(origin, format!("{}; it is left out", error.without_advice()));
+        findings.push(bad.help(error.advice().unwrap_or_default()));
+    }
+    checked.is_ok()
+}
+
+/// Those of some words that may be the name of a `user` or a `group`.
+fn valid_names(what: &str, words: &Located<Words>, findings: &mut Findings) -> Vec<String> {
+    if words.0.len() > LIMIT {
+        let many = format!("more than {LIMIT} {what}s; the rest is left out");
+        findings.push(Finding::error(&words.origin, many));
+    }
+    let words = words.0.iter().take(LIMIT).filter(|name| valid_name(what, name, &words.origin, findings));
+    words.cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{Bench, Outcome};
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICnEblGkqVrAcLUVU10aey6wAUBiXIQmvYEyFBO6GJ0B ops@example";
+
+    fn makes(keys: &str) -> Outcome {
+        Bench::new(&format!("users: [{{name: ops, {keys}}}]")).plan(plan)
+    }
+
+    /// The line of `name` in a file, `None` where there is none.
+    fn line(outcome: &Outcome, path: &str, name: &str) -> Option<String> {
+        let content = outcome.content(path)?;
+        content.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned)
+    }
+
+    fn findings(outcome: &Outcome) -> Vec<String> {
+        outcome.findings.iter().map(|finding| finding.message.clone()).collect()
+    }
+
+    #[test]
+    fn a_user_is_made_with_all_that_is_said_of_it() {
+        let outcome = makes(
+            "uid: 2000, gecos: Ops, homedir: /srv/ops, shell: /bin/zsh, groups: 'adm, devs', primary_group: staff, \
+             expiredate: 2027-01-31, inactive: 5",
+        );
+        assert_eq!(findings(&outcome), [""; 0]);
+        assert_eq!(line(&outcome, "/etc/passwd", "ops").unwrap(), "ops:x:2000:1002:Ops:/srv/ops:/bin/zsh");
+        assert!(line(&outcome, "/etc/shadow", "ops").unwrap().ends_with(":5:20849:"));
+        assert_eq!(line(&outcome, "/etc/group", "devs").unwrap(), "devs:x:1001:ops");
+    }
+
+    #[test]
+    fn a_bad_group_or_value_costs_only_itself() {
+        let outcome = makes("groups: [adm, 'b:d'], primary_group: 'x:y', shell: zsh, gecos: Ops");
+        assert_eq!(outcome.findings.iter().count(), 3);
+        assert!(line(&outcome, "/etc/passwd", "ops").unwrap().contains(":Ops:/home/ops:"));
+        assert_eq!(line(&outcome, "/etc/group", "adm").unwrap(), "adm:x:1000:ops");
+    }
+
+    #[test]
+    fn a_primary_group_may_be_a_number() {
+        let outcome = makes("primary_group: 0");
+        assert!(line(&outcome, "/etc/passwd", "ops").unwrap().starts_with("ops:x:1000:0:"));
+    }
+
+    #[test]
+    fn groups_are_made_unless_told_otherwise() {
+        let groups = |keys: &str| {
+            let outcome = makes(keys);
+            let actions = outcome.step("users ops").actions.iter();
+            actions.filter(|action| matches!(action, Action::Group(_))).count()
+        };
+        assert_eq!(groups("groups: [a, b], primary_group: c"), 3);
+        assert_eq!(groups("groups: [a, b], primary_group: c, create_groups: no"), 0);
+    }
+
+    #[test]
+    fn keys_of_a_user_without_a_home_are_refused_and_the_user_is_made() {
+        for homeless in ["system: true", "no_create_home: yes"] {
+            let outcome = makes(&format!("{homeless}, ssh_authorized_keys: ['{KEY}']"));
+            assert_eq!(outcome.findings.iter().count(), 1, "{homeless}");
+            assert!(outcome.keys_of("ops").is_empty() && line(&outcome, "/etc/passwd", "ops").is_some(), "{homeless}");
+        }
+        assert_eq!(makes(&format!("ssh_authorized_keys: '{KEY}'")).keys_of("ops"), [KEY]);
+    }
+
+    #[test]
+    fn a_password_is_locked_unless_told_otherwise_and_that_is_said() {
+        for password in ["passwd: $6$s$h", "hashed_passwd: $6$s$h", "plain_text_passwd: sesame"] {
+            let locked = makes(password);
+            assert!(line(&locked, "/etc/shadow", "ops").unwrap().starts_with("ops:!$6$"), "{password}");
+            assert!(findings(&locked)[0].contains("is locked"), "{password}");
+            let open = makes(&format!("{password}, lock_passwd: false"));
+            assert!(line(&open, "/etc/shadow", "ops").unwrap().starts_with("ops:$6$"), "{password}");
+            assert_eq!(findings(&open), [""; 0], "{password}");
+        }
+    }
+
+    #[test]
+    fn unlocking_without_a_password_is_said_unless_another_key_gives_one() {
+        let said = |config: &str, shadow: &str| {
+            let bench = Bench::new(config).file("/etc/shadow", shadow);
+            bench.plan(plan).findings.iter().count()
+        };
+        let unlock = "users: [{name: ops, lock_passwd: false}]\n";
+        assert_eq!(said(unlock, ""), 1);
+        assert_eq!(said(unlock, "ops:!:1::::::\n"), 1);
+        assert_eq!(said(unlock, "ops:!$6$s$h:1::::::\n"), 0);
+        assert_eq!(said(&format!("{unlock}chpasswd: {{list: ['ops:x']}}"), ""), 0);
+        assert_eq!(said("users: [{name: ops, lock_passwd: false, plain_text_passwd: ''}]", ""), 0);
+    }
+
+    #[test]
+    fn a_password_as_it_is_typed_in_place_of_a_hash_is_said_and_not_told() {
+        for key in ["passwd", "hashed_passwd"] {
+            let said = findings(&makes(&format!("{key}: sesame, lock_passwd: false")));
+            assert!(said.len() == 1 && said[0].contains("no password hash") && !said[0].contains("sesame"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_is_there_keeps_its_password_and_joins_groups() {
+        let there = |keys: &str| {
+            let bench = Bench::new(&format!("users: [{{name: root, {keys}}}]"));
+            bench.file("/etc/shadow", "root:$6$old$h:19000:0:99999:7:::\n").plan(plan)
+        };
+        let outcome = there("passwd: $6$new$h, lock_passwd: false, groups: adm, shell: /bin/zsh");
+        assert_eq!((outcome.content("/etc/shadow"), outcome.content("/etc/passwd")), (None, None));
+        assert_eq!(line(&outcome, "/etc/group", "adm").unwrap(), "adm:x:1000:root");
+        let hashed = there("hashed_passwd: $6$new$h, lock_passwd: false");
+        assert!(line(&hashed, "/etc/shadow", "root").unwrap().starts_with("root:$6$new$h:20000:"));
+    }
+
+    #[test]
+    fn groups_are_made_before_the_users_and_joined_after() {
+        let outcome = Bench::new("groups: [{devs: [ops]}]\nusers: [ops]").plan(plan);
+        assert_eq!(outcome.steps(), ["groups devs", "users ops", "groups devs ops"]);
+        assert_eq!(line(&outcome, "/etc/group", "devs").unwrap(), "devs:x:1000:ops");
+    }
+
+    #[test]
+    fn what_is_not_built_yet_is_said_and_the_user_is_made() {
+        let outcome = makes("doas: [x], selinux_user: y, snapuser: z, ssh_import_id: [gh:x], ssh_redirect_user: true");
+        assert_eq!((outcome.findings.iter().count(), outcome.steps().len()), (5, 1));
+    }
+}
