@@ -25,7 +25,7 @@ use crate::media;
 use crate::modules::{self, Input};
 use crate::network::{self, model::NetworkConfig};
 use crate::plan::accounts::day::Day;
-use crate::plan::order::{self, Plan};
+use crate::plan::order::{self, Plan, Record as _};
 use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
@@ -105,16 +105,13 @@ pub fn detect(options: &Options) -> Result<Detection> {
 }
 
 /// From raw bytes to everything that modules may know.
-pub fn understand(options: &Options, mut guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
+pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
     let data = data(&instance, &seed, &guest);
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     let user_data = seed.user_data.as_ref();
     let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
-    if let Some(network) = &network {
-        guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
-    }
     Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
 }
 
@@ -125,9 +122,12 @@ fn data(instance: &Instance, seed: &Seed, guest: &Guest) -> Value {
 
 /// What is due for an instance, by what the journal tells of earlier runs.
 fn decide_for(options: &Options, seed: Seed, mut findings: Findings) -> Result<Decision> {
-    let known = understand(options, Guest::read(&options.root)?, seed, &mut findings)?;
-    let steps = steps(&known, &mut findings);
+    let mut known = understand(options, Guest::read(&options.root)?, seed, &mut findings)?;
     let journal = Journal::read(&options.root, &known.instance.id)?;
+    if let (Some(network), false) = (&known.network, journal.completed(Stage::Local)) {
+        known.guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
+    }
+    let steps = steps(&known, &mut findings);
     let plan = order::due(steps, &journal, &mut findings);
     Ok(Decision { known, plan, findings })
 }

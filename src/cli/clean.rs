@@ -10,6 +10,7 @@ use crate::apply::run_lock;
 use crate::boot::{self, Options};
 use crate::bootstrap::{self, Bootstrap};
 use crate::cli::{Common, print};
+use crate::datasource::config_drive;
 use crate::error::Result;
 use crate::finding::Severity;
 use crate::root::{Root, Tree as _};
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// Also the count and the success of the bootstrap script
     #[arg(long)]
     bootstrap: bool,
+    /// Also configuration that lies in the image itself (/config-drive, /var/lib/cloud/seed/config_drive)
+    #[arg(long)]
+    seed: bool,
     /// Say what would be removed
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -78,6 +82,9 @@ impl Arguments {
             files.extend(Bootstrap::from_settings(&settings).leftovers());
         }
         let mut paths: Vec<(PathBuf, Remove)> = vec![(Path::new(state::VAR).join("instances"), Root::remove_tree)];
+        if self.seed {
+            paths.extend(config_drive::DIRECTORIES.map(|directory| (directory.into(), Root::remove_tree as Remove)));
+        }
         paths.extend(files.into_iter().map(|file| (file, Root::remove as Remove)));
         // Last, as the locks are in it: without them another run could begin.
         paths.push((state::RUN.into(), Root::remove_tree));
@@ -116,7 +123,7 @@ mod tests {
         scratch.file("/var/lib/firstlight/instances/i-1/seed/index.json", "");
         let root = scratch.root();
         let common = Common { root: root.path().to_owned(), source: None, config: None, verbose: 0 };
-        let clean = Arguments { logs: false, machine_id: false, bootstrap: false, dry_run: false };
+        let clean = Arguments { logs: false, machine_id: false, bootstrap: false, seed: false, dry_run: false };
         let held = bootstrap::lock::take(&root).unwrap();
         let refused = clean.exec(&common).unwrap_err().to_string();
         assert!(refused.contains("another bootstrap is at work"), "{refused}");

@@ -222,8 +222,8 @@ fn missed(left: &LeftOut) -> Finding {
     if left.keys.iter().zip(BOOTSTRAP).any(|(key, bootstrap)| key != bootstrap) {
         return Finding::note(&left.origin, message);
     }
-    Finding::error(&left.origin, format!("{message}; so the bootstrap script is not run"))
-        .help("give the server that property, or the template a `default(…)`")
+    Finding::error(&left.origin, message)
+        .help("without it no bootstrap script is run: give the server that property, or the template a `default(…)`")
 }
 
 /// The block without what is not built yet.
@@ -350,6 +350,34 @@ firstlight:
         assert_eq!((settings.wait, settings.strict), (Some(Duration::from_secs(2)), Some(true)));
         assert!(defaults.get("a").unwrap().get("x").is_some());
         assert_eq!(findings.len(), 3, "{findings:?}");
+    }
+
+    #[test]
+    fn of_the_bootstrap_block_nothing_may_be_missing_unless_a_later_file_says_it() {
+        let sealed = "## template: jinja\nfirstlight:\n  bootstrap:\n    sha256: \"{{ meta.sum }}\"\n";
+        let nothing = Value::Null;
+        let (_, _, findings) = settled(&[sealed], Some(&nothing));
+        assert!(
+            findings[0].starts_with("s0:4:5: error: left out: the instance data has no `meta.sum`"),
+            "{findings:?}"
+        );
+        let (settings, _, findings) = settled(&[sealed, "firstlight: {bootstrap: {sha256: ab}}"], Some(&nothing));
+        assert_eq!((settings.bootstrap.unwrap().sha256.unwrap().as_str(), findings.len()), ("ab", 0));
+    }
+
+    #[test]
+    fn a_value_of_the_platform_adds_no_key() {
+        let edgeproxy = "172.24.4.1\"\n  runcmd: [id]\nruncmd: [id]\nx: \"";
+        let (settings, defaults, _) = settled(&[TEMPLATE], Some(&json!({"meta": {"edgeproxy": edgeproxy}})));
+        assert_eq!(settings.network.unwrap().gateway.unwrap().value, edgeproxy);
+        assert!(settings.runcmd.is_none() && defaults.get("runcmd").is_none() && defaults.get("x").is_none());
+    }
+
+    #[test]
+    fn a_setting_that_is_not_built_yet_is_said_and_leaves_the_rest() {
+        let (settings, _, findings) = settled(&["firstlight: {cloud_init_compat: true, strict: true}"], None);
+        assert_eq!(settings.strict, Some(true));
+        assert_eq!(findings, ["s0:1:14: warning: `cloud_init_compat` is known and not built yet; it is left out"]);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! Network interfaces, and the moment from which their names are final.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::guest::text;
@@ -13,6 +13,8 @@ use crate::root::{Root, Tree as _};
 const CLASS: &str = "/sys/class/net";
 /// The longest wait for drivers and udev.
 const TIMEOUT: &str = "--timeout=10";
+/// How long udev is asked again.
+const AT_LEAST: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A network interface.
@@ -24,39 +26,58 @@ pub struct Nic {
     pub mac: String,
 }
 
-/// The interfaces once those with `macs` are there under their final names; at the latest when udev has nothing left to
-/// do, or after ten seconds.
+/// The interfaces once those with `macs` are there under their final names; at the latest when udev has had nothing to do
+/// for a while, or after ten seconds.
 ///
 /// Early in the boot a card has no driver yet, or is still called `eth0` until udev has renamed it, and what is written
-/// for that name would be for nobody. `udevadm settle` knows of events that udev itself has not taken up yet.
+/// for that name would be for nobody. An interface that is absent costs the two seconds once for an instance.
 pub fn settled(root: &Root, macs: &[String]) -> Result<Option<Vec<Nic>>> {
     let complete = |nics: &Option<Vec<Nic>>| {
         macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root)))
     };
-    let nics = read(root)?;
-    if complete(&nics) {
-        return Ok(nics);
-    }
-    let settle = Command::new("udevadm").args(["settle", TIMEOUT]).stderr(Stdio::null()).spawn();
-    // Without udev nobody gives other names.
-    let Ok(mut settle) = settle else { return Ok(nics) };
+    let begun = Instant::now();
     loop {
-        let over = !matches!(settle.try_wait(), Ok(None));
+        let settle = Command::new("udevadm").args(["settle", TIMEOUT]).stderr(Stdio::null()).spawn();
+        let over = match settle {
+            // Just after the events were asked for udev may not know of them, and settles for nothing.
+            Ok(settle) => ended(settle, || read(root).is_ok_and(|nics| complete(&nics))) && begun.elapsed() > AT_LEAST,
+            // Without udev nobody gives other names.
+            Err(_) => true,
+        };
         let nics = read(root)?;
         if over || complete(&nics) {
-            // It has ended already, or is not needed any more.
-            let _ = settle.kill();
-            let _ = settle.wait();
+            log::debug!("network interfaces after {:?}: {nics:?}", begun.elapsed());
             return Ok(nics);
         }
         sleep(POLL);
     }
 }
 
-/// Whether udev is done with it; without udev the kernel's name stays.
+/// Waits for a program's end, or until it is `unneeded`; whether it ended by itself.
+fn ended(mut program: Child, unneeded: impl Fn() -> bool) -> bool {
+    loop {
+        match program.try_wait() {
+            Ok(None) if unneeded() => {
+                // It may just have ended.
+                let _ = program.kill();
+                let _ = program.wait();
+                return false;
+            }
+            Ok(None) => sleep(POLL),
+            _ => return true,
+        }
+    }
+}
+
+/// Whether udev is done with it and it has the name that udev chose; without udev the kernel's name stays.
 fn is_named(nic: &Nic, root: &Root) -> bool {
+    if !root.exists("/run/udev/control".as_ref()) {
+        return true;
+    }
     let index = text(root, &format!("{CLASS}/{}/ifindex", nic.name)).unwrap_or_default();
-    !root.exists("/run/udev/control".as_ref()) || root.exists(Path::new(&format!("/run/udev/data/n{}", index.trim())))
+    let Some(record) = text(root, &format!("/run/udev/data/n{}", index.trim())) else { return false };
+    let chosen = record.lines().find_map(|line| line.strip_prefix("E:ID_NET_NAME="));
+    record.lines().any(|line| line.starts_with("I:")) && chosen.is_none_or(|name| name == nic.name)
 }
 
 /// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.

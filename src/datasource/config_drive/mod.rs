@@ -29,7 +29,7 @@ pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
 const NAME: &str = "config-drive";
 const LABELS: [&str; 2] = ["config-2", "CONFIG-2"];
 /// Where an image's builder may leave the tree of a drive; cloud-init's places.
-const DIRECTORIES: [&str; 2] = ["/config-drive", "/var/lib/cloud/seed/config_drive"];
+pub const DIRECTORIES: [&str; 2] = ["/config-drive", "/var/lib/cloud/seed/config_drive"];
 
 /// What an OpenStack cloud writes into its guests' DMI, as ds-identify knows it.
 const PRODUCTS: [&str; 2] = ["OpenStack Nova", "OpenStack Compute"];
