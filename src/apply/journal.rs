@@ -208,6 +208,9 @@ mod tests {
         journal.begin(&a).unwrap();
         journal.end(&a, true).unwrap();
         journal.begin(&b).unwrap();
+        let unsettled = Journal::read(&root, "i-1").unwrap();
+        assert_eq!(unsettled.progress(&a), Progress::Interrupted, "its changes may not be on the disk yet");
+        journal.settle().unwrap();
         journal.complete(Stage::Local).unwrap();
 
         let again = Journal::read(&root, "i-1").unwrap();
@@ -229,6 +232,7 @@ mod tests {
         let mut journal = Journal::read(&root, "i-1").unwrap();
         assert_eq!(journal.progress(&a), Progress::Interrupted);
         journal.end(&a, true).unwrap();
+        journal.settle().unwrap();
         assert_eq!(Journal::read(&root, "i-1").unwrap().progress(&a), Progress::Done);
     }
 }
