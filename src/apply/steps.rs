@@ -67,7 +67,7 @@ impl Worker<'_> {
     pub fn stage(&mut self, plan: &Plan, stage: Stage) -> Result<(Vec<StepStatus>, Ending)> {
         let mut told = Vec::new();
         let ending = self.steps(plan, stage, &mut told)?;
-        self.target.sync();
+        self.target.sync()?;
         self.journal.settle()?;
         if ending == Ending::Complete && !told.iter().any(|step| step.outcome == StepOutcome::Waiting) {
             self.journal.complete(stage)?;

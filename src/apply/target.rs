@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is changed: the live system or an image's root; and how each change is made on it.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::syncfs;
 
 use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
@@ -16,11 +24,13 @@ use crate::root::{Last, Links, Place, Root, Tree as _, files};
 pub type Runner<'a> = &'a mut dyn FnMut(&Command) -> Result<()>;
 
 /// A tree to be changed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Target {
     root: Root,
     /// Whether files are given to their owners: an ordinary user cannot, and everything it makes is its own.
     owners: bool,
+    /// A directory on each file system that was changed, by its device.
+    changed: RefCell<BTreeMap<u64, Arc<OwnedFd>>>,
 }
 
 impl Target {
@@ -30,7 +40,7 @@ impl Target {
         if !owners {
             log::info!("not root: whatever is made in {} belongs to you", root.path().display());
         }
-        Self { root, owners }
+        Self { root, owners, changed: RefCell::default() }
     }
 
     /// The tree.
@@ -86,18 +96,29 @@ impl Target {
     }
 
     fn place(&self, path: &Path, last: Last) -> Result<Place> {
-        self.root.open_parent(path, last, Links::Trusted)
+        let place = self.root.open_parent(path, last, Links::Trusted)?;
+        let device = fstat(&*place.directory).at("look at", path)?.st_dev;
+        self.changed.borrow_mut().entry(device).or_insert_with(|| place.directory.clone());
+        Ok(place)
     }
 
     fn attributes(&self, mode: u32, uid: u32, gid: u32) -> files::Attributes {
         files::Attributes { mode, owner: self.owners.then_some((uid, gid)) }
     }
 
-    /// What was changed, on the disk; the builder of an image does that for the whole image.
-    pub fn sync(&self) {
+    /// Puts what was changed on the disk, one file system after the other: cheaper than file by file. The builder of an
+    /// image does that for the whole image.
+    pub fn sync(&self) -> Result<()> {
+        let changed = self.changed.take();
         if self.root.is_live() {
-            nix::unistd::sync();
+            for directory in changed.values() {
+                // The directory itself is open as a place only.
+                let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+                let open = openat(&**directory, ".", flags, Mode::empty());
+                open.and_then(syncfs).at("sync the disk of", self.root.path())?;
+            }
         }
+        Ok(())
     }
 }
 
