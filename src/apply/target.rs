@@ -7,9 +7,10 @@ use std::path::Path;
 
 use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
-use crate::plan::accounts::day::Day;
 use crate::plan::action::{Action, Command};
-use crate::plan::change::{Change, changes};
+use crate::plan::change::Change;
+use crate::plan::day::Day;
+use crate::plan::expand::changes;
 use crate::root::{Last, Links, Place, Root, Tree as _, files};
 
 /// Runs a program that a step asks for.

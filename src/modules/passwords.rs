@@ -6,21 +6,15 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::modules::{Input, Module, Planner, users};
-use crate::plan::accounts::hash::sha512_crypt;
+use crate::modules::{Input, Module, Planner, crypt, users};
 use crate::plan::action::{Action, Command, Edit, Password};
 use crate::plan::step::{Frequency, Stage};
 
 /// See the file's head.
 pub const MODULE: Module =
     Module { name: "passwords", stage: Stage::Local, frequency: Frequency::PerInstance, keys: Keys::KEYS, plan };
-
-/// The longest password that libcrypt takes (`CRYPT_MAX_PASSPHRASE_SIZE`).
-const LENGTH: usize = 512;
 
 crate::keys! {
     struct Keys {
@@ -86,7 +80,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     for Wanted { user, secret, origin } in last_of_each(wanted, &mut planner.findings) {
         let hash = match secret {
             Secret::Hash(hash) => Some(hash),
-            Secret::Text(text) => self::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
+            Secret::Text(text) => crypt::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
             Secret::Random => {
                 let unbuilt = format!("RANDOM is known and not built yet; the password of {user} stays");
                 planner.finding(Finding::error(&origin, unbuilt));
@@ -138,46 +132,9 @@ fn last_of_each(wanted: Vec<Wanted>, findings: &mut Findings) -> Vec<Wanted> {
 fn secret(password: &str) -> Secret {
     match password {
         "R" | "RANDOM" => Secret::Random,
-        _ if is_modular_hash(password) && !password.contains(':') => Secret::Hash(password.to_owned()),
+        _ if crypt::is_modular_hash(password) && !password.contains(':') => Secret::Hash(password.to_owned()),
         _ => Secret::Text(password.to_owned()),
     }
-}
-
-fn is_modular_hash(text: &str) -> bool {
-    let id = text.strip_prefix('$').and_then(|rest| rest.split_once('$')).filter(|(_, rest)| !rest.is_empty());
-    matches!(id, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", _)))
-}
-
-/// Says where the text that stands for a hash is none that crypt(5) knows: most often it is the password itself.
-pub fn warn_of_no_hash(text: &str, origin: &Origin, findings: &mut Findings) {
-    let traditional =
-        matches!(text.len(), 13 | 20) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./_".contains(&b));
-    // What begins with these is on purpose no hash: no password fits.
-    let closed = text.is_empty() || text.starts_with(['!', '*']);
-    if !closed && !traditional && !is_modular_hash(text) {
-        findings.push(
-            Finding::warning(origin, "this is no password hash of crypt(5), so that no password will fit it")
-                .help("a password as it is typed is `plain_text_passwd`, or `type: text` in `chpasswd`"),
-        );
-    }
-}
-
-/// A hash of a typed password; nothing of an empty one. Its salt comes from the instance and the user, so that `plan`
-/// and `run` agree.
-pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<String> {
-    // A block (`|`) ends with a line's end that nobody types.
-    let text = password.trim_end_matches('\n');
-    if text.len() > LENGTH {
-        let long = format!("the password of {user} is longer than the {LENGTH} bytes of crypt(3); it is left out");
-        findings.push(Finding::error(&password.origin, long));
-        return None;
-    }
-    if text.is_empty() {
-        return Some(String::new());
-    }
-    let digest = Sha256::digest(format!("{}\0{user}", input.instance.id.value));
-    let salt = digest.first_chunk().copied().unwrap_or_default();
-    Some(sha512_crypt(text, &salt))
 }
 
 /// `chpasswd.list`: lines of one string, or a list of them.
@@ -221,7 +178,7 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
             return None;
         }
         ("hash", Some(hash)) => {
-            warn_of_no_hash(hash, &hash.origin, findings);
+            crypt::warn_of_no_hash(hash, &hash.origin, findings);
             Secret::Hash(hash.value.clone())
         }
         ("text", Some(text)) => Secret::Text(text.value.clone()),

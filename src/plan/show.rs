@@ -11,9 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::finding::Origin;
-use crate::plan::accounts::day::Day;
-use crate::plan::change::{Change, Old, changes};
+use crate::plan::change::{Change, Old};
+use crate::plan::day::Day;
 use crate::plan::diff::unified;
+use crate::plan::expand::changes;
 use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
 use crate::plan::step::{Frequency, Stage, Step};

@@ -11,7 +11,7 @@ use crate::config::types::Words;
 use crate::finding::{Finding, Findings, Origin};
 use crate::modules::Input;
 use crate::modules::users::account::Account;
-use crate::modules::users::{LIMIT, valid_name};
+use crate::modules::users::names::{LIMIT, valid_name};
 
 /// A user to make, with where it was asked for.
 #[derive(Debug)]
