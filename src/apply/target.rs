@@ -157,7 +157,7 @@ mod tests {
             Action::User(User { name: name(), ..User::default() }),
             Action::Password(Password { user: name(), hash: Some("$6$a$b".into()), ..Password::default() }),
             Action::AuthorizedKeys(AuthorizedKeys { user: name(), keys: vec![key.clone()] }),
-            Action::Write(Write::new("/home/joe/.config/app/rc", "x").mode(0o400).owner(Owner::User(name()))),
+            Action::Write(Write::new("/home/joe/.config/app/rc", "x").mode(0o400).owner(Owner::Named(name(), name()))),
             Action::Directory { path: "/srv/data".into(), mode: 0o1777, owner: Owner::Root },
             Action::Link { path: "/etc/alternatives/x".into(), target: "/usr/bin/y".into() },
             Action::Remove { path: "/etc/skel/.profile".into() },

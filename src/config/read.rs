@@ -21,8 +21,6 @@ pub enum Kind {
     List(Box<Kind>),
     /// A mapping with known keys.
     Keys(&'static [Key]),
-    /// A mapping with free keys.
-    Map(Box<Kind>),
     OneOf(Vec<Kind>),
     /// Whatever is written; the module reads it itself.
     Any,
@@ -149,7 +147,7 @@ impl std::fmt::Display for Kind {
         match self {
             Kind::Scalar(name) => f.write_str(name),
             Kind::List(item) => write!(f, "a list (each entry {item})"),
-            Kind::Keys(_) | Kind::Map(_) => f.write_str("a mapping"),
+            Kind::Keys(_) => f.write_str("a mapping"),
             Kind::OneOf(kinds) => f.write_str(&kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(" or ")),
             Kind::Any => f.write_str("anything"),
         }

@@ -119,7 +119,6 @@ fn waits_for_user(write: &Write, input: &Input) -> bool {
     let no_user = |user: &str| is_name(user) && !input.guest.has_user(user);
     let owner_missing = match &write.owner {
         Owner::Root => false,
-        Owner::User(user) => no_user(user),
         Owner::Named(user, group) => no_user(user) || is_name(group) && !input.guest.has_group(group),
     };
     let home = write.path.strip_prefix("/home").ok().and_then(|below| below.components().next());

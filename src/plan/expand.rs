@@ -123,10 +123,6 @@ fn not_a_directory(path: &Path, tree: &dyn Tree) -> Result<()> {
 fn owner_ids(owner: &Owner, tree: &dyn Tree) -> Result<(u32, u32)> {
     match owner {
         Owner::Root => Ok((0, 0)),
-        Owner::User(name) => {
-            let user = accounts::existing_user(tree, name)?;
-            Ok((user.uid, user.gid))
-        }
         Owner::Named(user, group) => {
             let uid = match user.as_str() {
                 "" => 0,
