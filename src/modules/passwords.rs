@@ -11,6 +11,7 @@ use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::{Input, Module, Planner, crypt, users};
 use crate::plan::action::{Action, Command, Edit, Password};
 use crate::plan::step::{Frequency, Stage};
+use crate::sshd_config;
 
 /// See the file's head.
 pub const MODULE: Module =
@@ -197,6 +198,9 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
     Some(Wanted { user: name.value.clone(), secret, origin: name.origin.clone() })
 }
 
+/// sshd's switch for passwords.
+const KEYWORD: &str = "PasswordAuthentication";
+
 /// sshd takes the first value that it reads, so the drop-in has to come first by name, and only where the main file
 /// includes the directory at all.
 fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
@@ -213,12 +217,11 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     let Some(main) = input.guest.read_text("/etc/ssh/sshd_config") else {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
-    let line = format!("PasswordAuthentication {allowed}\n");
-    let included = includes_first(&main);
+    let included = sshd_config::heeds_drop_ins(&main, KEYWORD);
     let edit = if included {
-        Edit::new("/etc/ssh/sshd_config.d/00-firstlight.conf", move |_| line.clone()).mode(0o600)
+        Edit::new("/etc/ssh/sshd_config.d/00-firstlight.conf", move |_| format!("{KEYWORD} {allowed}\n")).mode(0o600)
     } else {
-        Edit::new("/etc/ssh/sshd_config", move |old| with_setting(old, &line))
+        Edit::new("/etc/ssh/sshd_config", move |old| sshd_config::with(old, KEYWORD, allowed))
     };
     let running = input.guest.exists("/run/sshd.pid");
     let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service") { "ssh.service" } else { "sshd.service" };
@@ -226,57 +229,6 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     if running {
         step.run(Command::tool(["systemctl", "--no-block", "try-reload-or-restart", unit]));
     }
-}
-
-/// The first word of a line of sshd's, in small letters; nothing of an empty one.
-fn keyword(line: &str) -> Option<String> {
-    line.split([' ', '\t', '=']).find(|word| !word.is_empty()).map(str::to_ascii_lowercase)
-}
-
-/// Whether the main file includes the directory before it sets anything that would win, and for everybody.
-fn includes_first(main: &str) -> bool {
-    let directory = |path: &str| {
-        let path = path.trim_matches('"');
-        path.strip_prefix("/etc/ssh/").unwrap_or(path).starts_with("sshd_config.d/")
-    };
-    let decides = main.lines().find(|line| match keyword(line).as_deref() {
-        Some("include") => line.split_whitespace().skip(1).any(directory),
-        Some("match" | "passwordauthentication") => true,
-        _ => false,
-    });
-    decides.is_some_and(|line| keyword(line).as_deref() == Some("include"))
-}
-
-/// The setting in place of all earlier ones of the main part; before the first `Match` block where there is none.
-fn with_setting(old: &str, setting: &str) -> String {
-    let mut new = String::new();
-    let mut written = false;
-    let mut main = true;
-    for line in old.lines() {
-        match keyword(line).as_deref() {
-            Some("match") if main => {
-                main = false;
-                if !written {
-                    new.push_str(setting);
-                    written = true;
-                }
-            }
-            Some("passwordauthentication") if main => {
-                if !written {
-                    new.push_str(setting);
-                    written = true;
-                }
-                continue;
-            }
-            _ => {}
-        }
-        new.push_str(line);
-        new.push('\n');
-    }
-    if !written {
-        new.push_str(setting);
-    }
-    new
 }
 
 #[cfg(test)]

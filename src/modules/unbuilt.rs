@@ -2,7 +2,7 @@
 //! Top-level keys that no module owns: known to the field and not built, or not known at all. Neither is passed over in silence.
 
 use crate::config::document::Node;
-use crate::finding::{Finding, Findings, closest};
+use crate::finding::{Finding, Findings};
 
 /// Keys of cloud-config that are not built yet.
 const NOT_YET: &[&str] = &[
@@ -94,12 +94,8 @@ pub fn report(config: &Node, known: &[&str], findings: &mut Findings) {
         } else if NOT_YET.contains(&name) {
             Finding::error(&key.origin, format!("`{name}` is known and not built yet; it is left out"))
         } else {
-            let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
-            let all = known.iter().chain(NOT_YET).copied();
-            match closest(name, all) {
-                Some(close) => unknown.help(format!("did you mean `{close}`?")),
-                None => unknown,
-            }
+            Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"))
+                .did_you_mean(name, known.iter().chain(NOT_YET).copied())
         });
     }
 }
