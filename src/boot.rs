@@ -24,7 +24,7 @@ use crate::instance::redacted;
 use crate::media;
 use crate::modules::{self, Input};
 use crate::network::{self, model::NetworkConfig};
-use crate::plan::accounts::day::Day;
+use crate::plan::day::Day;
 use crate::plan::order::{self, Plan, Record as _};
 use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};

@@ -5,7 +5,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::finding::{Finding, Origin};
 
@@ -30,13 +29,12 @@ pub struct Error {
     kind: Kind,
     message: String,
     help: Option<String>,
-    retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: None, retry_after: None, source: None }
+        Self { kind, message: message.into(), help: None, source: None }
     }
 
     /// Something that is not there.
@@ -73,13 +71,6 @@ impl Error {
         self
     }
 
-    /// Something that may work later, but not before that time has passed (HTTP's `Retry-After`).
-    #[must_use]
-    pub fn not_before(mut self, pause: Duration) -> Self {
-        self.retry_after = Some(pause);
-        self
-    }
-
     /// The same error as part of doing `what`.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
@@ -100,11 +91,6 @@ impl Error {
     /// Whether trying again makes sense.
     pub fn is_transient(&self) -> bool {
         self.kind == Kind::Transient
-    }
-
-    /// How long to wait before trying again, where the other side said so.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
     }
 
     /// The message and its causes on one line, without the advice.

@@ -163,6 +163,16 @@ impl Finding {
         self.help = Some(printable(&help.into()));
         self
     }
+
+    /// With the one of `candidates` that `word` was probably meant to be, in place of other advice; where none is close
+    /// the advice stays.
+    #[must_use]
+    pub fn did_you_mean<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        match did_you_mean(word, candidates) {
+            Some(question) => self.help(question),
+            None => self,
+        }
+    }
 }
 
 /// Text that may quote the input as one line for a terminal: no control characters, at most 500 characters.
@@ -237,7 +247,12 @@ impl IntoIterator for Findings {
     }
 }
 
-/// The candidate that `word` was probably meant to be, for "did you mean".
+/// "did you mean" the one of `candidates` that is close to `word`, as advice.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    closest(word, candidates).map(|close| format!("did you mean `{close}`?"))
+}
+
+/// The candidate that `word` was probably meant to be.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     let limit = (length / 3).clamp(1, 3);
@@ -301,5 +316,15 @@ mod tests {
         assert_eq!(closest("runcmds", keys), Some("runcmd"));
         assert_eq!(closest("packages", keys), None);
         assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn a_close_word_takes_the_place_of_other_advice() {
+        let help = |word: &str| {
+            let unknown = Finding::error(&Origin::document("user_data"), "unknown").help("one of: runcmd, users");
+            unknown.did_you_mean(word, ["runcmd", "users"]).help.unwrap()
+        };
+        assert_eq!(help("uesrs"), "did you mean `users`?");
+        assert_eq!(help("packages"), "one of: runcmd, users");
     }
 }

@@ -11,7 +11,6 @@ use std::error::Error as StdError;
 
 mod answer;
 mod client;
-mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod serve;
@@ -19,8 +18,7 @@ mod tls;
 mod url;
 
 pub use client::Client;
-pub use retry::{retry, spread};
-pub use url::{parse, shown};
+pub use url::parse;
 
 /// How the agent names itself to servers.
 pub const USER_AGENT: &str = concat!("Firstlight/", env!("CARGO_PKG_VERSION"));

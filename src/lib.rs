@@ -27,11 +27,13 @@ pub mod media;
 pub mod network;
 pub mod seed;
 
+pub mod digest;
 pub mod error;
 pub mod finding;
 pub mod host_key;
 pub mod public_key;
 pub mod root;
+pub mod sshd_config;
 pub mod state;
 
 #[cfg(test)]

@@ -58,13 +58,6 @@ pub enum End {
     Interrupted,
 }
 
-impl Outcome {
-    /// Whether it ended by itself with code 0.
-    pub fn succeeded(&self) -> bool {
-        self.end == End::Code(0)
-    }
-}
-
 /// As a person reads it: "exit code 3".
 impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -316,7 +309,7 @@ mod tests {
         assert_eq!(outcome.tail, lines);
         assert_eq!(outcome.end, End::Code(3));
         assert_eq!(outcome.end.to_string(), "exit code 3");
-        assert!(!outcome.succeeded());
+        assert_ne!(outcome.end, End::Code(0));
         let (outcome, _) = run_for_lines(&shell("kill -9 $$"));
         assert_eq!(outcome.end.to_string(), "killed by SIGKILL");
     }
@@ -334,7 +327,7 @@ mod tests {
         assert!(!lines.iter().any(|line| line.starts_with("CARGO")), "{lines:?}");
         // A program that does not read its input holds nobody.
         command.argv = vec!["true".to_owned()];
-        assert!(run_for_lines(&command).0.succeeded());
+        assert_eq!(run_for_lines(&command).0.end, End::Code(0));
     }
 
     #[test]
@@ -352,7 +345,7 @@ mod tests {
     #[test]
     fn a_child_left_behind_neither_holds_the_agent_nor_is_killed() {
         let (outcome, lines) = run_for_lines(&shell("sleep 300 & echo $!"));
-        assert!(outcome.succeeded());
+        assert_eq!(outcome.end, End::Code(0));
         assert!(Path::new("/proc").join(&lines[0]).exists());
         kill(Pid::from_raw(lines[0].parse().unwrap()), Signal::SIGKILL).unwrap();
     }

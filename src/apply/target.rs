@@ -15,9 +15,10 @@ use nix::unistd::syncfs;
 
 use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
-use crate::plan::accounts::day::Day;
 use crate::plan::action::{Action, Command};
-use crate::plan::change::{Change, changes};
+use crate::plan::change::Change;
+use crate::plan::day::Day;
+use crate::plan::expand::changes;
 use crate::root::{Last, Links, Place, Root, Tree as _, files};
 
 /// Runs a program that a step asks for.
@@ -177,7 +178,7 @@ mod tests {
             Action::User(User { name: name(), ..User::default() }),
             Action::Password(Password { user: name(), hash: Some("$6$a$b".into()), ..Password::default() }),
             Action::AuthorizedKeys(AuthorizedKeys { user: name(), keys: vec![key.clone()] }),
-            Action::Write(Write::new("/home/joe/.config/app/rc", "x").mode(0o400).owner(Owner::User(name()))),
+            Action::Write(Write::new("/home/joe/.config/app/rc", "x").mode(0o400).owner(Owner::Named(name(), name()))),
             Action::Directory { path: "/srv/data".into(), mode: 0o1777, owner: Owner::Root },
             Action::Link { path: "/etc/alternatives/x".into(), target: "/usr/bin/y".into() },
             Action::Remove { path: "/etc/skel/.profile".into() },

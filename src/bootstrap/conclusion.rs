@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::bootstrap::record::{Record, State};
+use crate::bootstrap::record::{Record, State, count};
 
 /// How the loop ended. `tries` are those of all boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +84,4 @@ impl fmt::Display for Conclusion {
             }
         }
     }
-}
-
-fn count(tries: u32) -> String {
-    if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") }
 }

@@ -61,17 +61,21 @@ pub struct Try {
     pub tail: Vec<String>,
 }
 
+/// "1 try", "2 tries".
+pub(super) fn count(tries: u32) -> String {
+    if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") }
+}
+
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tries = |n: u32| if n == 1 { "1 try".to_owned() } else { format!("{n} tries") };
         match self.state {
             State::New => f.write_str("not tried yet"),
             State::Running => write!(f, "try {} of {} is under way", self.tries, self.max_retry),
-            State::Waiting => write!(f, "waiting after {} of {}", tries(self.tries), self.max_retry),
-            State::Succeeded => write!(f, "succeeded after {}", tries(self.tries)),
-            State::GaveUp => write!(f, "gave up after {}", tries(self.tries)),
+            State::Waiting => write!(f, "waiting after {} of {}", count(self.tries), self.max_retry),
+            State::Succeeded => write!(f, "succeeded after {}", count(self.tries)),
+            State::GaveUp => write!(f, "gave up after {}", count(self.tries)),
             State::Disabled => f.write_str("disabled: start-bootstrap is not there"),
-            State::Interrupted => write!(f, "stopped with the agent after {}", tries(self.tries)),
+            State::Interrupted => write!(f, "stopped with the agent after {}", count(self.tries)),
         }?;
         match &self.last {
             Some(last) if self.state != State::Succeeded => write!(f, "; the last one: {}", last.result),

@@ -2,8 +2,8 @@
 //! What proves that a script is the one that was meant: a digest, a signature, both or neither.
 
 use minisign_verify::{PublicKey, Signature};
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::error::{Error, Result};
 
 /// What the settings ask for.
@@ -19,7 +19,7 @@ impl Seal {
     /// # Errors
     /// Malformed: a digest that is not 64 hex digits, a key that is none of minisign's.
     pub fn parse(sha256: Option<&str>, public_key: Option<&str>) -> Result<Self> {
-        Ok(Self { sha256: sha256.map(digest).transpose()?, key: public_key.map(key).transpose()? })
+        Ok(Self { sha256: sha256.map(hex).transpose()?, key: public_key.map(key).transpose()? })
     }
 
     /// Whether a signature is needed.
@@ -33,7 +33,7 @@ impl Seal {
     /// Malformed, saying which proof fails.
     pub fn check(&self, script: &[u8], signature: Option<&[u8]>) -> Result<()> {
         if let Some(expected) = &self.sha256 {
-            let found = hex(&Sha256::digest(script));
+            let found = digest::sha256(script);
             if found != *expected {
                 return Err(Error::malformed(format!("the script's SHA-256 is {found}, not {expected}")).help(
                     "the script was changed or cut: put the new digest into the settings if the change was meant",
@@ -50,7 +50,7 @@ impl Seal {
     }
 }
 
-fn digest(text: &str) -> Result<String> {
+fn hex(text: &str) -> Result<String> {
     let digest = text.trim().to_ascii_lowercase();
     if digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(digest);
@@ -66,10 +66,6 @@ fn key(text: &str) -> Result<PublicKey> {
             .because(error)
             .help("it is the second line of minisign.pub, and begins with RW")
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

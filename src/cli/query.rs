@@ -10,7 +10,7 @@ use crate::boot;
 use crate::cli::{Common, print, print_json};
 use crate::config::template;
 use crate::error::{Error, Result};
-use crate::finding::{Findings, Origin, closest};
+use crate::finding::{Findings, Origin, did_you_mean};
 
 /// Print instance data: one value, all of them, or a text with values filled in
 #[derive(Args)]
@@ -67,8 +67,8 @@ fn look_up<'a>(data: &'a Value, key: &str) -> Result<&'a Value> {
 fn missing(within: &Value, level: &str, key: &str) -> Error {
     let names: Vec<&str> = within.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let error = Error::absent(format!("there is no `{level}` in instance data (asked for `{key}`)"));
-    match closest(level, names.iter().copied()) {
-        Some(close) => error.help(format!("did you mean `{close}`?")),
+    match did_you_mean(level, names.iter().copied()) {
+        Some(question) => error.help(question),
         None if names.is_empty() => error,
         None => error.help(format!("there are: {}", names.join(", "))),
     }

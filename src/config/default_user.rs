@@ -6,27 +6,27 @@ use crate::config::merge::overlay;
 use crate::finding::{Findings, Origin};
 
 /// The default user as an entry of `users`: the image's `system_info.default_user` over what cloud-init's packages have
-/// for the distribution (`ID` of os-release, then its `ID_LIKE`).
+/// for the distribution (`ID` of os-release, then its `ID_LIKE`). Of their groups those that the guest has: one made only
+/// for this user would be none of the distribution's.
 ///
 /// `config` is the merged document or the image's defaults.
-pub fn default_user(config: &Node, distribution: &[String]) -> Node {
-    let built_in = built_in(distribution);
+pub fn default_user(config: &Node, distribution: &[String], has_group: impl Fn(&str) -> bool) -> Node {
+    let built_in = built_in(distribution, has_group);
     match config.get("system_info").and_then(|info| info.get("default_user")) {
         Some(image) => overlay(built_in, image.clone()),
         None => built_in,
     }
 }
 
-fn built_in(distribution: &[String]) -> Node {
+fn built_in(distribution: &[String], has_group: impl Fn(&str) -> bool) -> Node {
     let is = |names: &[&str]| distribution.iter().any(|id| names.contains(&id.as_str()));
     let (groups, shell) = match () {
-        () if is(&["debian", "ubuntu"]) => {
-            ("adm, audio, cdrom, dialout, dip, floppy, plugdev, sudo, video", "/bin/bash")
-        }
-        () if is(&["alpine"]) => ("adm, wheel", "/bin/ash"),
-        () if is(&["suse", "opensuse", "sles"]) => ("cdrom, users", "/bin/bash"),
-        () => ("adm, systemd-journal, wheel", "/bin/bash"),
+        () if is(&["debian", "ubuntu"]) => ("adm audio cdrom dialout dip floppy plugdev sudo video", "/bin/bash"),
+        () if is(&["alpine"]) => ("adm wheel", "/bin/ash"),
+        () if is(&["suse", "opensuse", "sles"]) => ("cdrom users", "/bin/bash"),
+        () => ("adm systemd-journal wheel", "/bin/bash"),
     };
+    let groups = groups.split(' ').filter(|group| has_group(group)).collect::<Vec<_>>().join(", ");
     // RHEL's images call it so, and no other distribution's name is as neutral.
     let id = distribution.first().map_or("cloud-user", String::as_str);
     let plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
@@ -49,7 +49,12 @@ mod tests {
 
     fn user(settings: &str, distribution: &[&str]) -> Node {
         let config = parse(settings, &Origin::document("d"), &mut Findings::default()).unwrap();
-        default_user(&config, &distribution.iter().map(ToString::to_string).collect::<Vec<_>>())
+        let distribution: Vec<_> = distribution.iter().map(ToString::to_string).collect();
+        default_user(&config, &distribution, |group| group == "sudo")
+    }
+
+    fn groups(user: &Node) -> Vec<&str> {
+        user.get("groups").unwrap().items().unwrap().iter().filter_map(Node::text).collect()
     }
 
     #[test]
@@ -60,6 +65,16 @@ mod tests {
         assert_eq!(user.get("shell").unwrap().text(), Some("/bin/bash"));
         assert!(user.get("groups").unwrap().items().unwrap().iter().any(|group| group.text() == Some("sudo")));
         assert_eq!(user.get("name").unwrap().origin.to_string(), "d:1:36");
+    }
+
+    #[test]
+    fn built_in_groups_are_those_that_the_guest_has_and_the_image_s_are_all() {
+        assert_eq!(groups(&user("{}", &["debian"])), ["sudo"]);
+        assert_eq!(groups(&user("{}", &["alpine"])), [""; 0]);
+        assert_eq!(
+            groups(&user("system_info: {default_user: {groups: [audio, sudo]}}", &["debian"])),
+            ["audio", "sudo"]
+        );
     }
 
     #[test]

@@ -52,11 +52,6 @@ impl Node {
         Self { origin, data: Data::Mapping(Vec::new()) }
     }
 
-    /// A string that no document holds: a default.
-    pub fn text_at(text: &str, origin: Origin) -> Self {
-        Self { origin, data: Data::Scalar(Scalar { text: text.to_owned(), plain: false, tag: None }) }
-    }
-
     /// The value of `key` where this is a mapping that has it (the last one, should it be there twice).
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries().iter().rev().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)

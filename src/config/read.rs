@@ -2,7 +2,7 @@
 //! How a type is read from a document: what does not fit becomes a finding with its place, and its neighbours are kept.
 
 use crate::config::document::{Data, Node, Value};
-use crate::finding::{Finding, Findings, Located, closest};
+use crate::finding::{Finding, Findings, Located};
 
 /// A type that can stand in a document.
 pub trait Read: Sized {
@@ -21,8 +21,6 @@ pub enum Kind {
     List(Box<Kind>),
     /// A mapping with known keys.
     Keys(&'static [Key]),
-    /// A mapping with free keys.
-    Map(Box<Kind>),
     OneOf(Vec<Kind>),
     /// Whatever is written; the module reads it itself.
     Any,
@@ -109,11 +107,9 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
         let name = key.text().unwrap_or_default();
         if keys.iter().all(|known| !same_key(name, known.name)) {
             let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
-            let names = keys.iter().map(|known| known.name);
-            findings.push(match closest(&name.replace('-', "_"), names.clone()) {
-                Some(close) => unknown.help(format!("did you mean `{close}`?")),
-                None => unknown.help(format!("known here: {}", names.collect::<Vec<_>>().join(", "))),
-            });
+            let names: Vec<&str> = keys.iter().map(|known| known.name).collect();
+            let unknown = unknown.help(format!("known here: {}", names.join(", ")));
+            findings.push(unknown.did_you_mean(&name.replace('-', "_"), names));
         }
     }
     Some(())
@@ -126,10 +122,8 @@ pub fn one_of(node: &Node, words: &'static [&'static str], findings: &mut Findin
     let known = words.iter().copied().find(|word| bare(word) == bare(&written));
     if known.is_none() {
         let unknown = Finding::error(&node.origin, format!("`{written}` is not known here; it is left out"));
-        findings.push(match closest(&written.to_ascii_lowercase(), words.iter().copied()) {
-            Some(close) => unknown.help(format!("did you mean `{close}`?")),
-            None => unknown.help(format!("one of: {}", words.join(", "))),
-        });
+        let unknown = unknown.help(format!("one of: {}", words.join(", ")));
+        findings.push(unknown.did_you_mean(&written.to_ascii_lowercase(), words.iter().copied()));
     }
     known
 }
@@ -149,7 +143,7 @@ impl std::fmt::Display for Kind {
         match self {
             Kind::Scalar(name) => f.write_str(name),
             Kind::List(item) => write!(f, "a list (each entry {item})"),
-            Kind::Keys(_) | Kind::Map(_) => f.write_str("a mapping"),
+            Kind::Keys(_) => f.write_str("a mapping"),
             Kind::OneOf(kinds) => f.write_str(&kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(" or ")),
             Kind::Any => f.write_str("anything"),
         }

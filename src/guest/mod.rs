@@ -41,8 +41,6 @@ pub struct Guest {
 pub struct Dmi {
     pub sys_vendor: String,
     pub product_name: String,
-    pub product_serial: String,
-    pub product_uuid: String,
     pub chassis_asset_tag: String,
 }
 
@@ -58,8 +56,6 @@ impl Guest {
             dmi: Dmi {
                 sys_vendor: line("/sys/class/dmi/id/sys_vendor"),
                 product_name: line("/sys/class/dmi/id/product_name"),
-                product_serial: line("/sys/class/dmi/id/product_serial"),
-                product_uuid: line("/sys/class/dmi/id/product_uuid"),
                 chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
             },
             root: root.clone(),
@@ -159,25 +155,14 @@ impl Guest {
 
     /// The names of all users.
     pub fn users(&self) -> Vec<String> {
-        self.passwd().into_iter().filter_map(|fields| fields.into_iter().next()).collect()
+        let passwd = self.read_text("/etc/passwd").unwrap_or_default();
+        let lines = passwd.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '+', '-']));
+        lines.filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
     }
 
     /// Whether there is a user of that name.
     pub fn has_user(&self, name: &str) -> bool {
         self.users().iter().any(|user| user == name)
-    }
-
-    /// The home of a user that is there.
-    pub fn home(&self, name: &str) -> Option<PathBuf> {
-        let fields = self.passwd().into_iter().find(|fields| fields.first().is_some_and(|user| user == name))?;
-        fields.get(5).map(PathBuf::from)
-    }
-
-    /// The fields of passwd, line by line.
-    fn passwd(&self) -> Vec<Vec<String>> {
-        let text = self.read_text("/etc/passwd").unwrap_or_default();
-        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '+', '-']));
-        lines.map(|line| line.split(':').map(str::to_owned).collect()).collect()
     }
 
     /// The text of a file.
@@ -315,7 +300,6 @@ mod tests {
         );
         let guest = guest(&scratch);
         assert_eq!(guest.users(), ["root", "joe"]);
-        assert_eq!(guest.home("joe").unwrap(), Path::new("/srv/joe"));
-        assert!(guest.has_user("root") && !guest.has_user("old") && guest.home("old").is_none());
+        assert!(guest.has_user("root") && !guest.has_user("old"));
     }
 }

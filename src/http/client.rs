@@ -21,9 +21,6 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Fetches documents.
 pub struct Client {
-    redirects: usize,
-    /// No proxy, whatever the environment says and wherever the host is.
-    always_direct: bool,
     roads: Mutex<HashMap<Road, blocking::Client>>,
 }
 
@@ -36,35 +33,27 @@ struct Road {
 }
 
 impl Client {
-    /// For a platform's metadata service: no proxy, no redirects.
-    pub fn metadata() -> Self {
-        Self { redirects: 0, always_direct: true, roads: Mutex::default() }
-    }
-
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { redirects: MOST_REDIRECTS, always_direct: false, roads: Mutex::default() }
+        Self { roads: Mutex::default() }
     }
 
     /// The document at `url`, at most `limit` bytes of it, before `deadline`.
     ///
     /// # Errors
-    /// Absent: the server says 404 or 410. Transient: no connection, no answer in time, half an answer, 408, 429 (with its
-    /// `Retry-After`) or a 500. Fatal: everything that asking again won't mend.
+    /// Absent: the server says 404 or 410. Transient: no connection, no answer in time, half an answer, 408, 429 or
+    /// a 500. Fatal: everything that asking again won't mend.
     pub fn get(&self, url: &str, limit: u64, deadline: Instant) -> Result<Response> {
         let mut url = parse(url)?;
-        for _ in 0..=self.redirects {
+        for _ in 0..=MOST_REDIRECTS {
             let reply = self.send(&url, deadline).map_err(|error| error.while_doing(fetching(&url)))?;
             match next(&url, &reply).map_err(|error| error.while_doing(fetching(&url)))? {
                 Some(other) => url = other,
                 None => return read(reply, limit, deadline).map_err(|error| error.while_doing(fetching(&url))),
             }
         }
-        let error = match self.redirects {
-            0 => Error::fatal(format!("{}: the server redirects, and a metadata service must not", fetching(&url))),
-            most => Error::fatal(format!("{}: more than {most} redirects", fetching(&url))),
-        };
+        let error = Error::fatal(format!("{}: more than {MOST_REDIRECTS} redirects", fetching(&url)));
         Err(error.help("ask the server with a browser or curl where the document really is"))
     }
 
@@ -73,7 +62,7 @@ impl Client {
         if left.is_zero() {
             return Err(Error::transient("no time left"));
         }
-        let road = Road { secure: url.scheme() == "https", direct: self.always_direct || is_near(url) };
+        let road = Road { secure: url.scheme() == "https", direct: is_near(url) };
         self.client(road)?.get(url.clone()).timeout(left).send().map_err(|error| unreachable(&error))
     }
 
@@ -109,7 +98,7 @@ fn next(from: &Url, reply: &blocking::Response) -> Result<Option<Url>> {
         return Ok(None);
     }
     if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-        return Err(refused(status, reply));
+        return Err(refused(status));
     }
     let place = reply.headers().get(LOCATION).and_then(|place| place.to_str().ok());
     let to = place.and_then(|place| from.join(place).ok());
@@ -147,17 +136,17 @@ mod tests {
     use crate::error::Kind;
     use crate::http::scripted::{Answer, Scripted, dripping, held, raw, whole};
 
-    fn get_with(client: &Client, answer: Answer, limit: u64, patience: Duration) -> Result<Response> {
+    fn get_with(answer: Answer, limit: u64, patience: Duration) -> Result<Response> {
         let server = Scripted::start(vec![answer]);
-        client.get(&server.url("/file?token=secret"), limit, Instant::now() + patience)
+        Client::files().get(&server.url("/file?token=secret"), limit, Instant::now() + patience)
     }
 
     fn get(answer: Answer) -> Result<Response> {
-        get_with(&Client::files(), answer, 1000, Duration::from_secs(10))
+        get_with(answer, 1000, Duration::from_secs(10))
     }
 
     fn get_hastily(answer: Answer) -> Error {
-        get_with(&Client::files(), answer, 1000, Duration::from_millis(300)).unwrap_err()
+        get_with(answer, 1000, Duration::from_millis(300)).unwrap_err()
     }
 
     #[test]
@@ -201,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_body_past_the_limit_is_refused_whether_announced_or_not() {
-        let limited = |answer| get_with(&Client::files(), answer, 10, Duration::from_secs(10)).unwrap_err();
+        let limited = |answer| get_with(answer, 10, Duration::from_secs(10)).unwrap_err();
         for answer in [
             whole("200 OK", "", "eleven byte"),
             held("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nx"),
@@ -211,7 +200,7 @@ mod tests {
             assert_eq!(error.kind(), Kind::Fatal);
             assert!(error.to_string().contains("limit of 10 bytes"), "{error}");
         }
-        assert!(get_with(&Client::files(), whole("200 OK", "", "ten bytes!"), 10, Duration::from_secs(10)).is_ok());
+        assert!(get_with(whole("200 OK", "", "ten bytes!"), 10, Duration::from_secs(10)).is_ok());
     }
 
     #[test]
@@ -220,6 +209,7 @@ mod tests {
             ("404 Not Found", Kind::Absent),
             ("410 Gone", Kind::Absent),
             ("408 Request Timeout", Kind::Transient),
+            ("429 Too Many Requests", Kind::Transient),
             ("500 Internal Server Error", Kind::Transient),
             ("503 Service Unavailable", Kind::Transient),
             ("401 Unauthorized", Kind::Fatal),
@@ -229,8 +219,6 @@ mod tests {
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.to_string().contains(&status[..3]), "{error}");
         }
-        let error = get(whole("429 Too Many Requests", "Retry-After: 7\r\n", "")).unwrap_err();
-        assert_eq!((error.kind(), error.retry_after()), (Kind::Transient, Some(Duration::from_secs(7))));
     }
 
     #[test]
@@ -243,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_are_followed_for_files_only_and_not_for_ever() {
+    fn redirects_are_followed_and_not_for_ever() {
         let to = |place: &str| whole("302 Found", &format!("Location: {place}\r\n"), "");
         let far = Instant::now() + Duration::from_secs(10);
 
@@ -258,8 +246,6 @@ mod tests {
         assert!(error.kind() == Kind::Fatal && error.to_string().contains("more than 5 redirects"), "{error}");
         assert_eq!(server.requests().len(), 6);
 
-        let error = get_with(&Client::metadata(), to("/b"), 10, Duration::from_secs(10)).unwrap_err();
-        assert_eq!(error.kind(), Kind::Fatal);
         assert_eq!(get(to("file:///etc/shadow")).unwrap_err().kind(), Kind::Fatal);
     }
 

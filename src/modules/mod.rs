@@ -12,6 +12,7 @@ use crate::plan::step::{Frequency, Stage, Step};
 use crate::userdata::{self, Script};
 
 mod bootcmd;
+mod crypt;
 mod files;
 mod final_message;
 mod hostname;
@@ -132,7 +133,7 @@ impl Planner {
 /// A module that panics on some input costs its own steps only, and is said.
 pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
     let mut planner = Planner::default();
-    unbuilt::report(input.config, &mut planner.findings);
+    unbuilt::report(input.config, &known_keys(), &mut planner.findings);
     for module in MODULES {
         let mut own = Planner { stage: module.stage, frequency: module.frequency, ..Planner::default() };
         let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -154,6 +155,6 @@ pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
 }
 
 /// The top-level keys that a module, or the layering of the documents, owns.
-pub fn known_keys() -> impl Iterator<Item = &'static Key> {
-    MODULES.iter().flat_map(|module| module.keys).chain(userdata::Layers::KEYS)
+fn known_keys() -> Vec<&'static str> {
+    MODULES.iter().flat_map(|module| module.keys).chain(userdata::Layers::KEYS).map(|key| key.name).collect()
 }

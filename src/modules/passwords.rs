@@ -6,21 +6,16 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::modules::{Input, Module, Planner, users};
-use crate::plan::accounts::hash::sha512_crypt;
+use crate::modules::{Input, Module, Planner, crypt, users};
 use crate::plan::action::{Action, Command, Edit, Password};
 use crate::plan::step::{Frequency, Stage};
+use crate::sshd_config;
 
 /// See the file's head.
 pub const MODULE: Module =
     Module { name: "passwords", stage: Stage::Local, frequency: Frequency::PerInstance, keys: Keys::KEYS, plan };
-
-/// The longest password that libcrypt takes (`CRYPT_MAX_PASSPHRASE_SIZE`).
-const LENGTH: usize = 512;
 
 crate::keys! {
     struct Keys {
@@ -86,7 +81,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     for Wanted { user, secret, origin } in last_of_each(wanted, &mut planner.findings) {
         let hash = match secret {
             Secret::Hash(hash) => Some(hash),
-            Secret::Text(text) => self::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
+            Secret::Text(text) => crypt::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
             Secret::Random => {
                 let unbuilt = format!("RANDOM is known and not built yet; the password of {user} stays");
                 planner.finding(Finding::error(&origin, unbuilt));
@@ -138,46 +133,9 @@ fn last_of_each(wanted: Vec<Wanted>, findings: &mut Findings) -> Vec<Wanted> {
 fn secret(password: &str) -> Secret {
     match password {
         "R" | "RANDOM" => Secret::Random,
-        _ if is_modular_hash(password) && !password.contains(':') => Secret::Hash(password.to_owned()),
+        _ if crypt::is_modular_hash(password) && !password.contains(':') => Secret::Hash(password.to_owned()),
         _ => Secret::Text(password.to_owned()),
     }
-}
-
-fn is_modular_hash(text: &str) -> bool {
-    let id = text.strip_prefix('$').and_then(|rest| rest.split_once('$')).filter(|(_, rest)| !rest.is_empty());
-    matches!(id, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", _)))
-}
-
-/// Says where the text that stands for a hash is none that crypt(5) knows: most often it is the password itself.
-pub fn warn_of_no_hash(text: &str, origin: &Origin, findings: &mut Findings) {
-    let traditional =
-        matches!(text.len(), 13 | 20) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./_".contains(&b));
-    // What begins with these is on purpose no hash: no password fits.
-    let closed = text.is_empty() || text.starts_with(['!', '*']);
-    if !closed && !traditional && !is_modular_hash(text) {
-        findings.push(
-            Finding::warning(origin, "this is no password hash of crypt(5), so that no password will fit it")
-                .help("a password as it is typed is `plain_text_passwd`, or `type: text` in `chpasswd`"),
-        );
-    }
-}
-
-/// A hash of a typed password; nothing of an empty one. Its salt comes from the instance and the user, so that `plan`
-/// and `run` agree.
-pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<String> {
-    // A block (`|`) ends with a line's end that nobody types.
-    let text = password.trim_end_matches('\n');
-    if text.len() > LENGTH {
-        let long = format!("the password of {user} is longer than the {LENGTH} bytes of crypt(3); it is left out");
-        findings.push(Finding::error(&password.origin, long));
-        return None;
-    }
-    if text.is_empty() {
-        return Some(String::new());
-    }
-    let digest = Sha256::digest(format!("{}\0{user}", input.instance.id.value));
-    let salt = digest.first_chunk().copied().unwrap_or_default();
-    Some(sha512_crypt(text, &salt))
 }
 
 /// `chpasswd.list`: lines of one string, or a list of them.
@@ -221,7 +179,7 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
             return None;
         }
         ("hash", Some(hash)) => {
-            warn_of_no_hash(hash, &hash.origin, findings);
+            crypt::warn_of_no_hash(hash, &hash.origin, findings);
             Secret::Hash(hash.value.clone())
         }
         ("text", Some(text)) => Secret::Text(text.value.clone()),
@@ -240,6 +198,9 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
     Some(Wanted { user: name.value.clone(), secret, origin: name.origin.clone() })
 }
 
+/// sshd's switch for passwords.
+const KEYWORD: &str = "PasswordAuthentication";
+
 /// sshd takes the first value that it reads, so the drop-in has to come first by name, and only where the main file
 /// includes the directory at all.
 fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
@@ -256,12 +217,11 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     let Some(main) = input.guest.read_text("/etc/ssh/sshd_config") else {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
-    let line = format!("PasswordAuthentication {allowed}\n");
-    let included = includes_first(&main);
+    let included = sshd_config::heeds_drop_ins(&main, KEYWORD);
     let edit = if included {
-        Edit::new("/etc/ssh/sshd_config.d/00-firstlight.conf", move |_| line.clone()).mode(0o600)
+        Edit::new("/etc/ssh/sshd_config.d/00-firstlight.conf", move |_| format!("{KEYWORD} {allowed}\n")).mode(0o600)
     } else {
-        Edit::new("/etc/ssh/sshd_config", move |old| with_setting(old, &line))
+        Edit::new("/etc/ssh/sshd_config", move |old| sshd_config::with(old, KEYWORD, allowed))
     };
     let running = input.guest.exists("/run/sshd.pid");
     let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service") { "ssh.service" } else { "sshd.service" };
@@ -269,57 +229,6 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     if running {
         step.run(Command::tool(["systemctl", "--no-block", "try-reload-or-restart", unit]));
     }
-}
-
-/// The first word of a line of sshd's, in small letters; nothing of an empty one.
-fn keyword(line: &str) -> Option<String> {
-    line.split([' ', '\t', '=']).find(|word| !word.is_empty()).map(str::to_ascii_lowercase)
-}
-
-/// Whether the main file includes the directory before it sets anything that would win, and for everybody.
-fn includes_first(main: &str) -> bool {
-    let directory = |path: &str| {
-        let path = path.trim_matches('"');
-        path.strip_prefix("/etc/ssh/").unwrap_or(path).starts_with("sshd_config.d/")
-    };
-    let decides = main.lines().find(|line| match keyword(line).as_deref() {
-        Some("include") => line.split_whitespace().skip(1).any(directory),
-        Some("match" | "passwordauthentication") => true,
-        _ => false,
-    });
-    decides.is_some_and(|line| keyword(line).as_deref() == Some("include"))
-}
-
-/// The setting in place of all earlier ones of the main part; before the first `Match` block where there is none.
-fn with_setting(old: &str, setting: &str) -> String {
-    let mut new = String::new();
-    let mut written = false;
-    let mut main = true;
-    for line in old.lines() {
-        match keyword(line).as_deref() {
-            Some("match") if main => {
-                main = false;
-                if !written {
-                    new.push_str(setting);
-                    written = true;
-                }
-            }
-            Some("passwordauthentication") if main => {
-                if !written {
-                    new.push_str(setting);
-                    written = true;
-                }
-                continue;
-            }
-            _ => {}
-        }
-        new.push_str(line);
-        new.push('\n');
-    }
-    if !written {
-        new.push_str(setting);
-    }
-    new
 }
 
 #[cfg(test)]

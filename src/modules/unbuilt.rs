@@ -2,8 +2,7 @@
 //! Top-level keys that no module owns: known to the field and not built, or not known at all. Neither is passed over in silence.
 
 use crate::config::document::Node;
-use crate::finding::{Finding, Findings, closest};
-use crate::modules::known_keys;
+use crate::finding::{Finding, Findings};
 
 /// Keys of cloud-config that are not built yet.
 const NOT_YET: &[&str] = &[
@@ -79,11 +78,11 @@ const NEVER: &[(&str, &str)] = &[
 /// Keys of the image's settings, which are read elsewhere.
 const SETTINGS: &[&str] = &["firstlight", "system_info"];
 
-/// Says of each key that no module owns what becomes of it.
-pub fn report(config: &Node, findings: &mut Findings) {
+/// Says of each key that is not among `known`, those that a module owns, what becomes of it.
+pub fn report(config: &Node, known: &[&str], findings: &mut Findings) {
     for (key, _) in config.entries() {
         let name = key.text().unwrap_or_default();
-        if SETTINGS.contains(&name) || known_keys().any(|known| known.name == name) {
+        if SETTINGS.contains(&name) || known.contains(&name) {
             continue;
         }
         let never = NEVER.iter().find(|(known, _)| *known == name);
@@ -95,12 +94,8 @@ pub fn report(config: &Node, findings: &mut Findings) {
         } else if NOT_YET.contains(&name) {
             Finding::error(&key.origin, format!("`{name}` is known and not built yet; it is left out"))
         } else {
-            let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
-            let all = known_keys().map(|known| known.name).chain(NOT_YET.iter().copied());
-            match closest(name, all) {
-                Some(close) => unknown.help(format!("did you mean `{close}`?")),
-                None => unknown,
-            }
+            Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"))
+                .did_you_mean(name, known.iter().chain(NOT_YET).copied())
         });
     }
 }
@@ -110,13 +105,14 @@ mod tests {
     use super::*;
     use crate::config::document::parse;
     use crate::finding::Origin;
+    use crate::modules::known_keys;
 
     #[test]
     fn no_key_is_passed_over_in_silence() {
         let mut findings = Findings::default();
         let text = "runcmd: []\npackages: [a]\nwirte_files: []\nchef: {}\nnetwork: {}\nmine: 1\n";
         let config = parse(text, &Origin::document("user_data"), &mut findings).unwrap();
-        report(&config, &mut findings);
+        report(&config, &known_keys(), &mut findings);
         let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 5, "{said:?}");
         assert!(said[0].starts_with("user_data:2:1: error: `packages` is known and not built yet"));
@@ -129,7 +125,7 @@ mod tests {
     #[test]
     fn a_key_that_is_built_is_in_no_other_list() {
         for known in known_keys() {
-            assert!(!NOT_YET.contains(&known.name), "{} is built", known.name);
+            assert!(!NOT_YET.contains(&known), "{known} is built");
         }
     }
 }

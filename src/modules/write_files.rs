@@ -6,7 +6,6 @@
 //! `defer` for the final stage.
 
 use std::collections::HashMap;
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use base64::Engine as _;
@@ -17,6 +16,7 @@ use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Owner, Write};
 use crate::plan::step::{Frequency, Stage};
+use crate::userdata::compression::{LIMIT, gunzip};
 
 /// Files whose owner is there already; before the users, so that `/etc/skel` and `/etc/login.defs` can be written.
 pub const MODULE: Module = Module {
@@ -35,9 +35,6 @@ pub const OWNED: Module = Module {
     keys: Keys::KEYS,
     plan: late,
 };
-
-/// The most that compressed content may unpack to.
-const UNPACKED_LIMIT: u64 = 64 << 20;
 
 crate::keys! {
     struct Keys {
@@ -119,7 +116,6 @@ fn waits_for_user(write: &Write, input: &Input) -> bool {
     let no_user = |user: &str| is_name(user) && !input.guest.has_user(user);
     let owner_missing = match &write.owner {
         Owner::Root => false,
-        Owner::User(user) => no_user(user),
         Owner::Named(user, group) => no_user(user) || is_name(group) && !input.guest.has_group(group),
     };
     let home = write.path.strip_prefix("/home").ok().and_then(|below| below.components().next());
@@ -215,15 +211,7 @@ fn decoded(text: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let mut plain = Vec::new();
-    let read = flate2::read::MultiGzDecoder::new(bytes).take(UNPACKED_LIMIT + 1).read_to_end(&mut plain);
-    match read {
-        Err(error) => Err(format!("the content is no gzip: {error}")),
-        Ok(_) if plain.len() as u64 > UNPACKED_LIMIT => {
-            Err(format!("the content unpacks to more than {UNPACKED_LIMIT} bytes"))
-        }
-        Ok(_) => Ok(plain),
-    }
+    gunzip(bytes, LIMIT).map_err(|error| format!("the content is {error}"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::finding::{Finding, Findings, Located, closest};
+use crate::finding::{Finding, Findings, Located};
 use crate::network::json::{self, Json};
 use crate::network::model::{Dhcp6, Dns, Kind, Link, Match, NetworkConfig, Route, push_new};
 use crate::network::prefix::{Mac, Prefix, mask_length};
@@ -175,10 +175,8 @@ fn network(entry: &Json, link: &mut Link, findings: &mut Findings) {
         Some(other) => {
             let unknown =
                 Finding::error(&entry.origin.key("type"), format!("unknown network type `{other}`; left out"));
-            findings.push(match closest(other, NETWORK_TYPES.iter().copied()) {
-                Some(close) => unknown.help(format!("did you mean `{close}`?")),
-                None => unknown.help(format!("known: {}", NETWORK_TYPES.join(", "))),
-            });
+            let unknown = unknown.help(format!("known: {}", NETWORK_TYPES.join(", ")));
+            findings.push(unknown.did_you_mean(other, NETWORK_TYPES.iter().copied()));
             return;
         }
     }

@@ -60,8 +60,6 @@ pub enum Owner {
     /// root:root.
     #[default]
     Root,
-    /// A user and its primary group.
-    User(String),
     /// `user:group`, as names or numbers; an empty half stays root's.
     Named(String, String),
 }

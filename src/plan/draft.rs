@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::plan::accounts::day::Day;
 use crate::plan::change::{Change, Old};
+use crate::plan::day::Day;
 use crate::plan::overlay::Overlay;
 use crate::root::{FileKind, READ_LIMIT, Stat, Tree};
 

@@ -4,8 +4,10 @@
 pub mod accounts;
 pub mod action;
 pub mod change;
+pub mod day;
 mod diff;
 mod draft;
+pub mod expand;
 pub mod order;
 pub mod overlay;
 pub mod show;

@@ -7,13 +7,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::sha256;
 use crate::error::Error;
 use crate::finding::Origin;
-use crate::plan::accounts::day::Day;
-use crate::plan::change::{Change, Old, changes};
+use crate::plan::change::{Change, Old};
+use crate::plan::day::Day;
 use crate::plan::diff::unified;
+use crate::plan::expand::changes;
 use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
 use crate::plan::step::{Frequency, Stage, Step};
@@ -33,7 +34,7 @@ pub struct Preview {
     pub interrupted: Vec<Waiting>,
 }
 
-/// One step.
+/// One step. What its actions do to the same file one after the other is one change here.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)]
 pub struct Shown {
@@ -124,15 +125,52 @@ fn shown(step: &Step, overlay: &mut Overlay, today: Day) -> Shown {
         changes: Vec::new(),
         error: None,
     };
+    let mut all = Vec::new();
     let stacked = step.actions.iter().try_for_each(|action| {
-        let changes = changes(action, overlay, today)?;
-        changes.iter().try_for_each(|change| {
-            shown.changes.push(line(change));
-            overlay.apply(change)
+        changes(action, overlay, today)?.into_iter().try_for_each(|change| {
+            overlay.apply(&change)?;
+            add(change, &mut all);
+            Ok(())
         })
     });
+    shown.changes = all.iter().map(line).collect();
     shown.error = stacked.err().map(|error: Error| error.to_string());
     shown
+}
+
+/// One more change of a step. One of a file that an earlier change has written already is shown in that one's place, from
+/// what was there first to what is there last; but not past a program, which may have seen the first.
+fn add(change: Change, all: &mut Vec<Change>) {
+    let mut since = all.iter_mut().rev().take_while(|earlier| !matches!(earlier, Change::Run(_)));
+    let earlier = since.find(|earlier| path(earlier).is_some() && path(earlier) == path(&change));
+    match (earlier, change) {
+        (
+            Some(Change::File { content, old: _, mode, uid, gid, secret, .. }),
+            Change::File {
+                content: new_content, mode: new_mode, uid: new_uid, gid: new_gid, secret: new_secret, ..
+            },
+        ) => {
+            // What was kept from everybody on the way may be part of what comes out.
+            *secret |= new_secret || !is_for_everybody(*mode);
+            (*content, *mode, *uid, *gid) = (new_content, new_mode, new_uid, new_gid);
+        }
+        (_, change) => all.push(change),
+    }
+}
+
+/// The file, directory or link that it changes.
+fn path(change: &Change) -> Option<&Path> {
+    match change {
+        Change::File { path, .. }
+        | Change::Directory { path, .. }
+        | Change::Link { path, .. }
+        | Change::Remove { path } => Some(path),
+        Change::Hostname(_) | Change::Entropy(_) | Change::Run(_) | Change::Message(_) => None,
+    }
+}
+
+fn is_for_everybody(mode: u32) -> bool {
+    mode & 0o004 != 0
 }
 
 fn line(change: &Change) -> Line {
@@ -141,8 +179,7 @@ fn line(change: &Change) -> Line {
     match change {
         Change::File { path, content, old, mode, uid, gid, secret } => {
             // What is replaced may have been kept from everybody, whatever comes in its place.
-            let for_everybody = |mode: u32| mode & 0o004 != 0;
-            let open = !*secret && for_everybody(*mode) && old.as_ref().is_none_or(|old| for_everybody(old.mode));
+            let open = !*secret && is_for_everybody(*mode) && old.as_ref().is_none_or(|old| is_for_everybody(old.mode));
             let diff = if open { diff(old.as_ref(), content) } else { None };
             Line::File {
                 path: path.clone(),
@@ -150,7 +187,7 @@ fn line(change: &Change) -> Line {
                 mode: octal(*mode),
                 owner: owner(*uid, *gid),
                 bytes: content.len(),
-                sha256: diff.is_none().then(|| digest(content)),
+                sha256: diff.is_none().then(|| sha256(content).chars().take(32).collect()),
                 diff,
             }
         }
@@ -164,10 +201,6 @@ fn line(change: &Change) -> Line {
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
         Change::Message(text) => Line::Message { text: text.clone() },
     }
-}
-
-fn digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A unified diff; `None` where the content is no text or too long to read.
@@ -257,7 +290,11 @@ fn show_path(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::plan::action::{Action, Command, Group, Write};
+    use crate::scratch::Scratch;
 
     fn file(mode: u32, old: Option<(u32, &[u8])>, new: &[u8]) -> String {
         let change = Change::File {
@@ -290,5 +327,68 @@ mod tests {
         assert!(!opened.contains("hunter2") && opened.contains("7 bytes, sha256 "), "{opened}");
         let closed = file(0o600, Some((0o644, b"public\n")), b"hunter2\n");
         assert!(!closed.contains("hunter2") && closed.contains("8 bytes, sha256 "), "{closed}");
+    }
+
+    /// A step of these actions on a tree where `/etc/group` is `root:x:0:`, as it is printed.
+    fn printed(actions: Vec<Action>) -> String {
+        let scratch = Scratch::new();
+        scratch.file("/etc/group", "root:x:0:\n");
+        std::fs::set_permissions(scratch.path("/etc/group"), PermissionsExt::from_mode(0o644)).unwrap();
+        let root = scratch.root();
+        let step = Step {
+            name: "step".to_owned(),
+            stage: Stage::Local,
+            frequency: Frequency::PerInstance,
+            origin: Origin::document("d"),
+            actions,
+        };
+        let shown = shown(&step, &mut Overlay::new(&root), Day(1));
+        assert_eq!(shown.error, None);
+        shown.changes.iter().map(Line::to_string).collect()
+    }
+
+    fn group(name: &str) -> Action {
+        Action::Group(Group { name: name.to_owned(), ..Group::default() })
+    }
+
+    #[test]
+    fn a_file_that_a_step_changes_more_than_once_is_one_diff() {
+        let other = Action::Write(Write::new("/etc/other", "x\n"));
+        let text = printed(vec![group("a"), other, group("b")]);
+        let expected = "@@ -1 +1,3 @@\n       root:x:0:\n      +a:x:1000:\n      +b:x:1001:\n    new file /etc/other";
+        assert!(text.contains(expected) && text.matches("file /etc/group").count() == 1, "{text}");
+    }
+
+    #[test]
+    fn what_a_program_or_a_removal_comes_between_stays_two_changes() {
+        let write = |text: &str| Change::File {
+            path: "/etc/x".into(),
+            content: text.into(),
+            old: None,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            secret: false,
+        };
+        for between in [Change::Run(Command::tool(["true"])), Change::Remove { path: "/etc/x".into() }] {
+            let mut all = Vec::new();
+            [write("one"), between, write("two"), write("three")].into_iter().for_each(|change| add(change, &mut all));
+            let contents = all.iter().filter_map(|change| match change {
+                Change::File { content, .. } => std::str::from_utf8(content).ok(),
+                _ => None,
+            });
+            assert_eq!(contents.collect::<Vec<_>>(), ["one", "three"], "{all:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_kept_from_everybody_on_the_way_is_not_shown() {
+        let secret = Action::Write(Write::new("/etc/x", "hunter2\n").mode(0o600));
+        let more = Action::Write(Write { append: true, ..Write::new("/etc/x", "more\n") });
+        let text = printed(vec![secret, more]);
+        assert!(
+            !text.contains("hunter2") && text.contains("new file /etc/x 0644") && text.contains("13 bytes"),
+            "{text}"
+        );
     }
 }

@@ -109,12 +109,6 @@ impl Step {
         self
     }
 
-    /// How often, where the module's frequency does not fit.
-    pub fn frequency(&mut self, frequency: Frequency) -> &mut Self {
-        self.frequency = frequency;
-        self
-    }
-
     /// Any action.
     pub fn action(&mut self, action: Action) -> &mut Self {
         self.actions.push(action);

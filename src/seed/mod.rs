@@ -74,7 +74,8 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// A seed with nothing but OpenStack's meta-data.
+    /// For tests: a seed with nothing but OpenStack's meta-data.
+    #[cfg(test)]
     pub fn new(datasource: impl Into<String>, place: impl Into<String>, meta_data: Document) -> Self {
         Self {
             datasource: datasource.into(),

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use log::warn;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
 use crate::root::{Root, Tree as _};
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
@@ -53,7 +53,7 @@ impl Seed {
         root.make_directory(&new, 0o700)?;
         let write = |file: &str, name: &str, bytes: &[u8]| {
             root.write(&new.join(file), bytes, 0o600)?;
-            Ok(Entry { file: file.to_owned(), name: name.to_owned(), sha256: digest(bytes) })
+            Ok(Entry { file: file.to_owned(), name: name.to_owned(), sha256: sha256(bytes) })
         };
         let keep = |file: &str, document: &Document| write(file, &document.name, &document.bytes);
         let index = Index {
@@ -113,17 +113,13 @@ impl Places {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The seed in a directory; `None` where there is none.
 fn read(root: &Root, directory: &Path) -> Result<Option<Seed>> {
     let Some(index) = root.read(&directory.join(INDEX))? else { return Ok(None) };
     let index: Index =
         serde_json::from_slice(&index).map_err(|error| Error::malformed("the index is damaged").because(error))?;
     let content = |entry: &Entry| match root.read(&directory.join(&entry.file))? {
-        Some(bytes) if digest(&bytes) == entry.sha256 => Ok(bytes),
+        Some(bytes) if sha256(&bytes) == entry.sha256 => Ok(bytes),
         _ => Err(Error::malformed(format!("{} is damaged", entry.file))),
     };
     let document = |entry: Entry| Ok(Document { bytes: content(&entry)?, name: entry.name });

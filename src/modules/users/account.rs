@@ -9,7 +9,7 @@ use crate::config::document::Node;
 use crate::config::read::{Kind, Read, unfit};
 use crate::config::types::{OneOrMany, OrFalse, Words};
 use crate::finding::{Findings, Located};
-use crate::plan::accounts::day::Day;
+use crate::plan::day::Day;
 
 crate::keys! {
     /// One user.

@@ -5,7 +5,7 @@ use crate::config::document::{Data, Node};
 use crate::config::read::Read;
 use crate::config::types::Words;
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::modules::users::{LIMIT, valid_name, valid_names};
+use crate::modules::users::names::{LIMIT, valid_name, valid_names};
 
 /// A group to make, with where it was asked for.
 pub struct Wanted {

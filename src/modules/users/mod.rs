@@ -6,17 +6,17 @@
 //! quotes, a bad entry costs only itself, and an existing user joins the named groups.
 
 use crate::config::document::Node;
-use crate::config::types::Words;
-use crate::finding::{Finding, Findings, Located, Origin};
-use crate::modules::{Input, Module, Planner, keys, passwords};
-use crate::plan::accounts::names;
+use crate::finding::{Finding, Findings};
+use crate::modules::{Input, Module, Planner, crypt, keys};
 use crate::plan::action::{Action, AuthorizedKeys, Group, Password, User};
 use crate::plan::step::{Frequency, Stage};
 use account::Account;
+use names::{valid_name, valid_names};
 use wanted::{Wanted, wanted};
 
 mod account;
 mod groups;
+mod names;
 mod sudo;
 mod wanted;
 
@@ -35,9 +35,6 @@ crate::keys! {
         user: Node,
     }
 }
-
-/// The most users, groups, or members of one that a document may ask for.
-const LIMIT: usize = 1000;
 
 fn plan(input: &Input, planner: &mut Planner) {
     let groups = groups::wanted(input.config.get("groups"), &mut planner.findings);
@@ -117,7 +114,7 @@ fn password(user: &Wanted, input: &Input, findings: &mut Findings) -> Password {
     let Wanted { name, account, .. } = user;
     let lock = account.lock_passwd.as_ref().is_none_or(|lock| lock.value);
     let hashes = [&account.hashed_passwd, &account.passwd].into_iter().flatten();
-    hashes.clone().for_each(|hash| passwords::warn_of_no_hash(&hash.0, &hash.origin, findings));
+    hashes.clone().for_each(|hash| crypt::warn_of_no_hash(&hash.0, &hash.origin, findings));
     let plain = account.plain_text_passwd.as_ref();
     let given = hashes.map(|hash| &hash.origin).chain(plain.map(|plain| &plain.origin)).next();
     match (&account.lock_passwd, given) {
@@ -132,7 +129,7 @@ fn password(user: &Wanted, input: &Input, findings: &mut Findings) -> Password {
         _ => {}
     }
     let hashed = account.hashed_passwd.as_ref().map(|hash| hash.value.0.clone());
-    let hash = hashed.or_else(|| passwords::hash(plain?, name, input, findings));
+    let hash = hashed.or_else(|| crypt::hash(plain?, name, input, findings));
     Password { user: name.clone(), hash, lock: Some(lock), expire: false }
 }
 
@@ -171,26 +168,6 @@ fn not_built(account: &Account, findings: &mut Findings) {
             findings.push(Finding::error(&node.origin, unbuilt));
         }
     }
-}
-
-/// Whether it may be the name of a `user` or a `group`; one that may not is said.
-fn valid_name(what: &str, name: &str, origin: &Origin, findings: &mut Findings) -> bool {
-    let checked = names::check(what, name);
-    if let Err(error) = &checked {
-        let bad = Finding::error(origin, format!("{}; it is left out", error.without_advice()));
-        findings.push(bad.help(error.advice().unwrap_or_default()));
-    }
-    checked.is_ok()
-}
-
-/// Those of some words that may be the name of a `user` or a `group`.
-fn valid_names(what: &str, words: &Located<Words>, findings: &mut Findings) -> Vec<String> {
-    if words.0.len() > LIMIT {
-        let many = format!("more than {LIMIT} {what}s; the rest is left out");
-        findings.push(Finding::error(&words.origin, many));
-    }
-    let words = words.0.iter().take(LIMIT).filter(|name| valid_name(what, name, &words.origin, findings));
-    words.cloned().collect()
 }
 
 #[cfg(test)]

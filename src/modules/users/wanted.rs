@@ -11,7 +11,7 @@ use crate::config::types::Words;
 use crate::finding::{Finding, Findings, Origin};
 use crate::modules::Input;
 use crate::modules::users::account::Account;
-use crate::modules::users::{LIMIT, valid_name};
+use crate::modules::users::names::{LIMIT, valid_name};
 
 /// A user to make, with where it was asked for.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Wanted {
 
 /// All users that are wanted, each once, in order.
 pub fn wanted(input: &Input, findings: &mut Findings) -> Vec<Wanted> {
-    let image = default_user(input.config, &input.guest.distribution);
+    let image = default_user(input.config, &input.guest.distribution, |group| input.guest.has_group(group));
     let mut default = Account::read(&image, findings).unwrap_or_default();
     let mut entries = Entries::default();
     let user = input.config.get("user").filter(|user| !user.is_null());

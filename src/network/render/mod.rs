@@ -49,15 +49,15 @@ impl fmt::Display for Renderer {
     }
 }
 
-/// By its name here, or by the one that the field knows (`eni`, `systemd-networkd`).
+/// By its name in the image's settings.
 impl FromStr for Renderer {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "netplan" => Ok(Renderer::Netplan),
-            "networkd" | "systemd-networkd" => Ok(Renderer::Networkd),
-            "ifupdown" | "eni" => Ok(Renderer::Ifupdown),
+            "networkd" => Ok(Renderer::Networkd),
+            "ifupdown" => Ok(Renderer::Ifupdown),
             _ => {
                 let known = Renderer::ALL.map(Renderer::name).join(", ");
                 Err(format!("the renderer `{name}` is not built yet; there are {known}"))

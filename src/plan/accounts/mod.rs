@@ -3,7 +3,6 @@
 //!
 //! What comes out is what shadow's `useradd` 4.13 would have written, so that the guest's own tools go on from there.
 
-pub mod day;
 mod defaults;
 pub(super) mod groups;
 pub mod hash;

@@ -56,7 +56,7 @@ pub fn set(asked: &Password, draft: &mut Draft) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::accounts::day::Day;
+    use crate::plan::day::Day;
     use crate::plan::overlay::Overlay;
     use crate::root::Tree;
     use crate::scratch::Scratch;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::plan::accounts::Account;
 use crate::root::Tree;
+use crate::sshd_config::directive;
 
 const SETTINGS: &str = "/etc/ssh/sshd_config";
 const DEFAULT: &str = ".ssh/authorized_keys";
@@ -38,11 +39,8 @@ fn filled(pattern: &str, user: &Account) -> String {
 /// The value of a keyword (in small letters) before the first `Match`: the first one counts, as for sshd.
 fn setting(tree: &dyn Tree, file: &Path, keyword: &str, depth: usize) -> Result<Option<String>> {
     let Some(depth) = depth.checked_sub(1) else { return Ok(None) };
-    for line in tree.read_text(file)?.unwrap_or_default().lines() {
-        let line = line.trim();
-        let Some((name, value)) = line.split_once(|c: char| c.is_whitespace() || c == '=') else { continue };
-        let value = value.trim_start_matches(|c: char| c.is_whitespace() || c == '=').trim();
-        match name.to_ascii_lowercase().as_str() {
+    for (name, value) in tree.read_text(file)?.unwrap_or_default().lines().filter_map(directive) {
+        match name.as_str() {
             "match" => break,
             "include" => {
                 for included in value.split_whitespace() {

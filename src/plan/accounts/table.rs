@@ -103,8 +103,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::accounts::day::Day;
     use crate::plan::change::Change;
+    use crate::plan::day::Day;
     use crate::scratch::Scratch;
 
     #[test]

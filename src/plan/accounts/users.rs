@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::plan::accounts::day::Day;
 use crate::plan::accounts::defaults::Defaults;
 use crate::plan::accounts::groups::Groups;
 use crate::plan::accounts::numbers::Range;
@@ -13,6 +12,7 @@ use crate::plan::accounts::{
     PASSWD, SHADOW, SUBGID, SUBUID, home, home_path, names, no_group, one_field, shadow_attributes,
 };
 use crate::plan::action::User;
+use crate::plan::day::Day;
 use crate::plan::draft::{Attributes, Draft};
 
 /// A user that is there and in the groups that are asked for.
@@ -144,7 +144,7 @@ fn subordinates(name: &str, path: &'static str, (range, count): (Range, u32), dr
 mod tests {
     use super::*;
     use crate::plan::action::{Action, Group};
-    use crate::plan::change::changes;
+    use crate::plan::expand::changes;
     use crate::plan::overlay::Overlay;
     use crate::root::{Root, Tree};
     use crate::scratch::Scratch;
