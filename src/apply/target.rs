@@ -15,6 +15,7 @@ use nix::unistd::syncfs;
 
 use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
+use crate::host_key::Kind;
 use crate::plan::action::{Action, Command};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
@@ -91,9 +92,21 @@ impl Target {
                 let mut file = OpenOptions::new().write(true).open(pool).at("open", pool)?;
                 file.write_all(bytes).at("write", pool)
             }
+            Change::HostKey { kind, path } => self.host_key(*kind, path),
             Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) => Ok(()),
             Change::Run(command) => run(command),
         }
+    }
+
+    /// The public half first: sshd counts a pair as there by its private one.
+    fn host_key(&self, kind: Kind, path: &Path) -> Result<()> {
+        let key = kind.make()?;
+        let public = path.with_extension("pub");
+        for (path, content, mode) in [(public.as_path(), key.public, 0o644), (path, key.private, 0o600)] {
+            let attributes = self.attributes(mode, 0, 0);
+            files::file(&self.place(path, Last::Follow)?, path, content.as_bytes(), attributes, false)?;
+        }
+        Ok(())
     }
 
     fn place(&self, path: &Path, last: Last) -> Result<Place> {

@@ -9,6 +9,7 @@
 use crate::config::document::Node;
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Located};
+use crate::host_key::Kind;
 use crate::modules::{Input, Module, Planner, keys, users};
 use crate::plan::action::{Action, AuthorizedKeys, Command};
 use crate::plan::step::{Frequency, Stage};
@@ -77,7 +78,7 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
 
 fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
     let directory = "/etc/ssh";
-    if !input.guest.has_tool("ssh-keygen") || !input.guest.exists(directory) {
+    if !input.guest.exists(directory) {
         return;
     }
     let asked = keys.ssh_genkeytypes.clone().map(|types| types.0);
@@ -103,19 +104,22 @@ fn host_keys(keys: &Keys, input: &Input, planner: &mut Planner) {
         types.retain(|kind| !input.guest.exists(&file(kind)));
         old.clear();
     }
-    // Once for an instance, and apart from the making: a type that this guest cannot make is tried again at the next
-    // boot, and must not cost the keys that others have made by then.
-    if !old.is_empty() {
-        let step = planner.step("ssh host keys of another instance", &origin);
-        for name in old {
-            step.remove(format!("{directory}/{name}"));
-        }
+    // Once for an instance, also where there are none, and apart from the making: a type that this guest cannot make is
+    // tried again at the next boot, and must not cost the keys that others have made by then.
+    let step = planner.step("ssh host keys of another instance", &origin);
+    for name in old {
+        step.remove(format!("{directory}/{name}"));
     }
-    for kind in types {
-        let file = file(&kind);
-        let mut command = Command::tool(["ssh-keygen", "-q", "-t", &kind, "-N", "", "-C", "", "-f", &file]);
-        command.waits_for_boot = true;
-        planner.step(format!("ssh host key {kind}"), &origin).remove(&file).run(command);
+    for name in types {
+        let path = file(&name);
+        let step = planner.step(format!("ssh host key {name}"), &origin);
+        if let Some(kind) = Kind::named(&name) {
+            step.action(Action::HostKey { kind, path: path.into() });
+        } else {
+            let mut command = Command::tool(["ssh-keygen", "-q", "-t", &name, "-N", "", "-C", "", "-f", &path]);
+            command.waits_for_boot = true;
+            step.remove(&path).run(command);
+        }
     }
 }
 
@@ -153,12 +157,13 @@ mod tests {
 
     /// What is done about the host keys of a guest that has an ECDSA one: types made, and the number of removals.
     fn host_keys_of(config: &str) -> (Vec<String>, usize) {
-        let bench = Bench::new(config).tool("ssh-keygen").file("/etc/ssh/ssh_host_ecdsa_key", "");
+        let bench = Bench::new(config).file("/etc/ssh/ssh_host_ecdsa_key", "");
         let outcome = bench.file("/etc/ssh/ssh_host_ecdsa_key.pub", "").plan(plan);
         let mut made = Vec::new();
         let mut removed = 0;
         for action in outcome.steps.iter().flat_map(|step| &step.actions) {
             match action {
+                Action::HostKey { kind, .. } => made.push(kind.name().to_owned()),
                 Action::Run(command) => made.push(command.argv[3].clone()),
                 Action::Remove { path } if path.to_string_lossy().contains("ecdsa") => removed += 1,
                 _ => {}
@@ -169,8 +174,8 @@ mod tests {
 
     #[test]
     fn host_keys_of_the_image_go_and_new_ones_are_made() {
-        assert_eq!(host_keys_of(""), (vec!["ed25519".to_owned(), "ecdsa".to_owned()], 3));
-        assert_eq!(host_keys_of("ssh_genkeytypes: rsa"), (vec!["rsa".to_owned()], 2));
+        assert_eq!(host_keys_of(""), (vec!["ed25519".to_owned(), "ecdsa".to_owned()], 2));
+        assert_eq!(host_keys_of("ssh_genkeytypes: [rsa, ed25519]"), (vec!["rsa".to_owned(), "ed25519".to_owned()], 2));
     }
 
     #[test]

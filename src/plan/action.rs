@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::host_key;
 
 /// One primitive change. Relative to the machine's state only in ways that are a pure function of it.
 #[derive(Debug, Clone)]
@@ -36,6 +37,9 @@ pub enum Action {
     Hostname(String),
     /// Random bytes into the kernel's pool.
     Entropy(Vec<u8>),
+    /// A new pair of host keys of sshd, the private one at `path`; made when it is applied, so that no plan shows it.
+    #[allow(missing_docs)]
+    HostKey { kind: host_key::Kind, path: PathBuf },
     /// A program.
     Run(Command),
     /// A line for whoever watches the console: `$uptime` and `$timestamp` are those of its moment.
@@ -45,7 +49,7 @@ pub enum Action {
 impl Action {
     /// Whether an image root has nothing that it could change.
     pub fn needs_live_system(&self) -> bool {
-        matches!(self, Action::Hostname(_) | Action::Entropy(_) | Action::Run(_))
+        matches!(self, Action::Hostname(_) | Action::Entropy(_) | Action::HostKey { .. } | Action::Run(_))
     }
 
     /// Whether it adds to the end of a file: done twice it leaves another tree than done once.

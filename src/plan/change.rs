@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::host_key::Kind;
 use crate::plan::action::Command;
 
 /// One change of the machine, nothing left to decide.
@@ -35,6 +36,10 @@ pub enum Change {
     },
     Hostname(String),
     Entropy(Vec<u8>),
+    HostKey {
+        kind: Kind,
+        path: PathBuf,
+    },
     Run(Command),
     Message(String),
 }
@@ -61,6 +66,7 @@ impl fmt::Debug for Change {
             Change::Remove { path } => write!(f, "Remove({})", path.display()),
             Change::Hostname(name) => write!(f, "Hostname({name})"),
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
+            Change::HostKey { kind, path } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
             Change::Run(command) => write!(f, "Run({command:?})"),
             Change::Message(text) => write!(f, "Message({text})"),
         }

@@ -38,6 +38,12 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
                 draft.push(Change::Hostname(name.clone()))?;
             }
         }
+        // An image must not be published with host keys: all that are made from it would share them.
+        Action::HostKey { kind, path } => {
+            if tree.is_live() {
+                draft.push(Change::HostKey { kind: *kind, path: path.clone() })?;
+            }
+        }
         Action::Entropy(bytes) => {
             if tree.is_live() {
                 draft.push(Change::Entropy(bytes.clone()))?;

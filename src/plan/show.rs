@@ -92,6 +92,10 @@ pub enum Line {
     Entropy {
         bytes: usize,
     },
+    HostKey {
+        path: PathBuf,
+        algorithm: &'static str,
+    },
     Run {
         argv: Vec<String>,
     },
@@ -106,7 +110,12 @@ pub fn preview(plan: &Plan, tree: &dyn Tree, today: Day) -> Preview {
     let mut overlay = Overlay::new(tree);
     let (now, later): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| live || !step.waits_for_boot());
     Preview {
-        steps: now.into_iter().map(|step| shown(step, &mut overlay, today)).collect(),
+        // A step without actions has its turn and nothing to show.
+        steps: now
+            .into_iter()
+            .filter(|step| !step.actions.is_empty())
+            .map(|step| shown(step, &mut overlay, today))
+            .collect(),
         waiting: later.into_iter().map(waiting).collect(),
         interrupted: plan.interrupted.iter().map(waiting).collect(),
     }
@@ -165,7 +174,7 @@ fn path(change: &Change) -> Option<&Path> {
         | Change::Directory { path, .. }
         | Change::Link { path, .. }
         | Change::Remove { path } => Some(path),
-        Change::Hostname(_) | Change::Entropy(_) | Change::Run(_) | Change::Message(_) => None,
+        Change::Hostname(_) | Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Message(_) => None,
     }
 }
 
@@ -198,6 +207,7 @@ fn line(change: &Change) -> Line {
         Change::Remove { path } => Line::Remove { path: path.clone() },
         Change::Hostname(name) => Line::Hostname { name: name.clone() },
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
+        Change::HostKey { kind, path } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
         Change::Message(text) => Line::Message { text: text.clone() },
     }
@@ -277,6 +287,7 @@ impl fmt::Display for Line {
             Line::Remove { path } => writeln!(f, "    remove {}", show_path(path)),
             Line::Hostname { name } => writeln!(f, "    host name {name}"),
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
+            Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
             Line::Run { argv } => writeln!(f, "    run {}", argv.join(" ").escape_debug()),
             Line::Message { text } => writeln!(f, "    say {}", text.trim_end().escape_debug()),
         }
