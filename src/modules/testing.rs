@@ -54,15 +54,6 @@ impl Bench {
         self
     }
 
-    /// With this program in the guest.
-    pub fn tool(self, name: &str) -> Self {
-        let path = format!("/usr/bin/{name}");
-        let bench = self.file(&path, "");
-        let program = bench.directory.path().join(path.trim_start_matches('/'));
-        std::fs::set_permissions(program, Permissions::from_mode(0o755)).expect("a mode");
-        bench
-    }
-
     /// With this host name from the platform.
     pub fn hostname(mut self, name: &str) -> Self {
         self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
