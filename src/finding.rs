@@ -324,7 +324,7 @@ mod tests {
             let unknown = Finding::error(&Origin::document("user_data"), "unknown").help("one of: runcmd, users");
             unknown.did_you_mean(word, ["runcmd", "users"]).help.unwrap()
         };
-        assert_eq!(help("uesrs"), "did you mean `users`?");
+        assert_eq!(help("usrs"), "did you mean `users`?");
         assert_eq!(help("packages"), "one of: runcmd, users");
     }
 }
