@@ -5,7 +5,7 @@
 //! `Content-Length` or last chunk, never at the end of the stream: QEMU's `guestfwd` keeps the connection open.
 //!
 //! Where a host has a name, the resolver of the C library may hold a client's end back for the five seconds of its own
-//! limit; metadata addresses are numbers, and numbers are not looked up.
+//! limit; numbers are not looked up.
 
 use std::error::Error as StdError;
 
