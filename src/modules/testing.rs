@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A bench for modules' tests: a guest in a scratch directory, one module's plan on it, and what that comes to.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::config::base::Settings;
