@@ -77,6 +77,14 @@ pub struct Known {
     pub network: Option<NetworkConfig>,
 }
 
+impl Known {
+    /// The network where it is ours to make and nothing of it has to be asked for.
+    fn static_network(&self) -> Option<&NetworkConfig> {
+        let ours = self.settings.network.as_ref().is_none_or(|settings| settings.enabled != Some(false));
+        self.network.as_ref().filter(|network| ours && network::online::is_static(network))
+    }
+}
+
 /// What is to be done, and what is to be said.
 pub struct Decision {
     /// The input.
@@ -217,8 +225,10 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
     if looks {
         let later = |stage: &&Stage| !stages.contains(stage) && decision.plan.has_work(**stage);
         Stage::ALL.iter().filter(later).try_for_each(|stage| report::want(&options.root, stage.name()))?;
-        // Somebody's scripts expect the network; what only firstlight does in the final stage can do without.
-        if !stages.contains(&Stage::Final) && decision.plan.steps.iter().any(Step::is_for_the_network) {
+        // Somebody's scripts expect the network. A static one the final stage waits for itself.
+        let is_static = known.static_network().is_some();
+        let expected = decision.plan.steps.iter().any(Step::is_for_the_network);
+        if !stages.contains(&Stage::Final) && expected && !is_static {
             report::want(&options.root, report::ONLINE)?;
         }
         // What is wrong with the settings has been found with the rest of the input.
@@ -360,6 +370,10 @@ fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut 
         console: &mut |line| console::say(line),
     };
     for stage in stages {
+        let expected = decision.plan.steps.iter().any(|step| step.stage == *stage && step.is_for_the_network());
+        if let (Some(network), true) = (decision.known.static_network(), expected && options.root.is_live()) {
+            network::online::wait(network, decision.known.guest.nics.as_deref().unwrap_or_default());
+        }
         status.start(*stage);
         report::publish(&options.root, status)?;
         let started = Instant::now();

@@ -2,6 +2,7 @@
 //! One neutral description of a guest's network, its readers and its renderers.
 
 pub mod model;
+pub mod online;
 pub mod openstack;
 pub mod prefix;
 pub mod render;
