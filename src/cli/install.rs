@@ -2,6 +2,7 @@
 //! `firstlight install`: the program, its units and its settings into an image root, without running anything in it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -27,8 +28,9 @@ use crate::state;
 /// Put the program, its units and its settings into an image root; run nothing in it
 ///
 /// Where the settings have a block `bootstrap:`, as those of --profile vm-bootstrap have, the image also gets the files
-/// of the bootstrap loop. cloud-init, where the image has it, is switched off by /etc/cloud/cloud-init.disabled. Exit
-/// code 2 where the settings have an error.
+/// of the bootstrap loop. cloud-init, where the image has it, is switched off by /etc/cloud/cloud-init.disabled. An image
+/// with SELinux gets /.autorelabel, so that its first boot labels what came in. Exit code 2 where the settings have an
+/// error.
 #[derive(Args)]
 pub struct Arguments {
     /// Settings to put into /etc/firstlight/config.d: mobiledgex, vm-bootstrap, or a file
@@ -79,6 +81,9 @@ const RUNLEVELS: &[(&str, &str)] = &[
     ("firstlight-bootstrap", "default"),
 ];
 
+/// Its presence has the next boot of a system with SELinux label all files; a builder's own may hold options.
+const AUTORELABEL: &str = "/.autorelabel";
+
 const SETTINGS: &str = "\
 # Settings of this image; see firstlight(1). Files of config.d/ come after this one, later ones win.
 # Any key of cloud-config is a default here. The `firstlight:` block is the agent's own:
@@ -114,6 +119,12 @@ impl Arguments {
                 step.write(Write::new("/etc/cloud/cloud-init.disabled", why));
             }));
         }
+        let relabels = !root.is_live() && is_labelled(&root)?;
+        if relabels && !root.exists(AUTORELABEL.as_ref()) {
+            steps.push(step("selinux labels", |step| {
+                step.write(Write::new(AUTORELABEL, ""));
+            }));
+        }
         findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| eprintln!("{told}"));
         let code = ExitCode::from(if findings.has_errors() { 2 } else { 0 });
         let plan = Plan { steps, interrupted: Vec::new() };
@@ -128,6 +139,9 @@ impl Arguments {
                 made += target.perform(action, Day::today(), &mut |_| Ok(()))?.len();
             }
             print(&format!("{}: {made} changes\n", step.name))?;
+        }
+        if relabels {
+            print("SELinux is on in this image: its first boot labels all files, and reboots once\n")?;
         }
         Ok(code)
     }
@@ -145,17 +159,19 @@ impl Arguments {
         let mut profiles = Vec::new();
         for name in &self.profile {
             let shipped = PROFILES.iter().find(|(file, _)| file.strip_suffix(".yaml") == Some(name));
-            let (file, content) = match shipped {
-                Some((file, content)) => ((*file).to_owned(), content.as_bytes().to_vec()),
-                None => read_profile(Path::new(name))?,
-            };
-            profiles.push((file, content));
+            profiles.push(match shipped {
+                Some((file, content)) => {
+                    Profile { file: (*file).to_owned(), content: content.as_bytes().to_vec(), mode: 0o644 }
+                }
+                None => Profile::read(Path::new(name))?,
+            });
         }
         Ok(step("settings", |step| {
             step.directory(state::SETTINGS_DIR, 0o755, Owner::Root);
             step.edit(unless_there(state::SETTINGS, SETTINGS));
-            for (file, content) in profiles {
-                step.write(Write::new(Path::new(state::SETTINGS_DIR).join(format!("50-{file}")), content));
+            for Profile { file, content, mode } in profiles {
+                let path = Path::new(state::SETTINGS_DIR).join(format!("50-{file}"));
+                step.write(Write::new(path, content).mode(mode));
             }
         }))
     }
@@ -186,13 +202,31 @@ fn bootstrap(bootstrap: &Bootstrap) -> Step {
     })
 }
 
-fn read_profile(path: &Path) -> Result<(String, Vec<u8>)> {
-    let content = fs::read(path).at("read the profile", path).map_err(|error| {
-        let names: Vec<&str> = PROFILES.iter().filter_map(|(file, _)| file.strip_suffix(".yaml")).collect();
-        error.help(format!("a file, or one of: {}", names.join(", ")))
-    })?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok((name, content))
+/// A file of settings on its way into the image.
+struct Profile {
+    file: String,
+    content: Vec<u8>,
+    mode: u32,
+}
+
+impl Profile {
+    /// A site's own. Whom its owner does not let read it, as it may hold a password, may not read it in the image either.
+    fn read(path: &Path) -> Result<Self> {
+        let content = fs::read(path).at("read the profile", path).map_err(|error| {
+            let names: Vec<&str> = PROFILES.iter().filter_map(|(file, _)| file.strip_suffix(".yaml")).collect();
+            error.help(format!("a file, or one of: {}", names.join(", ")))
+        })?;
+        let mode = fs::metadata(path).at("read the profile", path)?.permissions().mode() & 0o644;
+        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { file, content, mode })
+    }
+}
+
+/// Whether the image's kernel will heed SELinux labels, which nothing but its own policy can give: selinux(8).
+fn is_labelled(root: &Root) -> Result<bool> {
+    let settings = root.read_text("/etc/selinux/config".as_ref())?.unwrap_or_default();
+    let mut values = settings.lines().filter_map(|line| line.trim().strip_prefix("SELINUX="));
+    Ok(values.next_back().is_some_and(|value| ["enforcing", "permissive"].contains(&value.trim())))
 }
 
 fn systemd() -> Step {
@@ -243,6 +277,7 @@ fn step(name: &str, fill: impl FnOnce(&mut Step)) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn what_the_units_want_is_linked() {
@@ -252,5 +287,31 @@ mod tests {
             .filter(|action| matches!(action, crate::plan::action::Action::Link { .. }))
             .count();
         assert_eq!(links, 5, "the local stage and the four paths");
+    }
+
+    #[test]
+    fn an_image_is_labelled_again_where_its_selinux_is_on() {
+        for (settings, expected) in [
+            ("# SELINUX= can be one of:\n#  enforcing\nSELINUX=enforcing\nSELINUXTYPE=targeted\n", true),
+            ("SELINUX=permissive \n", true),
+            ("SELINUX=disabled\n# SELINUX=enforcing\n", false),
+            ("SELINUXTYPE=targeted\n", false),
+        ] {
+            let scratch = Scratch::new();
+            scratch.file("/etc/selinux/config", settings);
+            assert_eq!(is_labelled(&scratch.root()).unwrap(), expected, "{settings}");
+        }
+        assert!(!is_labelled(&Scratch::new().root()).unwrap());
+    }
+
+    #[test]
+    fn a_profile_is_no_more_open_in_the_image_than_outside() {
+        let scratch = Scratch::new();
+        scratch.file("/site.yaml", "password: x");
+        let path = scratch.path("/site.yaml");
+        for (outside, inside) in [(0o600, 0o600), (0o640, 0o640), (0o777, 0o644)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(outside)).unwrap();
+            assert_eq!(Profile::read(&path).unwrap().mode, inside);
+        }
     }
 }

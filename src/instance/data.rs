@@ -12,9 +12,12 @@ use crate::seed::{MetaFormat, Seed};
 /// What stands for a value that is not everyone's to read; as in cloud-init, since programs look for it.
 const REDACTED: &str = "redacted for non-root user";
 
-/// Keys whose values are secrets, wherever they stand: in lower case, `-` as `_`.
-const SECRETS: [&str; 6] =
-    ["admin_pass", "adminpass", "random_seed", "security_credentials", "user_data", "vendor_data"];
+/// Words that name a secret wherever they stand in a key, in the spelling of [`plain`]. `private` alone is none of them:
+/// `privatenet` and `private_ip` are for everyone.
+const SECRET_WORDS: [&str; 7] = ["pass", "secret", "token", "credential", "privatekey", "apikey", "accesskey"];
+
+/// Further keys whose values are secrets, spelled likewise.
+const SECRETS: [&str; 4] = ["private", "randomseed", "userdata", "vendordata"];
 
 impl Instance {
     /// The data, secrets of the platform and all; user-data and vendor-data are never in it. `distribution` is `ID` of
@@ -51,7 +54,8 @@ impl Instance {
 
 /// The data for everyone to read: the same keys, the values of secrets replaced.
 ///
-/// Those are what the platform keeps for root, and every key that has `password` in its name.
+/// Those are what the platform keeps for root, values whose key has the name of a secret, private keys in PEM, and in
+/// each URL what stands for user and password.
 pub fn redacted(data: Value) -> Value {
     match data {
         Value::Object(entries) => Value::Object(
@@ -64,14 +68,39 @@ pub fn redacted(data: Value) -> Value {
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(redacted).collect()),
+        Value::String(text) if text.contains(" PRIVATE KEY-----") => Value::from(REDACTED),
+        Value::String(text) => Value::String(without_userinfo(&text)),
         other => other,
     }
 }
 
 /// Whether a key of this name holds a secret.
-pub(super) fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase().replace('-', "_");
-    SECRETS.contains(&key.as_str()) || key.contains("password")
+fn is_secret(key: &str) -> bool {
+    let key = plain(key);
+    SECRETS.contains(&key.as_str()) || SECRET_WORDS.iter().any(|word| key.contains(word))
+}
+
+/// `db-Api_Key` as `dbapikey`: people spell the same name in many ways.
+fn plain(key: &str) -> String {
+    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The text with the user and password of each URL in it replaced (RFC 3986, 3.2.1): `https://ops:secret@host/` is
+/// `https://redacted@host/`.
+fn without_userinfo(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut new = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        new.push_str("://");
+        let is_end = |c: char| c.is_whitespace() || ['/', '?', '#', '"', '\'', '<', '>'].contains(&c);
+        let (authority, rest) = piece.split_at(piece.find(is_end).unwrap_or(piece.len()));
+        match authority.rsplit_once('@') {
+            Some((_, host)) => new.extend(["redacted@", host]),
+            None => new.push_str(authority),
+        }
+        new.push_str(rest);
+    }
+    new
 }
 
 #[cfg(test)]
@@ -83,7 +112,8 @@ mod tests {
     #[test]
     fn secrets_stay_out_of_what_everyone_reads() {
         let meta_data = r#"{"uuid": "i-1", "hostname": "h.example", "name": "h", "admin_pass": "hunter2",
-            "random_seed": "aHVudGVyMg==", "meta": {"edgeproxy": "10.0.0.1", "db-Password": "hunter2"}}"#;
+            "random_seed": "aHVudGVyMg==", "meta": {"edgeproxy": "10.0.0.1", "db-Password": "hunter2",
+            "update": "https://ops:hunter2@mirror.example/a"}}"#;
         let seed = Seed {
             user_data: Some(Document::new("user_data", "hunter2")),
             ..Seed::new("config-drive", "here", Document::new("meta_data.json", meta_data))
@@ -102,5 +132,49 @@ mod tests {
         }
         assert_eq!(data["v1"]["availability_zone"], Value::Null);
         assert!(data.get("availability_zone").is_none());
+    }
+
+    #[test]
+    fn a_key_tells_a_secret_however_it_is_spelled() {
+        for key in [
+            "token",
+            "joinToken",
+            "api_secret",
+            "db_passwd",
+            "PASSPHRASE",
+            "admin-pass",
+            "cloudCredentials",
+            "private",
+            "private_key",
+            "PrivateKey",
+            "api-key",
+            "user-data",
+            "vendor_data",
+        ] {
+            assert!(is_secret(key), "{key}");
+        }
+        for key in ["edgeproxy", "privatenet", "privaterouter", "private_ip", "public_keys", "keys", "uuid", "meta"] {
+            assert!(!is_secret(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_a_secret_by_its_form_is_replaced() {
+        for (text, expected) in [
+            ("https://user:hunter2@host:8443/a?b=c@d", "https://redacted@host:8443/a?b=c@d"),
+            ("https://hunter2@host", "https://redacted@host"),
+            ("http://a:hunter@2@host#x", "http://redacted@host#x"),
+            (
+                "get ftp://a:hunter2@x, then 'git+ssh://b:hunter2@y'",
+                "get ftp://redacted@x, then 'git+ssh://redacted@y'",
+            ),
+            ("https://host/@user", "https://host/@user"),
+            ("ops@example", "ops@example"),
+            ("://", "://"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", REDACTED),
+            ("-----BEGIN PUBLIC KEY-----\nabc", "-----BEGIN PUBLIC KEY-----\nabc"),
+        ] {
+            assert_eq!(redacted(json!([text])), json!([expected]));
+        }
     }
 }
