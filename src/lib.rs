@@ -29,6 +29,7 @@ pub mod seed;
 
 pub mod error;
 pub mod finding;
+pub mod input;
 pub mod public_key;
 pub mod root;
 pub mod state;

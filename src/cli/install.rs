@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `firstlight install`: the program, its units and its settings into an image root, without running anything in it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,11 +8,12 @@ use clap::Args;
 
 use crate::apply::target::Target;
 use crate::bootstrap::Bootstrap;
-use crate::cli::{Common, print};
+use crate::cli::{Common, print, tell};
 use crate::config::base::{self, Settings};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin, Severity};
 use crate::guest::Guest;
+use crate::input;
 use crate::plan::accounts::day::Day;
 use crate::plan::action::{Edit, Owner, Write};
 use crate::plan::change::changes;
@@ -21,7 +21,7 @@ use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
 use crate::plan::show;
 use crate::plan::step::{Frequency, Stage, Step};
-use crate::root::{Root, Tree as _};
+use crate::root::{READ_LIMIT, Root, Tree as _};
 use crate::state;
 
 /// Put the program, its units and its settings into an image root; run nothing in it
@@ -71,6 +71,9 @@ const OPENRC: Shipped = shipped!("units/openrc":
     "firstlight", "firstlight-local", "firstlight-final", "firstlight-bootstrap");
 const PROFILES: Shipped = shipped!("packaging/profiles": "mobiledgex.yaml", "vm-bootstrap.yaml");
 
+/// Bytes of the program; with its symbols it is many times what is shipped.
+const PROGRAM_LIMIT: u64 = 1 << 30;
+
 /// Which runlevel an OpenRC script belongs to.
 const RUNLEVELS: &[(&str, &str)] = &[
     ("firstlight-local", "boot"),
@@ -114,7 +117,7 @@ impl Arguments {
                 step.write(Write::new("/etc/cloud/cloud-init.disabled", why));
             }));
         }
-        findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| eprintln!("{told}"));
+        findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| tell(&told.to_string()));
         let code = ExitCode::from(if findings.has_errors() { 2 } else { 0 });
         let plan = Plan { steps, interrupted: Vec::new() };
         if self.dry_run {
@@ -135,7 +138,11 @@ impl Arguments {
     fn program(&self) -> Result<Step> {
         let own = Path::new("/proc/self/exe");
         let file = self.binary.as_deref().unwrap_or(own);
-        let program = fs::read(file).at("read", file)?;
+        let program = input::read(file, PROGRAM_LIMIT)?;
+        if !program.starts_with(b"\x7fELF") {
+            return Err(Error::malformed(format!("{} is no program: it is not an ELF file", file.display()))
+                .help("--binary wants the firstlight that the image is to run"));
+        }
         Ok(step("program", |step| {
             step.write(Write::new("/usr/bin/firstlight", program).mode(0o755));
         }))
@@ -187,12 +194,13 @@ fn bootstrap(bootstrap: &Bootstrap) -> Step {
 }
 
 fn read_profile(path: &Path) -> Result<(String, Vec<u8>)> {
-    let content = fs::read(path).at("read the profile", path).map_err(|error| {
+    let content = input::read(path, READ_LIMIT).map_err(|error| {
         let names: Vec<&str> = PROFILES.iter().filter_map(|(file, _)| file.strip_suffix(".yaml")).collect();
-        error.help(format!("a file, or one of: {}", names.join(", ")))
+        error.while_doing("the profile").help(format!("a file, or one of: {}", names.join(", ")))
     })?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok((name, content))
+    // Of config.d only what is called so is read.
+    let name = path.with_extension("yaml").file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok((name.unwrap_or_default(), content))
 }
 
 fn systemd() -> Step {
