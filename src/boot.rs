@@ -16,9 +16,10 @@ use crate::bootstrap::{self, Bootstrap};
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
 use crate::datasource::{self, Context, Detection, Drive, Fetched};
-use crate::error::{At as _, Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::finding::{Findings, Severity};
 use crate::guest::Guest;
+use crate::input;
 use crate::instance::Instance;
 use crate::instance::redacted;
 use crate::media;
@@ -30,7 +31,7 @@ use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
-use crate::root::{Root, Tree as _};
+use crate::root::{READ_LIMIT, Root, Tree as _};
 use crate::seed::{Document, Seed};
 use crate::state;
 use crate::userdata::{self, Script, UserData};
@@ -51,7 +52,8 @@ impl Options {
         match &self.config {
             None => Ok(base::documents(&self.root, findings)),
             Some(file) => {
-                Ok(vec![Document::new(file.to_string_lossy(), std::fs::read(file).at("read the settings", file)?)])
+                let bytes = input::read(file, READ_LIMIT).map_err(|error| error.while_doing("the settings"))?;
+                Ok(vec![Document::new(file.to_string_lossy(), bytes)])
             }
         }
     }
@@ -315,11 +317,20 @@ fn settled(options: &Options, data: &Value) -> Result<(Settings, Findings)> {
 /// The settings with the data of the instance that the local stage of this boot worked for, else of the last one that
 /// was known, else of none; and what there is to say of them.
 pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
-    let kept = match Found::of_this_boot(&options.root)?.seed {
-        Some(seed) => Some(seed),
-        None => Found::of_earlier(&options.root)?.seed,
+    let kept = match Found::of_this_boot(&options.root) {
+        Ok(Found { seed: None, .. }) => Found::of_earlier(&options.root),
+        found => found,
     };
-    let Some(seed) = kept else { return settled(options, &Value::Null) };
+    let seed = match kept {
+        Ok(found) => found.seed,
+        // What asks for nothing of the instance still counts.
+        Err(error) if error.kind() == Kind::Malformed => {
+            log::warn!("{error}");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(seed) = seed else { return settled(options, &Value::Null) };
     // Of the meta-data that was said when it came.
     let instance = Instance::from_seed(&seed, &mut Findings::default())?;
     settled(options, &data(&instance, &seed, &Guest::read(&options.root)?))

@@ -27,6 +27,8 @@ pub enum Kind {
 /// An error: what happened, where, why, and what to do.
 pub struct Error {
     kind: Kind,
+    /// The place in the input, where that is known.
+    origin: Option<Box<Origin>>,
     message: String,
     help: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -34,7 +36,7 @@ pub struct Error {
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: None, source: None }
+        Self { kind, origin: None, message: message.into(), help: None, source: None }
     }
 
     /// Something that is not there.
@@ -74,7 +76,10 @@ impl Error {
     /// The same error as part of doing `what`.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
-        self.message = format!("{what}: {}", self.message);
+        self.message = match self.origin.take() {
+            Some(origin) => format!("{what}: {origin}: {}", self.message),
+            None => format!("{what}: {}", self.message),
+        };
         self
     }
 
@@ -95,6 +100,13 @@ impl Error {
 
     /// The message and its causes on one line, without the advice.
     pub fn without_advice(&self) -> String {
+        match &self.origin {
+            Some(origin) => format!("{origin}: {}", self.without_place()),
+            None => self.without_place(),
+        }
+    }
+
+    fn without_place(&self) -> String {
         let mut text = self.message.clone();
         let mut cause: Option<&dyn StdError> = self.source.as_deref().map(|e| e as &dyn StdError);
         while let Some(error) = cause {
@@ -104,9 +116,9 @@ impl Error {
         text
     }
 
-    /// What this error says of the input at `origin`.
+    /// What this error says of the input: at the place that it knows itself, else at `origin`.
     pub fn finding(&self, origin: &Origin) -> Finding {
-        let finding = Finding::error(origin, self.without_advice());
+        let finding = Finding::error(self.origin.as_deref().unwrap_or(origin), self.without_place());
         match &self.help {
             Some(help) => finding.help(help),
             None => finding,
@@ -141,11 +153,7 @@ impl StdError for Error {}
 
 impl From<Finding> for Error {
     fn from(finding: Finding) -> Self {
-        let error = Error::malformed(format!("{}: {}", finding.origin, finding.message));
-        match finding.help {
-            Some(help) => error.help(help),
-            None => error,
-        }
+        Error { origin: Some(Box::new(finding.origin)), help: finding.help, ..Error::malformed(finding.message) }
     }
 }
 
@@ -176,7 +184,8 @@ fn advice(kind: io::ErrorKind) -> Option<&'static str> {
         PermissionDenied => Some("run as root; as root, look for attributes (lsattr) and mount options"),
         StorageFull | QuotaExceeded => Some("the file system is full: make room, then run again"),
         ReadOnlyFilesystem => Some("the file system is mounted read-only: mount it for writing, then run again"),
-        AlreadyExists | DirectoryNotEmpty | IsADirectory => Some("something else has the place: move it away"),
+        IsADirectory => Some("it is a directory, and a file is wanted"),
+        AlreadyExists | DirectoryNotEmpty => Some("something else has the place: move it away"),
         _ => None,
     }
 }
@@ -210,5 +219,16 @@ mod tests {
             error.to_string(),
             "cannot read /nonexistent/file: No such file or directory (os error 2)\n    help: mount it first"
         );
+    }
+
+    #[test]
+    fn a_place_that_is_known_is_kept_and_said_once() {
+        let place = Origin::document("meta_data.json").at(1, 7);
+        let error = Error::from(Finding::error(&place, "this is not JSON").help("mend it"));
+        assert_eq!(error.to_string(), "meta_data.json:1:7: this is not JSON\n    help: mend it");
+        let finding = error.finding(&Origin::document("drive.iso"));
+        assert_eq!(finding.to_string(), "meta_data.json:1:7: error: this is not JSON\n    help: mend it");
+        let error = error.while_doing("drive.iso").to_string();
+        assert!(error.starts_with("drive.iso: meta_data.json:1:7: this is not JSON\n"), "{error}");
     }
 }

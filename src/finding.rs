@@ -64,9 +64,9 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Whole => write!(f, "{}", self.document),
-            Place::Line(line, column) => write!(f, "{}:{line}:{column}", self.document),
-            Place::Key(key) => write!(f, "{}: {key}", self.document),
+            Place::Whole => write!(f, "{}", escaped(&self.document)),
+            Place::Line(line, column) => write!(f, "{}:{line}:{column}", escaped(&self.document)),
+            Place::Key(key) => write!(f, "{}: {}", escaped(&self.document), printable(key)),
         }
     }
 }
@@ -178,9 +178,26 @@ impl Finding {
 /// Text that may quote the input as one line for a terminal: no control characters, at most 500 characters.
 fn printable(text: &str) -> String {
     const LENGTH: usize = 500;
-    let mut line: String = text.chars().take(LENGTH).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if line.len() < text.len() {
+    let mut chars = text.chars().map(|c| if is_command(c) { '\u{fffd}' } else { c });
+    let mut line: String = chars.by_ref().take(LENGTH).collect();
+    if chars.next().is_some() {
         line.push('…');
+    }
+    line
+}
+
+/// Whether a terminal obeys `c` in place of showing it: controls, separators of lines, turns of the writing direction
+/// (Unicode's `Bidi_Control`), with which a name can pass for another.
+pub fn is_command(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// `text` on one line, with what a terminal would obey as its escape: `\n`, `\u{1b}`.
+pub fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_command(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
 }
@@ -307,6 +324,12 @@ mod tests {
         let finding = Finding::error(&origin, "unknown key `\x1b[2J\n`").help("x".repeat(10_000));
         assert_eq!(finding.message, "unknown key `\u{fffd}[2J\u{fffd}`");
         assert!(finding.help.unwrap().chars().count() < 1000);
+    }
+
+    #[test]
+    fn a_key_or_a_file_s_name_cannot_reach_the_terminal_either() {
+        let origin = Origin::document("a\u{1b}[2J\nb").key("k\u{9b}31m\u{202e}");
+        assert_eq!(origin.to_string(), "a\\u{1b}[2J\\nb: k\u{fffd}31m\u{fffd}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod digest;
 pub mod error;
 pub mod finding;
 pub mod host_key;
+pub mod input;
 pub mod public_key;
 pub mod root;
 pub mod sshd_config;

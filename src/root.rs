@@ -101,7 +101,8 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let path = std::fs::canonicalize(path).at("find the root", path)?;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let top = nix::fcntl::open(&path, flags, Mode::empty()).at("open the root", &path)?;
+        let top = nix::fcntl::open(&path, flags, Mode::empty()).at("open the root", &path);
+        let top = top.map_err(|error| error.help("the root of an image is the directory where it is mounted"))?;
         Ok(Self { path, top: Arc::new(top) })
     }
 

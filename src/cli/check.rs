@@ -12,12 +12,13 @@ use crate::cli::{Common, print, print_json};
 use crate::datasource;
 use crate::error::{At, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
+use crate::input;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
 /// Validate user-data, meta_data.json, network_data.json, or a whole seed (directory or image)
 ///
-/// Each problem is printed as FILE:LINE:COLUMN with a remedy; exit code 1 where something would not be applied. What
-/// depends on the guest (its time zones, users and network interfaces) is checked with --root DIR only.
+/// Each problem is printed as FILE:LINE:COLUMN with a remedy; exit code 1 where something would not be applied. Time
+/// zones are looked for on this machine, and network interfaces not at all, unless --root DIR names the guest.
 #[derive(Args)]
 pub struct Arguments {
     /// What to read; meta_data.json and network_data.json are told by their names
@@ -35,17 +36,22 @@ impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         let options = common.options()?;
         common.log(&options.root, false);
-        let mut findings = Findings::default();
+        let mut findings: Vec<Finding> = Vec::new();
         for file in &self.files {
-            let checked = seed(file, &mut findings).and_then(|seed| boot::check(&options, seed, &mut findings));
+            let mut found = Findings::default();
+            let checked = seed(file, &mut found).and_then(|seed| boot::check(&options, seed, &mut found));
             if let Err(error) = checked {
-                findings.push(error.finding(&Origin::document(file.to_string_lossy())));
+                found.push(error.finding(&Origin::document(file.to_string_lossy())));
             }
+            // Who mends a document goes through it from the top.
+            let mut found: Vec<Finding> = found.into_iter().collect();
+            found.sort_by(|one, other| one.origin.cmp(&other.origin));
+            findings.extend(found);
         }
         let worst = findings.iter().map(|finding| finding.severity).max();
         let bound = if self.strict { Severity::Warning } else { Severity::Error };
         if self.json {
-            print_json(&findings.iter().collect::<Vec<&Finding>>())?;
+            print_json(&findings)?;
         } else if findings.is_empty() {
             print("no problems\n")?;
         } else {
@@ -64,10 +70,7 @@ fn seed(file: &Path, findings: &mut Findings) -> Result<Seed> {
     if is_medium(file)? {
         return datasource::from_source(&file.to_string_lossy(), findings);
     }
-    let mut bytes = Vec::new();
-    let opened = std::fs::File::open(file).at("read", file)?;
-    opened.take(LIMIT).read_to_end(&mut bytes).at("read", file)?;
-    let document = Document::new(file.to_string_lossy(), bytes);
+    let document = Document::new(file.to_string_lossy(), input::read(file, LIMIT)?);
     let mut seed = Seed {
         datasource: "check".to_owned(),
         place: file.to_string_lossy().into_owned(),
@@ -89,7 +92,7 @@ fn seed(file: &Path, findings: &mut Findings) -> Result<Seed> {
 
 /// A directory, an ISO 9660 image by its signature, or a disk image by its name.
 fn is_medium(file: &Path) -> Result<bool> {
-    let mut opened = std::fs::File::open(file).at("read", file)?;
+    let mut opened = input::open(file)?;
     if opened.metadata().at("read", file)?.is_dir() || file.extension().is_some_and(|extension| extension == "img") {
         return Ok(true);
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::apply::run_lock;
 use crate::boot::{self, Options};
 use crate::bootstrap::{self, Bootstrap};
-use crate::cli::{Common, print};
+use crate::cli::{Common, print, tell};
 use crate::datasource::config_drive;
 use crate::error::Result;
 use crate::finding::Severity;
@@ -78,7 +78,7 @@ impl Arguments {
             let (settings, findings) = boot::settings_of_instance(options)?;
             // Whatever is wrong with the rest, what they say of the loop's files counts.
             let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-            errors.for_each(|finding| eprintln!("firstlight: {finding}"));
+            errors.for_each(|finding| tell(&format!("firstlight: {finding}")));
             files.extend(Bootstrap::from_settings(&settings).leftovers());
         }
         let mut paths: Vec<(PathBuf, Remove)> = vec![(Path::new(state::VAR).join("instances"), Root::remove_tree)];

@@ -10,11 +10,12 @@ use clap::Args;
 
 use crate::apply::target::Target;
 use crate::bootstrap::Bootstrap;
-use crate::cli::{Common, print};
+use crate::cli::{Common, print, tell};
 use crate::config::base::{self, Settings};
-use crate::error::{At, Error, Result};
+use crate::error::{At as _, Error, Result};
 use crate::finding::{Findings, Origin, Severity};
 use crate::guest::Guest;
+use crate::input;
 use crate::plan::action::{Edit, Owner, Write};
 use crate::plan::day::Day;
 use crate::plan::expand::changes;
@@ -22,7 +23,7 @@ use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
 use crate::plan::show;
 use crate::plan::step::{Frequency, Stage, Step};
-use crate::root::{Root, Tree as _};
+use crate::root::{READ_LIMIT, Root, Tree as _};
 use crate::state;
 
 /// Put the program, its units and its settings into an image root; run nothing in it
@@ -72,6 +73,9 @@ const UDEV_RULES: Shipped = shipped!("units": "90-firstlight.rules");
 const OPENRC: Shipped = shipped!("units/openrc":
     "firstlight", "firstlight-local", "firstlight-final", "firstlight-bootstrap");
 const PROFILES: Shipped = shipped!("packaging/profiles": "mobiledgex.yaml", "vm-bootstrap.yaml");
+
+/// Bytes of the program; with its symbols it is many times what is shipped.
+const PROGRAM_LIMIT: u64 = 1 << 30;
 
 /// Which runlevel an OpenRC script belongs to.
 const RUNLEVELS: &[(&str, &str)] = &[
@@ -125,7 +129,7 @@ impl Arguments {
                 step.write(Write::new(AUTORELABEL, ""));
             }));
         }
-        findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| eprintln!("{told}"));
+        findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| tell(&told.to_string()));
         let code = ExitCode::from(if findings.has_errors() { 2 } else { 0 });
         let plan = Plan { steps, interrupted: Vec::new() };
         if self.dry_run {
@@ -149,7 +153,11 @@ impl Arguments {
     fn program(&self) -> Result<Step> {
         let own = Path::new("/proc/self/exe");
         let file = self.binary.as_deref().unwrap_or(own);
-        let program = fs::read(file).at("read", file)?;
+        let program = input::read(file, PROGRAM_LIMIT)?;
+        if !program.starts_with(b"\x7fELF") {
+            return Err(Error::malformed(format!("{} is no program: it is not an ELF file", file.display()))
+                .help("--binary wants the firstlight that the image is to run"));
+        }
         Ok(step("program", |step| {
             step.write(Write::new("/usr/bin/firstlight", program).mode(0o755));
         }))
@@ -212,12 +220,14 @@ struct Profile {
 impl Profile {
     /// A site's own. Whom its owner does not let read it, as it may hold a password, may not read it in the image either.
     fn read(path: &Path) -> Result<Self> {
-        let content = fs::read(path).at("read the profile", path).map_err(|error| {
+        let content = input::read(path, READ_LIMIT).map_err(|error| {
             let names: Vec<&str> = PROFILES.iter().filter_map(|(file, _)| file.strip_suffix(".yaml")).collect();
-            error.help(format!("a file, or one of: {}", names.join(", ")))
+            error.while_doing("the profile").help(format!("a file, or one of: {}", names.join(", ")))
         })?;
         let mode = fs::metadata(path).at("read the profile", path)?.permissions().mode() & 0o644;
-        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // Of config.d only what is called so is read.
+        let file = path.with_extension("yaml").file_name().map(|name| name.to_string_lossy().into_owned());
+        let file = file.unwrap_or_default();
         Ok(Self { file, content, mode })
     }
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One file for each command: its arguments and what it does, thin.
 
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::log::LevelFilter;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::boot::Options;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::finding::is_command;
 use crate::report::log;
 use crate::root::Root;
 
@@ -45,12 +48,13 @@ Begin with `firstlight demo`, which needs no privileges, or with what would happ
 
 /// What every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Common options")]
 struct Common {
     /// Look at and change the system below DIR (an image's root) in place of the running one
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Take the configuration from here and look nowhere else: a directory, an ISO or FAT image, a block device
-    #[arg(long, global = true, value_name = "SPEC")]
+    #[arg(long, global = true, value_name = "SPEC", value_parser = NonEmptyStringValueParser::new())]
     source: Option<String>,
     /// Read the image's settings from FILE in place of /etc/firstlight
     #[arg(long, global = true, value_name = "FILE")]
@@ -110,7 +114,7 @@ impl Cli {
         match cli.exec() {
             Ok(code) => code,
             Err(error) => {
-                eprintln!("firstlight: {error}");
+                tell(&format!("firstlight: {error}"));
                 ExitCode::FAILURE
             }
         }
@@ -138,17 +142,45 @@ const USAGE: u8 = 64;
 
 /// Prints a value as JSON on standard output.
 fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| crate::error::Error::fatal("cannot write JSON").because(error))?;
-    print(&format!("{text}\n"))
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::fatal("cannot write JSON").because(error))?;
+    // Only a string can hold such a character, and there its escape stands for the same.
+    let escape = |c: char| format!("\\u{:04x}", u32::from(c));
+    write(&format!("{}\n", replace_commands(&text, escape)))
 }
 
-/// Prints text on standard output; a reader that has gone is no error (`firstlight plan | head`).
+/// Prints text for a person on standard output; what a terminal would obey is shown as its escape.
 fn print(text: &str) -> Result<ExitCode> {
-    use std::io::Write as _;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(crate::error::Error::fatal("cannot write to standard output").because(error))
+    write(&visible(text))
+}
+
+/// Prints text on standard output as it is, for the program that reads it; on a terminal as [`print`] does.
+fn print_exact(text: &str) -> Result<ExitCode> {
+    if io::stdout().is_terminal() { print(text) } else { write(text) }
+}
+
+/// Says something on standard error. Nobody is told where that is closed.
+fn tell(text: &str) {
+    let _ = io::stderr().write_all(format!("{}\n", visible(text)).as_bytes());
+}
+
+fn visible(text: &str) -> String {
+    replace_commands(text, |c| c.escape_default().to_string())
+}
+
+/// Names, paths and contents come from the configuration, and that may come from anybody.
+fn replace_commands(text: &str, escape: impl Fn(char) -> String) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_command(c) && !matches!(c, '\n' | '\t') { shown.push_str(&escape(c)) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// A reader that has gone is no error (`firstlight plan | head`).
+fn write(text: &str) -> Result<ExitCode> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::fatal("cannot write to standard output").because(error))
         }
         _ => Ok(ExitCode::SUCCESS),
     }

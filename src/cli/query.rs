@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::boot;
-use crate::cli::{Common, print, print_json};
+use crate::cli::{Common, print_exact, print_json, tell};
 use crate::config::template;
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin, did_you_mean};
@@ -33,17 +33,17 @@ impl Arguments {
             let mut findings = Findings::default();
             let origin = Origin::document("--format");
             let rendered = template::render(text, &origin, &data, template::Purpose::UserData, &mut findings);
-            findings.iter().for_each(|finding| eprintln!("{finding}"));
-            return rendered.map_or(Ok(ExitCode::FAILURE), |text| print(&format!("{text}\n")));
+            findings.iter().for_each(|finding| tell(&finding.to_string()));
+            return rendered.map_or(Ok(ExitCode::FAILURE), |text| print_exact(&format!("{text}\n")));
         }
         if self.list_keys {
             let names = data.as_object().into_iter().flatten().map(|(name, _)| format!("{name}\n"));
-            return print(&names.collect::<String>());
+            return print_exact(&names.collect::<String>());
         }
         match &self.key {
             None => print_json(&data),
             Some(key) => match look_up(&data, key)? {
-                Value::String(text) => print(&format!("{text}\n")),
+                Value::String(text) => print_exact(&format!("{text}\n")),
                 value => print_json(value),
             },
         }

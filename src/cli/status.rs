@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use crate::bootstrap;
-use crate::cli::{Common, print, print_json};
+use crate::cli::{Common, print, print_json, tell};
 use crate::error::Result;
+use crate::finding::escaped;
 use crate::plan::step::Stage;
 use crate::report;
 use crate::report::status::{Outcome, Status, StepOutcome};
@@ -79,7 +80,7 @@ impl Arguments {
             }
         }
         if self.wait && !status.status.is_final() {
-            eprintln!("firstlight: still {} after {} s", status.status.name(), self.timeout);
+            tell(&format!("firstlight: still {} after {} s", status.status.name(), self.timeout));
             return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::from(status.status.exit_code()))
@@ -109,7 +110,7 @@ fn text(status: &Status, long: bool) -> String {
                 StepOutcome::Interrupted => "interrupted",
                 StepOutcome::Waiting => "waits for the boot",
             };
-            let _ = writeln!(text, "  {outcome}: {} ({} ms)    # {}", step.name, step.took_ms, step.origin);
+            let _ = writeln!(text, "  {outcome}: {} ({} ms)    # {}", escaped(&step.name), step.took_ms, step.origin);
             if let Some(error) = &step.error {
                 let _ = writeln!(text, "    {}", error.replace('\n', "\n    "));
             }
@@ -117,7 +118,13 @@ fn text(status: &Status, long: bool) -> String {
                 continue;
             }
             for command in &step.commands {
-                let _ = writeln!(text, "    {}: {} ({} ms)", command.argv.join(" "), command.ended, command.took_ms);
+                let _ = writeln!(
+                    text,
+                    "    {}: {} ({} ms)",
+                    escaped(&command.argv.join(" ")),
+                    command.ended,
+                    command.took_ms
+                );
                 command.tail.iter().for_each(|line| {
                     let _ = writeln!(text, "      | {line}");
                 });

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::finding::{Findings, Located};
+use crate::finding::{Finding, Findings, Located};
 use crate::seed::{MetaFormat, Seed};
+
+/// Characters of an instance's id: the longest name that a directory can have.
+const ID_LIMIT: usize = 255;
 
 mod data;
 mod environment;
@@ -74,8 +77,17 @@ impl Instance {
     /// What is wrong in one entry is a finding, and the entry is left out. Malformed only where the document can't be
     /// read at all, or does not say which instance this is.
     pub fn from_seed(seed: &Seed, findings: &mut Findings) -> Result<Self> {
-        match seed.meta_format {
-            MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings),
+        let instance = match seed.meta_format {
+            MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings)?,
+        };
+        // Its records lie in a directory of that name.
+        let length = instance.id.chars().count();
+        if length > ID_LIMIT {
+            let long = format!("the instance's id has {length} characters; at most {ID_LIMIT} are taken");
+            return Err(Finding::error(&instance.id.origin, long)
+                .help("give each machine a short one, as a UUID is")
+                .into());
         }
+        Ok(instance)
     }
 }

@@ -34,7 +34,10 @@ impl Directory {
 
 impl Medium for Directory {
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(found) = self.find(path)?.filter(|found| found.is_file()) else { return Ok(None) };
+        let Some(found) = self.find(path)? else { return Ok(None) };
+        if !found.is_file() {
+            return Err(Error::malformed(format!("{} is not a regular file", found.display())));
+        }
         let file = File::open(&found).at("open", &found)?;
         let size = file.metadata().at("read", &found)?.len();
         if size > limit {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::digest::sha256;
 use crate::error::Error;
-use crate::finding::Origin;
+use crate::finding::{Origin, escaped};
 use crate::plan::change::{Change, Old};
 use crate::plan::day::Day;
 use crate::plan::diff::unified;
@@ -238,7 +238,7 @@ impl fmt::Display for Preview {
                 writeln!(f, "stage {}", step.stage.name())?;
                 stage = Some(step.stage);
             }
-            writeln!(f, "  {}{}    # {}", step.name, often(step.frequency), step.origin)?;
+            writeln!(f, "  {}{}    # {}", escaped(&step.name), often(step.frequency), step.origin)?;
             step.changes.iter().try_for_each(|line| write!(f, "{line}"))?;
             if step.changes.is_empty() && step.error.is_none() {
                 writeln!(f, "    as it should be")?;
@@ -248,10 +248,10 @@ impl fmt::Display for Preview {
             }
         }
         for step in &self.interrupted {
-            writeln!(f, "stopped in the middle, not repeated: {}    # {}", step.name, step.origin)?;
+            writeln!(f, "stopped in the middle, not repeated: {}    # {}", escaped(&step.name), step.origin)?;
         }
         for step in &self.waiting {
-            writeln!(f, "waits for the boot: {}    # {}", step.name, step.origin)?;
+            writeln!(f, "waits for the boot: {}    # {}", escaped(&step.name), step.origin)?;
         }
         if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
     }
@@ -288,15 +288,15 @@ impl fmt::Display for Line {
             Line::Hostname { name } => writeln!(f, "    host name {name}"),
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
             Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
-            Line::Run { argv } => writeln!(f, "    run {}", argv.join(" ").escape_debug()),
-            Line::Message { text } => writeln!(f, "    say {}", text.trim_end().escape_debug()),
+            Line::Run { argv } => writeln!(f, "    run {}", escaped(&argv.join(" "))),
+            Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
         }
     }
 }
 
 /// Without what would move a terminal's cursor.
 fn show_path(path: &Path) -> String {
-    path.to_string_lossy().escape_debug().to_string()
+    escaped(&path.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Text as one line that can be shown: messages quote input, and input may hold newlines and terminal controls.
 
+use crate::finding::is_command;
+
 /// `text` on one line: the lines of a message joined by `; `, and every other control character escaped.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -11,7 +13,7 @@ pub fn one_line(text: &str) -> String {
         for c in part.chars() {
             match c {
                 '\t' => line.push(' '),
-                c if c.is_control() => line.extend(c.escape_default()),
+                c if is_command(c) => line.extend(c.escape_default()),
                 c => line.push(c),
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, escaped};
 use crate::plan::step::Stage;
 use crate::report::clock;
 
@@ -268,7 +268,7 @@ impl Status {
             lines.push(format!("failed: {error}"));
         }
         for step in self.stages.values().flat_map(|stage| &stage.steps).filter(|step| step.is_failure()) {
-            lines.push(format!("{}: {}", step.name, step.error.as_deref().unwrap_or("interrupted")));
+            lines.push(format!("{}: {}", escaped(&step.name), step.error.as_deref().unwrap_or("interrupted")));
         }
         for finding in self.findings.iter().filter(|finding| finding.severity != "note") {
             lines.push(finding.to_string());

@@ -85,18 +85,27 @@ impl Seed {
         root.remove_tree(&old)
     }
 
-    /// The seed that was kept for the instance `id`; `None` where there is none, or only a damaged one.
+    /// The seed that was kept for the instance `id`; `None` where there is none.
+    ///
+    /// # Errors
+    /// Malformed: there is only a damaged one.
     pub fn load(root: &Root, id: &str) -> Result<Option<Self>> {
         let Places { current, old, .. } = Places::of(id);
+        let mut damaged = None;
         for directory in [current, old] {
             match read(root, &directory) {
                 Ok(Some(seed)) => return Ok(Some(seed)),
                 Ok(None) => {}
-                Err(error) if error.kind() == Kind::Malformed => warn!("{}: {error}", directory.display()),
+                Err(error) if error.kind() == Kind::Malformed => {
+                    let error = error.while_doing(format!("the kept seed in {}", directory.display()));
+                    warn!("{error}");
+                    damaged.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        let help = "attach the configuration again, or `firstlight clean` forgets the instance";
+        damaged.map_or(Ok(None), |error| Err(error.help(help)))
     }
 }
 
@@ -195,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_that_lost_its_power_half_way_counts_as_missing() {
+    fn a_seed_that_lost_its_power_half_way_is_not_used_and_is_told() {
         let scratch = Scratch::new("store-torn");
         let root = Root::open(&scratch).unwrap();
         let Places { current, .. } = Places::of("i");
         for (file, content) in [("user-data", "tru"), ("content.0", ""), (INDEX, "{"), (INDEX, "")] {
             seed("true").save(&root, "i").unwrap();
             root.write(&current.join(file), content.as_bytes(), 0o600).unwrap();
-            assert_eq!(Seed::load(&root, "i").unwrap(), None, "{file}");
+            assert_eq!(Seed::load(&root, "i").unwrap_err().kind(), Kind::Malformed, "{file}");
         }
         seed("true").save(&root, "i").unwrap();
         assert_eq!(Seed::load(&root, "i").unwrap(), Some(seed("true")));

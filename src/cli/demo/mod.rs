@@ -21,7 +21,7 @@ use crate::root::Root;
 /// The whole road on a built-in config drive, in a scratch directory, without privileges
 #[derive(Args)]
 pub struct Arguments {
-    /// Where to make the scratch directory (kept, so that you can look at it)
+    /// The scratch directory to make; it is kept, so that you can look at it [default: a new one in /tmp]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 }
@@ -68,7 +68,8 @@ impl Arguments {
             Some(directory) => directory.clone(),
             None => std::env::temp_dir().join(format!("firstlight-demo-{}", std::process::id())),
         };
-        fs::create_dir(&scratch).at("make", &scratch)?;
+        let help = "name a new directory, in a place where you may write: --directory DIR";
+        fs::create_dir(&scratch).at("make", &scratch).map_err(|error| error.help(help))?;
         let (drive, guest) = (scratch.join("drive"), scratch.join("guest"));
         fill(&drive, DRIVE)?;
         fill(&guest, GUEST)?;
@@ -109,9 +110,10 @@ impl Arguments {
         print(&tree(&guest, Path::new(""))?)?;
         heading("where to look next")?;
         print(&format!(
-            "firstlight status --long --root {guest}\nfirstlight query meta.edgeproxy --root {guest}\n\
-             firstlight check {drive}/openstack/latest/user_data\ncat {guest}/run/firstlight/metadata\n\
+            "{program} status --long --root {guest}\n{program} query meta.edgeproxy --root {guest}\n\
+             {program} check {drive}/openstack/latest/user_data\ncat {guest}/run/firstlight/metadata\n\
              rm -r {scratch}    when you have seen enough\n",
+            program = program(),
             guest = guest.display(),
             drive = drive.display(),
             scratch = scratch.display()
@@ -119,6 +121,11 @@ impl Arguments {
         let failed = report::status(&options.root)?.error.is_some() || conclusion.is_failure();
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// This program as it was called, so that a line can be copied: it may be in no directory of `PATH`.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "firstlight".to_owned())
 }
 
 fn heading(text: &str) -> Result<()> {
