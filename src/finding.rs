@@ -26,9 +26,9 @@ impl Origin {
         Self { document: document.into(), place: Place::Whole }
     }
 
-    /// A place in the same document; line and column count from one.
+    /// A place in the same document; line and column count from one, and the none that a parser may tell is one.
     pub fn at(&self, line: usize, column: usize) -> Self {
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let narrow = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
         Self { document: self.document.clone(), place: Place::Line(narrow(line), narrow(column)) }
     }
 

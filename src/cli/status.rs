@@ -55,13 +55,17 @@ impl Arguments {
         // The record holds what the script printed, so it is root's alone; everybody else goes without.
         let bootstrap = match bootstrap::Record::read(&root) {
             Err(_) if !root.owners() => None,
-            record => record?,
+            record => record.transpose(),
         };
         match self.format {
             Format::Json => {
                 let mut value = serde_json::to_value(&status).unwrap_or_default();
                 if let (Some(fields), Some(bootstrap)) = (value.as_object_mut(), &bootstrap) {
-                    fields.insert("bootstrap".to_owned(), serde_json::to_value(bootstrap).unwrap_or_default());
+                    let told = match bootstrap {
+                        Ok(record) => serde_json::to_value(record).unwrap_or_default(),
+                        Err(error) => serde_json::json!({ "error": error.to_string() }),
+                    };
+                    fields.insert("bootstrap".to_owned(), told);
                 }
                 print_json(&value)?;
             }
@@ -73,7 +77,7 @@ impl Arguments {
                     let _ = writeln!(text, "what programs printed is for root to see, in {}", state::TAILS);
                 }
                 if let Some(bootstrap) = &bootstrap {
-                    text.push_str(&format!("bootstrap: {bootstrap}\n"));
+                    text.push_str(&bootstrap_text(bootstrap, self.long));
                 }
                 print(&text)?;
             }
@@ -84,6 +88,19 @@ impl Arguments {
         }
         Ok(ExitCode::from(status.status.exit_code()))
     }
+}
+
+/// The record in a line, and at length what the last try printed last. A damaged one hides nothing else.
+fn bootstrap_text(bootstrap: &Result<bootstrap::Record>, long: bool) -> String {
+    let record = match bootstrap {
+        Ok(record) => record,
+        Err(error) => return format!("bootstrap: error: {error}\n"),
+    };
+    let mut text = format!("bootstrap: {record}\n");
+    for line in record.last.iter().filter(|_| long).flat_map(|last| &last.tail) {
+        let _ = writeln!(text, "  | {line}");
+    }
+    text
 }
 
 fn text(status: &Status, long: bool) -> String {

@@ -13,6 +13,7 @@ use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::guest::Guest;
+use crate::instance::Instance;
 use crate::media::device::{self, Labelled};
 use crate::media::uevent::Uevents;
 use crate::media::{self, Directory};
@@ -105,7 +106,7 @@ fn place(drive: &Labelled) -> String {
 fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
     if let Some(directory) = directory(context) {
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
-        return Ok(Fetched { seed: read(&medium, directory, findings)?, drive: None });
+        return Ok(Fetched { seed: usable(read(&medium, directory, findings)?)?, drive: None });
     }
     if !context.root.is_live() {
         return Err(Error::absent(NOT_LIVE));
@@ -166,8 +167,17 @@ fn why_before(taken: &Labelled, other: &Labelled) -> &'static str {
 fn read_drive(drive: &Labelled, findings: &mut Findings) -> Result<Seed> {
     let path: &Path = &drive.device.path;
     match media::open(path)? {
-        Some(image) => read(&image, &place(drive), findings),
+        Some(image) => usable(read(&image, &place(drive), findings)?),
         None => Err(Error::absent(format!("the medium in {} is gone", path.display()))),
+    }
+}
+
+/// The seed, if it says which instance this is: else the search goes on, and a known instance keeps what it has.
+fn usable(seed: Seed) -> Result<Seed> {
+    // What there is to say of its entries is said when the seed is understood.
+    match Instance::from_seed(&seed, &mut Findings::default()) {
+        Ok(_) => Ok(seed),
+        Err(error) => Err(error.while_doing(&seed.place)),
     }
 }
 
