@@ -227,7 +227,7 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
             decision.plan.steps.retain(|step| !step.at_most_once());
         }
         report::instance(&options.root, &known.instance, &known.data, &mut decision.findings)?;
-        decision.findings.extend(keep_mounted(known, found.drive.as_ref()));
+        decision.findings.extend(keep_mounted(&options.root, known, found.drive.as_ref()));
     }
     status.about(&known.instance.id, &known.seed.datasource);
     if looks || status.place.is_none() {
@@ -331,8 +331,12 @@ fn seek(options: &Options) -> Result<Found> {
 }
 
 /// Leaves the drive mounted where the image's settings ask for it; what kept it from that, as nothing else depends on it.
-fn keep_mounted(known: &Known, drive: Option<&Drive>) -> Option<Finding> {
+fn keep_mounted(root: &Root, known: &Known, drive: Option<&Drive>) -> Option<Finding> {
     let asked = known.settings.config_drive.as_ref()?.keep_mounted.as_ref()?;
+    // Into an image nothing is mounted.
+    if !root.is_live() {
+        return None;
+    }
     let Some(drive) = drive else {
         let text = format!("there is no drive to keep mounted: the configuration is from {}", known.seed.place);
         return Some(Finding::warning(&asked.origin, text));
@@ -443,4 +447,54 @@ fn apply(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::plan::step::Frequency;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn a_later_stage_without_work_is_completed_with_the_local_one() {
+        let scratch = Scratch::new();
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let step = Step {
+            name: "runcmd".into(),
+            stage: Stage::Final,
+            frequency: Frequency::PerInstance,
+            origin: Origin::document("user_data"),
+            actions: Vec::new(),
+        };
+        let plan = Plan { steps: vec![step], interrupted: Vec::new() };
+        let mut journal = Journal::read(&options.root, "i-1").unwrap();
+        let completed = |journal: &Journal| -> BTreeSet<&str> {
+            Stage::ALL.iter().filter(|stage| journal.completed(**stage)).map(|stage| stage.name()).collect()
+        };
+        // The next run may find more to do where the local stage is to be gone on with.
+        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        assert!(completed(&journal).is_empty());
+        journal.complete(Stage::Local).unwrap();
+        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
+        assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
+    }
+
+    #[test]
+    fn a_drive_that_cannot_be_kept_mounted_is_a_warning() {
+        let scratch = Scratch::new();
+        scratch.file(state::SETTINGS, "firstlight: {config_drive: {keep_mounted: /nonexistent/firstlight}}\n");
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let seed = Seed::new("config-drive", "/config-drive", Document::new("meta_data.json", "{\"uuid\": \"i-1\"}"));
+        let guest = Guest::read(&options.root).unwrap();
+        let known = understand(&options, guest, seed, &mut Findings::default()).unwrap();
+        let live = Root::open("/".as_ref()).unwrap();
+        let told = keep_mounted(&live, &known, None).unwrap();
+        assert_eq!(told.severity, Severity::Warning);
+        assert!(told.message.ends_with("the configuration is from /config-drive"), "{}", told.message);
+        assert_eq!(told.origin.document_name(), state::SETTINGS);
+        assert!(keep_mounted(&options.root, &known, None).is_none(), "nothing is mounted into an image");
+    }
 }

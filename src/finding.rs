@@ -292,6 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_place_is_never_before_the_first_line_or_column() {
+        // As serde_json tells the end of an empty line.
+        assert_eq!(Origin::document("d").at(2, 0).to_string(), "d:2:1");
+    }
+
+    #[test]
     fn origins_read_like_a_compiler_s() {
         let document = Origin::document("user_data");
         assert_eq!(document.at(3, 7).to_string(), "user_data:3:7");

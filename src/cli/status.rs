@@ -76,8 +76,13 @@ impl Arguments {
                 if hidden {
                     let _ = writeln!(text, "what programs printed is for root to see, in {}", state::TAILS);
                 }
-                if let Some(bootstrap) = &bootstrap {
-                    text.push_str(&bootstrap_text(bootstrap, self.long));
+                match &bootstrap {
+                    Some(Ok(record)) => text.push_str(&bootstrap_text(record, self.long)),
+                    // The local stage may have told it.
+                    Some(Err(error)) if !text.contains(&error.without_advice()) => {
+                        let _ = writeln!(text, "bootstrap: error: {error}");
+                    }
+                    _ => {}
                 }
                 print(&text)?;
             }
@@ -90,12 +95,8 @@ impl Arguments {
     }
 }
 
-/// The record in a line, and at length what the last try printed last. A damaged one hides nothing else.
-fn bootstrap_text(bootstrap: &Result<bootstrap::Record>, long: bool) -> String {
-    let record = match bootstrap {
-        Ok(record) => record,
-        Err(error) => return format!("bootstrap: error: {error}\n"),
-    };
+/// The record in a line, and at length what the last try printed last.
+fn bootstrap_text(record: &bootstrap::Record, long: bool) -> String {
     let mut text = format!("bootstrap: {record}\n");
     for line in record.last.iter().filter(|_| long).flat_map(|last| &last.tail) {
         let _ = writeln!(text, "  | {line}");

@@ -189,6 +189,7 @@ mod tests {
     use crate::media::device::{Device, Kind};
     use crate::media::fixtures::{JOLIET_ISO, NOVA_ISO, Scratch, VFAT};
     use crate::root::Root;
+    use crate::seed::Document;
 
     fn drive(scratch: &Scratch, name: &str, kind: Kind, image: &[u8]) -> Labelled {
         let path = scratch.join(name);
@@ -228,6 +229,27 @@ mod tests {
         assert_eq!(findings.iter().count(), 1);
         let error = first_readable(&[bad], &mut findings).unwrap_err().to_string();
         assert!(error.contains("/sr0 (iso9660, config-2): the image is cut off"), "{error}");
+    }
+
+    #[test]
+    fn meta_data_that_name_no_instance_make_a_drive_unusable() {
+        let meta_data = |text: &str| Seed::new(NAME, "/dev/sr0", Document::new("meta_data.json", text));
+        assert!(usable(meta_data(r#"{"uuid": "i-1", "hostname": 7}"#)).is_ok(), "a bad entry is no bad document");
+        for bad in ["", "{\"uuid\": \"i-", "{}", "[]"] {
+            let error = usable(meta_data(bad)).unwrap_err().to_string();
+            assert!(error.starts_with("/dev/sr0: "), "{error}");
+        }
+        // `first_readable` goes on to the next drive.
+        let scratch = Scratch::new("nameless-drive");
+        let mut image = NOVA_ISO.image();
+        let at = image.windows(6).position(|bytes| bytes == b"\"uuid\"").unwrap();
+        image[at + 1] = b'x';
+        let bad = drive(&scratch, "sr0", Kind::Optical, &image);
+        let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
+        let mut findings = Findings::default();
+        let fetched = first_readable(&[bad, good], &mut findings).unwrap();
+        assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
+        assert!(findings.iter().any(|finding| finding.severity == Severity::Warning));
     }
 
     #[test]
