@@ -242,8 +242,9 @@ mod tests {
         // `first_readable` goes on to the next drive.
         let scratch = Scratch::new("nameless-drive");
         let mut image = NOVA_ISO.image();
-        let at = image.windows(6).position(|bytes| bytes == b"\"uuid\"").unwrap();
-        image[at + 1] = b'x';
+        let places: Vec<usize> = (0..image.len()).filter(|at| image[*at..].starts_with(b"\"uuid\"")).collect();
+        assert!(!places.is_empty());
+        places.into_iter().for_each(|at| image[at + 1] = b'x');
         let bad = drive(&scratch, "sr0", Kind::Optical, &image);
         let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
         let mut findings = Findings::default();
