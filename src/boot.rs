@@ -17,7 +17,7 @@ use crate::config::base::{self, Settings};
 use crate::config::document::Node;
 use crate::datasource::{self, Context, Detection, Drive, Fetched};
 use crate::error::{Error, Kind, Result};
-use crate::finding::{Findings, Severity};
+use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::guest::Guest;
 use crate::input;
 use crate::instance::Instance;
@@ -199,44 +199,98 @@ pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
 }
 
 fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> {
+    stages.iter().try_for_each(|stage| report::unwanted(&options.root, stage.name()))?;
+    let mut data = None;
+    let worked = work_for_seed(options, stages, status, &mut data);
+    if !stages.contains(&Stage::Local) {
+        return worked;
+    }
+    // The image asks for the bootstrap loop, not the seed: no seed, a broken one or a failed step keeps it from nothing.
+    let said = want_bootstrap(options, data.as_ref());
+    if let Ok(said) = &said {
+        status.add(said.iter().filter(|told| told.severity > Severity::Note), stages);
+    }
+    worked.and(said.map(drop))
+}
+
+/// Does what the seed asks for. `data` is the instance's, as soon as it is known.
+fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data: &mut Option<Value>) -> Result<()> {
     let looks = stages.contains(&Stage::Local);
     let found = if looks { seek(options)? } else { Found::of_this_boot(&options.root)? };
-    stages.iter().try_for_each(|stage| report::unwanted(&options.root, stage.name()))?;
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
         if looks {
-            let mut findings = found.findings;
-            findings.extend(want_bootstrap(options, &Value::Null)?);
-            status.findings = findings.iter().filter(|told| told.severity > Severity::Note).map(Into::into).collect();
+            status.findings.clear();
+            status.add(found.findings.iter().filter(|told| told.severity > Severity::Note), stages);
         }
         return Ok(());
     };
     let mut decision = decide_for(options, seed, found.findings)?;
     let known = &decision.known;
+    let mut remembers = true;
     if looks {
-        known.seed.save(&options.root, &known.instance.id)?;
+        *data = Some(known.data.clone());
+        if let Err(error) = keep(&options.root, known) {
+            remembers = false;
+            decision.findings.push(not_kept(&error));
+            decision.plan.interrupted.clear();
+            decision.plan.steps.retain(|step| !step.at_most_once());
+        }
         report::instance(&options.root, &known.instance, &known.data, &mut decision.findings)?;
-        keep_mounted(known, found.drive.as_ref());
+        decision.findings.extend(keep_mounted(&options.root, known, found.drive.as_ref()));
     }
     status.about(&known.instance.id, &known.seed.datasource);
     if looks || status.place.is_none() {
         status.place = Some(found.place.unwrap_or_else(|| known.seed.place.clone()));
     }
     status.found(&decision.findings, stages);
-    apply(options, &decision, stages, status)?;
-    if looks {
-        let later = |stage: &&Stage| !stages.contains(stage) && decision.plan.has_work(**stage);
-        Stage::ALL.iter().filter(later).try_for_each(|stage| report::want(&options.root, stage.name()))?;
-        // Somebody's scripts expect the network. A static one the final stage waits for itself.
-        let is_static = known.static_network().is_some();
-        let expected = decision.plan.steps.iter().any(Step::is_for_the_network);
-        if !stages.contains(&Stage::Final) && expected && !is_static {
-            report::want(&options.root, report::ONLINE)?;
-        }
-        // What is wrong with the settings has been found with the rest of the input.
-        want_bootstrap(options, &known.data)?;
+    let mut journal = Journal::read(&options.root, &known.instance.id)?;
+    if !remembers {
+        journal.forget();
+    }
+    apply(options, &decision, stages, &mut journal, status)?;
+    if looks && remembers {
+        want_later(options, &decision.plan, stages, &mut journal)?;
+        want_network(options, &decision, stages)?;
     }
     Ok(())
+}
+
+/// Keeps the seed for the later stages and boots.
+fn keep(root: &Root, known: &Known) -> Result<()> {
+    known.seed.save(root, &known.instance.id)?;
+    root.link(state::INSTANCE.as_ref(), &state::instance(&known.instance.id))
+}
+
+/// What to say where the instance can't be remembered: its network and keys are needed all the more.
+fn not_kept(error: &Error) -> Finding {
+    let left = "what can be repeated is done; commands, scripts and the later stages are left out";
+    let text = format!("this instance can't be remembered, so {left}: {}", error.without_advice());
+    let finding = Finding::error(&Origin::document(state::VAR), text);
+    match error.advice() {
+        Some(advice) => finding.help(advice),
+        None => finding,
+    }
+}
+
+/// Wants the later stages that have work, and marks those that have none as completed: what is added to the user-data of
+/// a configured instance is left out, whichever its stage.
+fn want_later(options: &Options, plan: &Plan, stages: &[Stage], journal: &mut Journal) -> Result<()> {
+    for stage in Stage::ALL.into_iter().filter(|stage| !stages.contains(stage)) {
+        if plan.has_work(stage) {
+            report::want(&options.root, stage.name())?;
+        } else if journal.completed(Stage::Local) {
+            journal.complete(stage)?;
+        }
+    }
+    Ok(())
+}
+
+/// Wants the network where somebody's scripts in a later stage expect it. A static one that stage waits for itself.
+fn want_network(options: &Options, decision: &Decision, stages: &[Stage]) -> Result<()> {
+    let expected =
+        decision.plan.steps.iter().any(Step::is_for_the_network) && decision.known.static_network().is_none();
+    if expected && !stages.contains(&Stage::Final) { report::want(&options.root, report::ONLINE) } else { Ok(()) }
 }
 
 /// What the search for a configuration came to.
@@ -290,14 +344,19 @@ fn seek(options: &Options) -> Result<Found> {
     }
 }
 
-/// Leaves the drive mounted where the image's settings ask for it; a failure is logged, as nothing else depends on it.
-fn keep_mounted(known: &Known, drive: Option<&Drive>) {
-    let asked = known.settings.config_drive.as_ref().and_then(|settings| settings.keep_mounted.as_ref());
-    if let (Some(place), Some(drive)) = (asked, drive)
-        && let Err(error) = media::mount::keep(&drive.device, drive.file_system, Path::new(&place.value))
-    {
-        log::error!("{error}");
+/// Leaves the drive mounted where the image's settings ask for it; what kept it from that, as nothing else depends on it.
+fn keep_mounted(root: &Root, known: &Known, drive: Option<&Drive>) -> Option<Finding> {
+    let asked = known.settings.config_drive.as_ref()?.keep_mounted.as_ref()?;
+    // Into an image nothing is mounted.
+    if !root.is_live() {
+        return None;
     }
+    let Some(drive) = drive else {
+        let text = format!("there is no drive to keep mounted: the configuration is from {}", known.seed.place);
+        return Some(Finding::warning(&asked.origin, text));
+    };
+    let error = media::mount::keep(&drive.device, drive.file_system, Path::new(&asked.value)).err()?;
+    Some(Finding { severity: Severity::Warning, ..error.finding(&asked.origin) })
 }
 
 /// The settings as far as they are known without an instance.
@@ -336,17 +395,23 @@ pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
     settled(options, &data(&instance, &seed, &Guest::read(&options.root)?))
 }
 
-/// Wants the bootstrap loop where it is due and the settings are sound; what there is to say of them.
-fn want_bootstrap(options: &Options, data: &Value) -> Result<Findings> {
-    let (settings, findings) = settled(options, data)?;
-    if Bootstrap::from_settings(&settings).is_due(&options.root)? {
-        match Bootstrap::from_sound(&settings, &findings) {
+/// Wants the bootstrap loop where it is due and the settings are sound; what there is to say of them and of its record.
+/// Without `data` of this run's instance those of the one that was known last count.
+fn want_bootstrap(options: &Options, data: Option<&Value>) -> Result<Findings> {
+    let (settings, mut findings) = match data {
+        Some(data) => settled(options, data)?,
+        None => settings_of_instance(options)?,
+    };
+    match Bootstrap::from_settings(&settings).is_due(&options.root) {
+        Ok(true) => match Bootstrap::from_sound(&settings, &findings) {
             Ok(_) => {
                 report::want(&options.root, report::ONLINE)?;
                 report::want(&options.root, bootstrap::UNIT)?;
             }
             Err(error) => log::error!("{error}"),
-        }
+        },
+        Ok(false) => {}
+        Err(error) => findings.push(error.finding(&Origin::document("bootstrap"))),
     }
     Ok(findings)
 }
@@ -366,14 +431,19 @@ pub fn instance_data(options: &Options) -> Result<Value> {
 }
 
 /// Works through the stages. From here to its end SIGTERM and SIGINT are heard between steps, and end programs in order.
-fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut Status) -> Result<()> {
+fn apply(
+    options: &Options,
+    decision: &Decision,
+    stages: &[Stage],
+    journal: &mut Journal,
+    status: &mut Status,
+) -> Result<()> {
     let interrupt = Interrupt::watch()?;
     let target = Target::new(options.root.clone());
-    let mut journal = Journal::read(&options.root, &decision.known.instance.id)?;
     let mut output = Output::new(&options.root);
     let mut worker = Worker {
         target: &target,
-        journal: &mut journal,
+        journal,
         today: Day::today(),
         strict: decision.known.settings.strict == Some(true),
         told_to_end: &|| interrupt.came(),
@@ -394,7 +464,7 @@ fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut 
         match ending {
             Ending::Complete | Ending::Unfinished => {}
             Ending::Strict => {
-                let strict = "a step failed and the settings are `strict`: the steps after it are not done";
+                let strict = "a step failed and the settings are `strict`: the steps and stages after it are not done";
                 return Err(Error::fatal(strict));
             }
             Ending::Interrupted => {
@@ -404,4 +474,54 @@ fn apply(options: &Options, decision: &Decision, stages: &[Stage], status: &mut 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::plan::step::Frequency;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn a_later_stage_without_work_is_completed_with_the_local_one() {
+        let scratch = Scratch::new();
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let step = Step {
+            name: "runcmd".into(),
+            stage: Stage::Final,
+            frequency: Frequency::PerInstance,
+            origin: Origin::document("user_data"),
+            actions: Vec::new(),
+        };
+        let plan = Plan { steps: vec![step], interrupted: Vec::new() };
+        let mut journal = Journal::read(&options.root, "i-1").unwrap();
+        let completed = |journal: &Journal| -> BTreeSet<&str> {
+            Stage::ALL.iter().filter(|stage| journal.completed(**stage)).map(|stage| stage.name()).collect()
+        };
+        // The next run may find more to do where the local stage is to be gone on with.
+        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        assert!(completed(&journal).is_empty());
+        journal.complete(Stage::Local).unwrap();
+        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
+        assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
+    }
+
+    #[test]
+    fn a_drive_that_cannot_be_kept_mounted_is_a_warning() {
+        let scratch = Scratch::new();
+        scratch.file(state::SETTINGS, "firstlight: {config_drive: {keep_mounted: /nonexistent/firstlight}}\n");
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let seed = Seed::new("config-drive", "/config-drive", Document::new("meta_data.json", "{\"uuid\": \"i-1\"}"));
+        let guest = Guest::read(&options.root).unwrap();
+        let known = understand(&options, guest, seed, &mut Findings::default()).unwrap();
+        let live = Root::open("/".as_ref()).unwrap();
+        let told = keep_mounted(&live, &known, None).unwrap();
+        assert_eq!(told.severity, Severity::Warning);
+        assert!(told.message.ends_with("the configuration is from /config-drive"), "{}", told.message);
+        assert_eq!(told.origin.document_name(), state::SETTINGS);
+        assert!(keep_mounted(&options.root, &known, None).is_none(), "nothing is mounted into an image");
+    }
 }

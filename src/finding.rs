@@ -26,9 +26,9 @@ impl Origin {
         Self { document: document.into(), place: Place::Whole }
     }
 
-    /// A place in the same document; line and column count from one.
+    /// A place in the same document; line and column count from one, and the none that a parser may tell is one.
     pub fn at(&self, line: usize, column: usize) -> Self {
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let narrow = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
         Self { document: self.document.clone(), place: Place::Line(narrow(line), narrow(column)) }
     }
 
@@ -307,6 +307,12 @@ fn distance(left: &str, right: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_never_before_the_first_line_or_column() {
+        // As serde_json tells the end of an empty line.
+        assert_eq!(Origin::document("d").at(2, 0).to_string(), "d:2:1");
+    }
 
     #[test]
     fn origins_read_like_a_compiler_s() {

@@ -2,7 +2,8 @@
 //! What was done, durably: intent before a step, its end after it.
 //!
 //! One JSON object a line, appended. A last line cut off by a crash is ignored: the step counts as interrupted. Three
-//! files by frequency: the instance's, this boot's (on a tmpfs), and one for the disk.
+//! files by frequency: the instance's, this boot's, and one for the disk. The boot's says first which boot and instance it
+//! is about, as /run may outlive a boot and a boot may see two instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{At, Result};
 use crate::plan::order::{Progress, Record};
 use crate::plan::step::{Frequency, Stage, Step};
+use crate::report;
 use crate::root::{Root, Tree};
 use crate::state;
 
@@ -21,6 +23,7 @@ use crate::state;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Entry {
+    About { boot: String, instance: String },
     Begin { step: String },
     Withdrawn { step: String },
     Done { step: String },
@@ -40,9 +43,16 @@ impl Journal {
     pub fn read(root: &Root, instance_id: &str) -> Result<Self> {
         Ok(Self {
             instance: Book::read(root, &state::journal(instance_id))?,
-            boot: Book::read(root, Path::new(state::BOOT_JOURNAL))?,
+            boot: Book::of_boot(root, instance_id)?,
             once: Book::read(root, Path::new(state::ONCE_JOURNAL))?,
         })
+    }
+
+    /// From here on nothing of the instance or the disk is written: there is no place for it. Only steps that can be
+    /// repeated may be done then.
+    pub fn forget(&mut self) {
+        self.instance.forgets = true;
+        self.once.forgets = true;
     }
 
     /// Intent. On disk before this returns where the next run could not do without it.
@@ -116,20 +126,54 @@ struct Book {
     completed: BTreeSet<String>,
     file: Option<File>,
     held: Vec<u8>,
+    /// The first line of a file that is begun anew: what is there is about something else.
+    head: Option<Vec<u8>>,
+    /// Nothing is written.
+    forgets: bool,
 }
 
 impl Book {
     fn read(root: &Root, path: &Path) -> Result<Self> {
         let text = root.read_text(path)?.unwrap_or_default();
-        let (root, path) = (root.clone(), path.to_owned());
-        let mut book =
-            Self { root, path, progress: BTreeMap::new(), completed: BTreeSet::new(), file: None, held: Vec::new() };
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| book.note(&entry));
+        let mut book = Self::new(root, path);
+        book.take(&text);
         Ok(book)
+    }
+
+    /// The journal of this boot and instance.
+    fn of_boot(root: &Root, instance_id: &str) -> Result<Self> {
+        let path = Path::new(state::BOOT_JOURNAL);
+        let text = root.read_text(path)?.unwrap_or_default();
+        let mut book = Self::new(root, path);
+        let head = book.line(&Entry::About { boot: report::boot_id(root), instance: instance_id.to_owned() })?;
+        if text.as_bytes().starts_with(&head) {
+            book.take(&text);
+        } else {
+            book.head = Some(head);
+        }
+        Ok(book)
+    }
+
+    fn new(root: &Root, path: &Path) -> Self {
+        Self {
+            root: root.clone(),
+            path: path.to_owned(),
+            progress: BTreeMap::new(),
+            completed: BTreeSet::new(),
+            file: None,
+            held: Vec::new(),
+            head: None,
+            forgets: false,
+        }
+    }
+
+    fn take(&mut self, text: &str) {
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|entry| self.note(&entry));
     }
 
     fn note(&mut self, entry: &Entry) {
         let (step, progress) = match entry {
+            Entry::About { .. } => return,
             Entry::Begin { step } => (step, Progress::Interrupted),
             Entry::Withdrawn { step } => (step, Progress::Fresh),
             Entry::Done { step } => (step, Progress::Done),
@@ -168,6 +212,12 @@ impl Book {
     }
 
     fn write(&mut self, lines: &[u8], durable: bool) -> Result<()> {
+        if self.forgets {
+            return Ok(());
+        }
+        if let Some(head) = self.head.take() {
+            self.root.write(&self.path, &head, 0o600)?;
+        }
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(open_for_append(&self.root, &self.path)?),
@@ -193,6 +243,7 @@ fn open_for_append(root: &Root, path: &Path) -> Result<File> {
 mod tests {
     use super::*;
     use crate::finding::Origin;
+    use crate::scratch::Scratch;
 
     fn step(name: &str, frequency: Frequency) -> Step {
         let origin = Origin::document("user_data");
@@ -221,6 +272,43 @@ mod tests {
         assert_eq!(Journal::read(&root, "i-1").unwrap().progress(&b), Progress::Fresh);
         let other = Journal::read(&root, "i-2").unwrap();
         assert_eq!(other.progress(&a), Progress::Fresh);
+    }
+
+    #[test]
+    fn another_boot_and_another_instance_begin_the_boot_s_journal_anew() {
+        let scratch = Scratch::new();
+        let root = scratch.root();
+        let a = step("a", Frequency::PerBoot);
+        let progress = |id: &str| Journal::read(&root, id).unwrap().progress(&a);
+        let do_it = |id: &str| {
+            let mut journal = Journal::read(&root, id).unwrap();
+            journal.begin(&a).unwrap();
+            journal.end(&a, true).unwrap();
+            journal.settle().unwrap();
+        };
+        let boot = "/proc/sys/kernel/random/boot_id";
+        scratch.file(boot, "one\n");
+        do_it("i-1");
+        assert_eq!((progress("i-1"), progress("i-2")), (Progress::Done, Progress::Fresh));
+        scratch.file(boot, "two\n");
+        assert_eq!(progress("i-1"), Progress::Fresh);
+        do_it("i-2");
+        assert_eq!((progress("i-1"), progress("i-2")), (Progress::Fresh, Progress::Done));
+        assert!(!scratch.text(state::BOOT_JOURNAL).contains("i-1"));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_known_to_its_run_alone() {
+        let scratch = Scratch::new();
+        let a = step("a", Frequency::PerInstance);
+        let mut journal = Journal::read(&scratch.root(), "i-1").unwrap();
+        journal.forget();
+        journal.begin(&a).unwrap();
+        journal.end(&a, true).unwrap();
+        journal.settle().unwrap();
+        journal.complete(Stage::Local).unwrap();
+        assert_eq!(journal.progress(&a), Progress::Done);
+        assert!(!scratch.root().exists(state::VAR.as_ref()));
     }
 
     #[test]

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use crate::boot;
-use crate::cli::{Common, print};
+use crate::cli::{Common, USAGE, print};
 use crate::error::Result;
 use crate::plan::step::Stage;
 use crate::report::console;
 
 /// Find the configuration and do what is due: what the units call
 ///
-/// Repeating it changes nothing. By hand, without --stage, all stages run one after the other.
+/// Repeating it changes nothing. By hand, without --stage, all stages run one after the other. The stages network and
+/// final take what the local stage kept and look for nothing, so --source is refused with them.
 #[derive(Args)]
 pub struct Arguments {
     /// Which stage of the boot
@@ -35,6 +36,11 @@ enum Stages {
 
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        if common.source.is_some() && matches!(self.stage, Stages::Network | Stages::Final) {
+            eprintln!("firstlight: --source is for the local stage: the later ones take what that kept");
+            eprintln!("    help: leave --source out, or --stage, to run all stages");
+            return Ok(ExitCode::from(USAGE));
+        }
         let options = common.options()?;
         common.log(&options.root, true);
         let stages: &[Stage] = match self.stage {

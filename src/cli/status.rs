@@ -56,13 +56,17 @@ impl Arguments {
         // The record holds what the script printed, so it is root's alone; everybody else goes without.
         let bootstrap = match bootstrap::Record::read(&root) {
             Err(_) if !root.owners() => None,
-            record => record?,
+            record => record.transpose(),
         };
         match self.format {
             Format::Json => {
                 let mut value = serde_json::to_value(&status).unwrap_or_default();
                 if let (Some(fields), Some(bootstrap)) = (value.as_object_mut(), &bootstrap) {
-                    fields.insert("bootstrap".to_owned(), serde_json::to_value(bootstrap).unwrap_or_default());
+                    let told = match bootstrap {
+                        Ok(record) => serde_json::to_value(record).unwrap_or_default(),
+                        Err(error) => serde_json::json!({ "error": error.to_string() }),
+                    };
+                    fields.insert("bootstrap".to_owned(), told);
                 }
                 print_json(&value)?;
             }
@@ -73,8 +77,13 @@ impl Arguments {
                 if hidden {
                     let _ = writeln!(text, "what programs printed is for root to see, in {}", state::TAILS);
                 }
-                if let Some(bootstrap) = &bootstrap {
-                    text.push_str(&format!("bootstrap: {bootstrap}\n"));
+                match &bootstrap {
+                    Some(Ok(record)) => text.push_str(&bootstrap_text(record, self.long)),
+                    // The local stage may have told it.
+                    Some(Err(error)) if !text.contains(&error.without_advice()) => {
+                        let _ = writeln!(text, "bootstrap: error: {error}");
+                    }
+                    _ => {}
                 }
                 print(&text)?;
             }
@@ -85,6 +94,15 @@ impl Arguments {
         }
         Ok(ExitCode::from(status.status.exit_code()))
     }
+}
+
+/// The record in a line, and at length what the last try printed last.
+fn bootstrap_text(record: &bootstrap::Record, long: bool) -> String {
+    let mut text = format!("bootstrap: {record}\n");
+    for line in record.last.iter().filter(|_| long).flat_map(|last| &last.tail) {
+        let _ = writeln!(text, "  | {line}");
+    }
+    text
 }
 
 fn text(status: &Status, long: bool) -> String {

@@ -311,7 +311,7 @@ mod tests {
     fn a_document_that_cannot_be_read_says_where() {
         for (json, expected) in [
             ("{\"uuid\": \"x\",\n \"meta\"", "meta_data.json:2:7: this is not JSON: EOF while parsing an object\n"),
-            ("", "meta_data.json:1:0: this is not JSON: EOF while parsing a value\n"),
+            ("", "meta_data.json:1:1: this is not JSON: EOF while parsing a value\n"),
             ("[]", "meta_data.json: expected an object, found a list"),
             ("{}", "meta_data.json: uuid: it is missing: which instance this is can't be told\n"),
             (r#"{"uuid": ""}"#, "meta_data.json: uuid: it is missing: which instance this is can't be told\n"),

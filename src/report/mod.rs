@@ -24,20 +24,40 @@ pub mod status;
 
 /// The status of this boot: what is written, or that nothing has begun.
 pub fn status(root: &Root) -> Result<Status> {
-    if root.exists(state::DISABLED.as_ref()) {
+    if is_disabled(root) {
         return Ok(Status { status: Outcome::Disabled, ..Status::default() });
     }
-    let path = Path::new(state::STATUS);
-    let Some(bytes) = root.read(path)? else { return Ok(Status::default()) };
-    let status: Status = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::malformed(format!("{} is no status", path.display())).because(error))?;
-    // A file of another boot is possible where /run is no tmpfs.
-    Ok(if status.boot_id == boot_id(root) { status } else { Status::default() })
+    Ok(of_this_boot(root)?.unwrap_or_default())
 }
 
-/// The status that this run goes on with; a file that can't be read is begun anew.
+/// Whether the agent is switched off, as its units look for it.
+fn is_disabled(root: &Root) -> bool {
+    let command_line = root.read_text("/proc/cmdline".as_ref()).ok().flatten().unwrap_or_default();
+    root.exists(state::DISABLED.as_ref()) || command_line.split_ascii_whitespace().any(|word| word == OFF)
+}
+
+/// Switches the agent off on the kernel's command line.
+const OFF: &str = "firstlight=disabled";
+
+/// The status file; one of another boot, which is possible where /run is no tmpfs, counts as none.
+fn of_this_boot(root: &Root) -> Result<Option<Status>> {
+    let path = Path::new(state::STATUS);
+    let Some(bytes) = root.read(path)? else { return Ok(None) };
+    let status: Status = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::malformed(format!("{} is no status", path.display())).because(error))?;
+    Ok(Some(status).filter(|status| status.boot_id == boot_id(root)))
+}
+
+/// The status that this run goes on with; a file that can't be read is begun anew. The first run of a boot takes away
+/// what another boot has left, which no tmpfs did.
 pub fn begin(root: &Root) -> Result<Status> {
-    let mut status = status(root).unwrap_or_default();
+    let known = of_this_boot(root);
+    if matches!(known, Ok(None)) {
+        root.remove_tree(state::WANTED.as_ref())?;
+        let left = [state::BOOT_INSTANCE, state::INSTANCE_DATA, state::METADATA, state::RESULT];
+        left.iter().try_for_each(|path| root.remove(path.as_ref()))?;
+    }
+    let mut status = known.ok().flatten().unwrap_or_default();
     status.boot_id = boot_id(root);
     status.status = Outcome::Running;
     status.error = None;
@@ -75,7 +95,6 @@ pub fn publish(root: &Root, status: &Status) -> Result<()> {
 
 /// Leaves what other programs and later stages want to know of the instance.
 pub fn instance(root: &Root, instance: &Instance, data: &Value, findings: &mut Findings) -> Result<()> {
-    root.link(state::INSTANCE.as_ref(), &state::instance(&instance.id))?;
     write(root, state::INSTANCE_DATA, &redacted(data.clone()), 0o644)?;
     root.write(state::METADATA.as_ref(), instance.environment(findings).as_bytes(), 0o600)?;
     root.write(state::BOOT_INSTANCE.as_ref(), format!("{}\n", *instance.id).as_bytes(), 0o644)
@@ -103,7 +122,8 @@ pub fn unwanted(root: &Root, unit: &str) -> Result<()> {
     root.remove(&Path::new(state::WANTED).join(unit))
 }
 
-fn boot_id(root: &Root) -> String {
+/// The kernel's word for this boot; empty where the root is no running system.
+pub(crate) fn boot_id(root: &Root) -> String {
     let id = root.read_text("/proc/sys/kernel/random/boot_id".as_ref());
     id.ok().flatten().unwrap_or_default().trim().to_owned()
 }
@@ -117,6 +137,7 @@ fn write(root: &Root, path: &str, value: &impl Serialize, mode: u32) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_run_ends_only_when_no_later_stage_has_work() {
@@ -139,5 +160,32 @@ mod tests {
         let root = Root::open(directory.path()).unwrap();
         root.write(state::DISABLED.as_ref(), b"", 0o644).unwrap();
         assert_eq!(status(&root).unwrap().status, Outcome::Disabled);
+        let scratch = Scratch::new();
+        for (command_line, outcome) in [
+            ("quiet firstlight=disabled\n", Outcome::Disabled),
+            ("quiet xfirstlight=disabled firstlight=disabledx\n", Outcome::NotStarted),
+        ] {
+            scratch.file("/proc/cmdline", command_line);
+            assert_eq!(status(&scratch.root()).unwrap().status, outcome, "{command_line}");
+        }
+    }
+
+    #[test]
+    fn what_another_boot_left_is_taken_away_and_what_this_one_left_stays() {
+        let scratch = Scratch::new();
+        let (root, id) = (scratch.root(), "/proc/sys/kernel/random/boot_id");
+        let left = ["/run/firstlight/wanted/final", state::BOOT_INSTANCE, state::RESULT];
+        scratch.file(id, "one\n");
+        begin(&root).unwrap();
+        left.iter().for_each(|path| scratch.file(path, "i-1\n"));
+        // By hand where the agent is switched off, and after a status that was damaged.
+        root.write(state::DISABLED.as_ref(), b"", 0o644).unwrap();
+        begin(&root).unwrap();
+        scratch.file(state::STATUS, "{");
+        begin(&root).unwrap();
+        assert!(left.iter().all(|path| root.exists(path.as_ref())));
+        scratch.file(id, "two\n");
+        begin(&root).unwrap();
+        assert!(!left.iter().any(|path| root.exists(path.as_ref())));
     }
 }

@@ -225,7 +225,14 @@ impl Status {
     pub fn found(&mut self, findings: &Findings, stages: &[Stage]) {
         let names: BTreeSet<String> = stages.iter().map(|stage| stage.name().to_owned()).collect();
         self.findings.iter_mut().for_each(|known| known.stages.retain(|stage| !names.contains(stage)));
-        for mut finding in findings.iter().map(FindingStatus::from) {
+        self.add(findings.iter(), stages);
+        self.findings.retain(|known| !known.stages.is_empty());
+    }
+
+    /// What a run of `stages` found besides.
+    pub fn add<'a>(&mut self, findings: impl IntoIterator<Item = &'a Finding>, stages: &[Stage]) {
+        let names: BTreeSet<String> = stages.iter().map(|stage| stage.name().to_owned()).collect();
+        for mut finding in findings.into_iter().map(FindingStatus::from) {
             match self.findings.iter_mut().find(|known| known.says_the_same(&finding)) {
                 Some(known) => known.stages.extend(names.iter().cloned()),
                 None => {
@@ -234,7 +241,6 @@ impl Status {
                 }
             }
         }
-        self.findings.retain(|known| !known.stages.is_empty());
     }
 
     /// A stage begins.

@@ -13,6 +13,7 @@ use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::guest::Guest;
+use crate::instance::Instance;
 use crate::media::device::{self, Labelled};
 use crate::media::uevent::Uevents;
 use crate::media::{self, Directory};
@@ -105,7 +106,7 @@ fn place(drive: &Labelled) -> String {
 fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
     if let Some(directory) = directory(context) {
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
-        return Ok(Fetched { seed: read(&medium, directory, findings)?, drive: None });
+        return Ok(Fetched { seed: usable(read(&medium, directory, findings)?)?, drive: None });
     }
     if !context.root.is_live() {
         return Err(Error::absent(NOT_LIVE));
@@ -166,8 +167,17 @@ fn why_before(taken: &Labelled, other: &Labelled) -> &'static str {
 fn read_drive(drive: &Labelled, findings: &mut Findings) -> Result<Seed> {
     let path: &Path = &drive.device.path;
     match media::open(path)? {
-        Some(image) => read(&image, &place(drive), findings),
+        Some(image) => usable(read(&image, &place(drive), findings)?),
         None => Err(Error::absent(format!("the medium in {} is gone", path.display()))),
+    }
+}
+
+/// The seed, if it says which instance this is: else the search goes on, and a known instance keeps what it has.
+fn usable(seed: Seed) -> Result<Seed> {
+    // What there is to say of its entries is said when the seed is understood.
+    match Instance::from_seed(&seed, &mut Findings::default()) {
+        Ok(_) => Ok(seed),
+        Err(error) => Err(error.while_doing(&seed.place)),
     }
 }
 
@@ -179,6 +189,7 @@ mod tests {
     use crate::media::device::{Device, Kind};
     use crate::media::fixtures::{JOLIET_ISO, NOVA_ISO, Scratch, VFAT};
     use crate::root::Root;
+    use crate::seed::Document;
 
     fn drive(scratch: &Scratch, name: &str, kind: Kind, image: &[u8]) -> Labelled {
         let path = scratch.join(name);
@@ -218,6 +229,28 @@ mod tests {
         assert_eq!(findings.iter().count(), 1);
         let error = first_readable(&[bad], &mut findings).unwrap_err().to_string();
         assert!(error.contains("/sr0 (iso9660, config-2): the image is cut off"), "{error}");
+    }
+
+    #[test]
+    fn meta_data_that_name_no_instance_make_a_drive_unusable() {
+        let meta_data = |text: &str| Seed::new(NAME, "/dev/sr0", Document::new("meta_data.json", text));
+        assert!(usable(meta_data(r#"{"uuid": "i-1", "hostname": 7}"#)).is_ok(), "a bad entry is no bad document");
+        for bad in ["", "{\"uuid\": \"i-", "{}", "[]"] {
+            let error = usable(meta_data(bad)).unwrap_err().to_string();
+            assert!(error.starts_with("/dev/sr0: "), "{error}");
+        }
+        // `first_readable` goes on to the next drive.
+        let scratch = Scratch::new("nameless-drive");
+        let mut image = NOVA_ISO.image();
+        let places: Vec<usize> = (0..image.len()).filter(|at| image[*at..].starts_with(b"\"uuid\"")).collect();
+        assert!(!places.is_empty());
+        places.into_iter().for_each(|at| image[at + 1] = b'x');
+        let bad = drive(&scratch, "sr0", Kind::Optical, &image);
+        let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
+        let mut findings = Findings::default();
+        let fetched = first_readable(&[bad, good], &mut findings).unwrap();
+        assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
+        assert!(findings.iter().any(|finding| finding.severity == Severity::Warning));
     }
 
     #[test]

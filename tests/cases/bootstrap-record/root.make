@@ -1,0 +1,1 @@
+chmod 600 "$1/var/lib/firstlight/bootstrap.json"
