@@ -102,12 +102,16 @@ mod tests {
 
     /// Runs the script of `yaml` with the real shell: what it printed, its progress without times, and the findings.
     fn run(yaml: &str) -> (String, String, usize) {
+        run_by(&["/bin/sh"], yaml)
+    }
+
+    fn run_by(shell: &[&str], yaml: &str) -> (String, String, usize) {
         let directory = tempfile::tempdir().unwrap();
         let progress = directory.path().join("it's progress");
         let mut findings = Findings::default();
         let list = parse(yaml, &Origin::document("user_data"), &mut findings).unwrap();
         let script = script(&entries(list.get("runcmd").unwrap(), &mut findings), &progress);
-        let output = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
+        let output = std::process::Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(script).output().unwrap();
         let lines = std::fs::read_to_string(&progress).unwrap();
         let codes = lines.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect::<Vec<_>>().join(",");
         (String::from_utf8(output.stdout).unwrap(), codes, findings.iter().count())
@@ -124,14 +128,19 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_shell_costs_only_itself() {
-        let (printed, codes, _) = run(concat!(
+        let list = concat!(
             "runcmd:\n - X=it\n - if then (\n - echo \"it's\n - |\n  cat <<END\n  $X's on\n  END\n",
             " - '# nothing'\n - . /no/such/file\n - echo end\n"
-        ));
-        assert_eq!(printed, "it's on\nend\n");
-        let failed: Vec<&str> = codes.split(',').filter(|code| !code.ends_with(" 0")).collect();
-        assert_eq!(codes.split(',').count(), 7);
-        assert_eq!(failed.iter().map(|code| &code[..1]).collect::<Vec<_>>(), ["2", "3", "6"]);
+        );
+        // The shells that guests have as sh.
+        let shells: [&[&str]; 4] = [&["/bin/sh"], &["/bin/dash"], &["/bin/busybox", "sh"], &["/bin/bash", "--posix"]];
+        for shell in shells.into_iter().filter(|shell| Path::new(shell[0]).exists()) {
+            let (printed, codes, _) = run_by(shell, list);
+            assert_eq!(printed, "it's on\nend\n", "{shell:?}");
+            let failed: Vec<&str> = codes.split(',').filter(|code| !code.ends_with(" 0")).collect();
+            assert_eq!(codes.split(',').count(), 7, "{shell:?}");
+            assert_eq!(failed.iter().map(|code| &code[..1]).collect::<Vec<_>>(), ["2", "3", "6"], "{shell:?}");
+        }
     }
 
     #[test]
