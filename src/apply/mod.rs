@@ -2,6 +2,7 @@
 //! The only room that touches the machine.
 
 pub mod commands;
+pub mod entries;
 pub mod interrupt;
 pub mod journal;
 mod lines;

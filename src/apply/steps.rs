@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Working through a plan: step by step, journalled, one step's failure never another's.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::apply::commands::{self, End, Outcome};
+use crate::apply::entries::Entries;
 use crate::apply::journal::Journal;
+use crate::apply::output::bounded;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
 use crate::plan::action::Command;
@@ -149,7 +150,7 @@ impl Worker<'_> {
                     journal.begin(step)?;
                     *begun = true;
                 }
-                let outcome = commands::run(command, output)?;
+                let outcome = commands::run(command, &mut bounded(output))?;
                 if begins && !outcome.started {
                     journal.withdraw(step)?;
                 }
@@ -170,16 +171,17 @@ impl Worker<'_> {
 /// Keeps how a program went. One that failed, or an entry of a list that did, is an error. What was printed may be
 /// secret: the error only says where it is.
 fn judge(command: &Command, outcome: Outcome, root: &Root, told: &mut Vec<CommandStatus>) -> Result<()> {
-    let failed_entries = match &command.progress {
-        Some(progress) if outcome.started => failed_entries(&root.read_text(progress)?.unwrap_or_default()),
-        _ => BTreeMap::new(),
+    let entries = match &command.progress {
+        Some(progress) if outcome.started => {
+            Entries::read(&root.read_text(&progress.path)?.unwrap_or_default(), &progress.entries)
+        }
+        _ => Entries::default(),
     };
     let program = command.argv.first().map_or("", String::as_str);
-    let problem = match outcome.end {
-        _ if !outcome.started => Some(format!("{program}: not started, as the agent was told to end")),
-        End::Code(0) if failed_entries.is_empty() => None,
-        End::Code(_) if !failed_entries.is_empty() => Some(entries_text(&failed_entries)),
-        end => Some(format!("{program}: {end}")),
+    let problem = if outcome.started {
+        entries.problem(program, outcome.end)
+    } else {
+        Some(format!("{program}: not started, as the agent was told to end"))
     };
     told.push(CommandStatus {
         argv: command.argv.clone(),
@@ -187,28 +189,13 @@ fn judge(command: &Command, outcome: Outcome, root: &Root, told: &mut Vec<Comman
         interrupted: outcome.end == End::Interrupted,
         took_ms: milliseconds(outcome.duration),
         tail: outcome.tail,
-        failed_entries,
+        failed_entries: entries.failed,
     });
     match problem {
         None => Ok(()),
         Some(problem) if !outcome.started => Err(Error::fatal(problem)),
         Some(problem) => Err(Error::fatal(problem).help(format!("what it printed is in {}", state::OUTPUT))),
     }
-}
-
-/// Exit codes that are not zero, by the number of the entry, from `INDEX EXIT UPTIME` lines.
-fn failed_entries(progress: &str) -> BTreeMap<usize, i32> {
-    let entry = |line: &str| {
-        let mut words = line.split_whitespace();
-        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-    };
-    progress.lines().filter_map(entry).filter(|(_, code)| *code != 0).collect()
-}
-
-fn entries_text(failed: &BTreeMap<usize, i32>) -> String {
-    let each: Vec<String> =
-        failed.iter().map(|(index, code)| format!("entry {index} ended with exit code {code}")).collect();
-    each.join(", ")
 }
 
 fn status(step: &Step, outcome: StepOutcome, error: Option<String>) -> StepStatus {
@@ -324,6 +311,29 @@ mod tests {
             bench.run(&steps);
             assert_eq!(bench.times("fails"), 1, "somebody's command is never repeated");
         }
+    }
+
+    #[test]
+    fn a_list_that_was_not_run_to_its_end_has_failed() {
+        let bench = Bench::new();
+        let path = bench.scratch.path("/progress");
+        let script = format!("echo 1 0 9.9 >{}; exit 0", path.display());
+        let mut command = Command::script(["/bin/sh", "-c", &script]);
+        command.progress = Some(crate::plan::action::Progress { path, entries: vec![1, 2, 3] });
+        let (told, _) = bench.run(&[step("runcmd", vec![Action::Run(command)])]);
+        let error = told[0].error.as_deref().unwrap();
+        assert_eq!(told[0].outcome, StepOutcome::Failed);
+        assert!(error.contains("entry 2 ended the script, entry 3 was not run"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_the_next_step_has_its_turn() {
+        let bench = Bench::new();
+        let mut hangs = Command::script(["sleep", "300"]);
+        hangs.timeout = Some(Duration::from_millis(100));
+        let (told, ending) = bench.run(&[step("hangs", vec![Action::Run(hangs)]), bench.adds("next", "true")]);
+        assert_eq!((told[0].outcome, told[1].outcome), (StepOutcome::Failed, StepOutcome::Done));
+        assert_eq!((ending, bench.times("next")), (Ending::Complete, 1));
     }
 
     #[test]

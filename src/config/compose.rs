@@ -186,13 +186,13 @@ impl Composer<'_> {
         let anchored = match self.anchors.get(name) {
             Some(Some(anchored)) => anchored,
             Some(None) => {
-                let inside =
-                    format!("`*{name}` stands inside of its own `&{name}`, or that was left out; so is this entry");
+                let inside = "an alias inside of its own anchor, or of one that was left out; so is this entry";
                 self.findings.push(Finding::error(origin, inside));
                 return Ok(None);
             }
             None => {
-                let unknown = format!("no `&{name}` stands before this `*{name}`; the entry is left out");
+                // Its name is not told: a password that begins with `*` reads as an alias.
+                let unknown = "an alias of nothing, as no anchor of its name stands before it; the entry is left out";
                 let help = "text that begins with `*` needs quotes";
                 self.findings.push(Finding::error(origin, unknown).help(help));
                 return Ok(None);

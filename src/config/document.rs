@@ -119,8 +119,8 @@ mod tests {
             ),
             ("- !!int many\n- 2", "[2]", "d:1:3: error: the tag `!!int` is not known or does not fit"),
             ("- !!str [a]\n- 2", "[2]", "d:1:3: error: the tag `!!str` is not known or does not fit"),
-            ("- *nothing\n- 2", "[2]", "d:1:3: error: no `&nothing` stands before"),
-            ("- &a [*a]\n- 2", "[[], 2]", "d:1:7: error: `*a` stands inside of its own"),
+            ("- *nothing\n- 2", "[2]", "d:1:3: error: an alias of nothing"),
+            ("- &a [*a]\n- 2", "[[], 2]", "d:1:7: error: an alias inside of its own anchor"),
             ("a: {{ name }}\nb: 2", "{a: {}, b: 2}", "d:1:5: error: a mapping cannot be a key"),
             ("a: 2024-13-01\nb: 2\n---\nc: 3", "{a: 2024-13-01, b: 2}", "d:3:1: error: a second document"),
         ] {

@@ -23,6 +23,9 @@ fn collect(node: &Node, lines: &mut Vec<String>, findings: &mut Findings) {
     match &node.data {
         _ if node.is_null() => {}
         Data::Scalar(scalar) => {
+            if is_private(&scalar.text) {
+                return said_private(&node.origin, findings);
+            }
             let text = scalar.text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             lines.extend(text.filter(|line| check(line, &node.origin, findings)).map(str::to_owned));
         }
@@ -31,14 +34,57 @@ fn collect(node: &Node, lines: &mut Vec<String>, findings: &mut Findings) {
     }
 }
 
+/// Whether a private key is within: PEM (RFC 7468), OpenSSH's own form, or PuTTY's.
+fn is_private(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----") || text.contains("PuTTY-User-Key-File")
+}
+
+/// Once for the whole block: of its lines nothing is told.
+fn said_private(origin: &Origin, findings: &mut Findings) {
+    findings.push(
+        Finding::error(origin, "this is a private key; it is left out")
+            .help("give the line of its .pub file; who can read this document has the key, so make a new one"),
+    );
+}
+
+/// What is no key is not quoted: it may be a secret that was pasted at the wrong place.
 fn check(line: &str, origin: &Origin, findings: &mut Findings) -> bool {
+    if is_private(line) {
+        said_private(origin, findings);
+        return false;
+    }
     let good = PublicKey::parse(line).is_some();
     if !good {
-        let start: String = line.chars().take(24).collect();
         findings.push(
-            Finding::error(origin, format!("`{}…` is no public key; it is left out", start.escape_debug()))
+            Finding::error(origin, "this is no public key; it is left out")
                 .help("a line of a .pub file: type, base64, comment, with options before it where wanted"),
         );
     }
     good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::document::parse;
+
+    fn said(yaml: &str) -> (Vec<String>, Vec<String>) {
+        let mut findings = Findings::default();
+        let node = parse(yaml, &Origin::document("user_data"), &mut findings).unwrap();
+        let lines = lines(Some(&node), &mut findings);
+        (lines, findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_pasted_secret_is_never_quoted() {
+        let good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICnEblGkqVrAcLUVU10aey6wAUBiXIQmvYEyFBO6GJ0B ops";
+        let private =
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n  b3BlbnNzaC1r\n  ZXktdjEAAAAA\n  -----END OPENSSH PRIVATE KEY-----";
+        let (lines, findings) = said(&format!("a:\n- |\n  {private}\n- {good}\n- hunter2\n"));
+        assert_eq!((lines, findings.len()), (vec![good.to_owned()], 2));
+        assert!(findings[0].contains("this is a private key"), "{findings:?}");
+        for secret in ["b3Blbn", "ZXktdj", "hunter2", "BEGIN"] {
+            assert!(findings.iter().all(|finding| !finding.contains(secret)), "{findings:?}");
+        }
+    }
 }

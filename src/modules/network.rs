@@ -5,7 +5,7 @@
 //! in the local stage, before a manager is up, so that in a boot nothing has to be restarted.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::base::{self, Network as Settings};
 use crate::finding::{Finding, Findings, Located, Origin};
@@ -25,12 +25,14 @@ pub const MODULE: Module =
 fn plan(input: &Input, planner: &mut Planner) {
     let nothing = Settings::default();
     let settings = input.settings.network.as_ref().unwrap_or(&nothing);
-    // Without a link, what the image has is better than nothing at all; why there is none has been said.
-    let Some(config) = input.network.filter(|config| !config.links.is_empty()) else { return };
     if settings.enabled == Some(false) {
         return;
     }
     let guest = input.guest;
+    // Without a link, what the image has is better than nothing at all; why there is none has been said.
+    let Some(config) = input.network.filter(|config| !config.links.is_empty()) else {
+        return forget(&input.instance.id.origin, guest, planner);
+    };
     let nics = guest.nics.as_deref();
     let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
     let config = with_settings(config, settings, &mut planner.findings);
@@ -87,6 +89,26 @@ fn with_settings(config: &NetworkConfig, settings: &Settings, findings: &mut Fin
 
 fn write(step: &mut Step, file: RenderedFile) {
     step.write(Write::new(file.path, file.content).mode(file.mode));
+}
+
+/// Takes our files of an earlier instance away from one that says nothing of its network: its addresses are another
+/// machine's by now. A step of the same name, so that what this instance was once given is kept.
+fn forget(instance: &Origin, guest: &Guest, planner: &mut Planner) {
+    let stale = stale(guest, &[]);
+    if stale.is_empty() {
+        return;
+    }
+    let gone = "this instance has no network data; the network files that Firstlight wrote for an earlier one go";
+    planner.finding(Finding::note(instance, gone));
+    let netplan = stale.iter().any(|path| path.as_path() == Path::new(netplan::PATH));
+    let step = planner.step("network", instance);
+    for path in stale {
+        step.remove(path);
+    }
+    if netplan && guest.is_live() {
+        // What it made of the old file at the beginning of this boot goes too.
+        take_up(step, Renderer::Netplan, guest);
+    }
 }
 
 /// Our files of an earlier instance that this one does not write anew.
@@ -233,11 +255,18 @@ mod tests {
 
     /// What is done in a guest with one interface, and what is said.
     fn planned(scratch: &Scratch, settings: Settings) -> (Vec<String>, Vec<String>) {
-        let (guest, network) = (guest(scratch), config());
+        planned_for(Some(&config()), scratch, settings)
+    }
+
+    fn planned_for(
+        network: Option<&NetworkConfig>,
+        scratch: &Scratch,
+        settings: Settings,
+    ) -> (Vec<String>, Vec<String>) {
+        let guest = guest(scratch);
         let mut bench = Bench::new("{}");
         bench.settings.network = Some(settings);
-        let outcome =
-            bench.plan(|input, planner| plan(&Input { guest: &guest, network: Some(&network), ..*input }, planner));
+        let outcome = bench.plan(|input, planner| plan(&Input { guest: &guest, network, ..*input }, planner));
         let actions = outcome.steps.iter().flat_map(shown).collect();
         (actions, outcome.findings.iter().map(ToString::to_string).collect())
     }
@@ -263,6 +292,23 @@ mod tests {
             ]
         );
         assert_eq!(findings, [""; 0]);
+    }
+
+    #[test]
+    fn an_instance_without_network_data_does_not_keep_an_earlier_one_s() {
+        let ours = [
+            "/etc/systemd/network/10-firstlight-tap9.network",
+            "/etc/netplan/50-firstlight.yaml",
+            "/etc/network/interfaces.d/50-firstlight",
+        ];
+        let scratch = scratch(&[&ours[..], &["/etc/netplan/01-image.yaml", NETWORKD]].concat());
+        let (actions, findings) = planned_for(None, &scratch, Settings::default());
+        assert_eq!(actions, ours.map(|path| format!("remove {path}")));
+        assert!(findings.len() == 1 && findings[0].contains("note: this instance has no network data"), "{findings:?}");
+        let off = Settings { enabled: Some(false), ..Settings::default() };
+        assert_eq!(planned_for(None, &scratch, off), (Vec::new(), Vec::new()));
+        let none = self::scratch(&[NETWORKD]);
+        assert_eq!(planned_for(None, &none, Settings::default()), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -226,8 +226,10 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
     let running = input.guest.exists("/run/sshd.pid");
     let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service") { "ssh.service" } else { "sshd.service" };
     let step = planner.step("passwords at ssh login", &allow.origin).edit(edit);
-    if running {
+    if running && input.guest.is_systemd() {
         step.run(Command::tool(["systemctl", "--no-block", "try-reload-or-restart", unit]));
+    } else if running && input.guest.exists("/sbin/openrc-run") {
+        step.run(Command::tool(["rc-service", "--ifstarted", "sshd", "reload"]));
     }
 }
 
@@ -344,5 +346,20 @@ mod tests {
             let outcome = Bench::new(&format!("ssh_pwauth: {bad}")).file("/etc/ssh/sshd_config", "").plan(plan);
             assert_eq!((outcome.steps().len(), outcome.findings.iter().count()), (0, 1), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_running_sshd_is_told_in_the_way_of_the_guest_s_init() {
+        let told = |files: &[&str]| {
+            let bench = Bench::new("ssh_pwauth: true").file("/etc/ssh/sshd_config", "").file("/run/sshd.pid", "1\n");
+            let bench = files.iter().fold(bench, |bench, path| bench.file(path, ""));
+            let outcome = bench.plan(plan);
+            let actions = outcome.step("passwords at ssh login").actions.clone().into_iter();
+            let runs = actions.filter_map(|action| if let Action::Run(run) = action { Some(run.argv) } else { None });
+            runs.map(|argv| argv[0].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&["/run/systemd/system/x"]), ["systemctl"]);
+        assert_eq!(told(&["/sbin/openrc-run"]), ["rc-service"]);
+        assert_eq!(told(&[]), [""; 0]);
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::config::document::Node;
 use crate::modules::{Input, Module, Planner, shell};
+use crate::plan::action::SCRIPT_LIMIT;
 use crate::plan::step::{Frequency, Stage};
 
 /// The commands of the image.
@@ -26,13 +27,13 @@ crate::keys! {
 
 fn image(input: &Input, planner: &mut Planner) {
     if let Some(list) = &input.settings.runcmd {
-        shell::step("runcmd of the image", "image-runcmd", list, input, planner);
+        shell::step("runcmd of the image", "image-runcmd", list, SCRIPT_LIMIT, input, planner);
     }
 }
 
 fn plan(input: &Input, planner: &mut Planner) {
     if let Some(list) = Keys::take(input.config, &mut planner.findings).runcmd {
-        shell::step("runcmd", "runcmd", &list, input, planner);
+        shell::step("runcmd", "runcmd", &list, SCRIPT_LIMIT, input, planner);
     }
 }
 
@@ -63,8 +64,8 @@ mod tests {
             .collect();
         let [(image, commands), (user, others)] = &scripts[..] else { panic!("{scripts:?}") };
         assert_eq!((*image, *user), ("image-runcmd", "runcmd"));
-        assert!(commands.contains("echo image\n") && commands.contains("'id'\n") && !commands.contains("user"));
-        assert!(others.contains("echo user\n"));
+        assert!(commands.contains("'echo image'\n") && commands.contains("'id'\n") && !commands.contains("user"));
+        assert!(others.contains("'echo user'\n"));
         let place = |name: &str| MODULES.iter().position(|module| module.name == name).unwrap();
         assert!(place("runcmd") < place("scripts"));
     }

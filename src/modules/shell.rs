@@ -2,32 +2,40 @@
 //! Lists of commands as one shell script: what `bootcmd` and `runcmd` share.
 //!
 //! One shell runs the whole list, as cloud-init's `util.shellify` has it, so that a `cd` or a variable of one entry
-//! still holds in the next. Unlike there an entry of a wrong type costs only itself, and each entry's exit code is
-//! recorded: the script of the peer tells only the last one.
+//! still holds in the next. Unlike there an entry of a wrong type, or one that is no shell, costs only itself, and each
+//! entry's exit code is recorded: the script of the peer tells only the last one.
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings};
 use crate::modules::{Input, Planner};
-use crate::plan::action::{Command, Write};
+use crate::plan::action::{Command, Progress, Write};
 use crate::state;
 
-/// A step of that name which runs `list` as the script `file` of the instance; none where nothing is left to run.
-pub fn step(name: &str, file: &str, list: &Node, input: &Input, planner: &mut Planner) {
+/// A step of that name which runs `list` as the script `file` of the instance, all of it within `limit`; none where nothing
+/// is left to run.
+pub fn step(name: &str, file: &str, list: &Node, limit: Duration, input: &Input, planner: &mut Planner) {
     let scripts = state::scripts(&input.instance.id);
     let (path, progress) = (scripts.join(file), scripts.join(format!("{file}.progress")));
-    let Some(script) = script(list, &progress, &mut planner.findings) else { return };
+    let entries = entries(list, &mut planner.findings);
+    if entries.is_empty() {
+        return;
+    }
+    let script = script(&entries, &progress);
     let mut command = Command::script(["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
     command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
-    command.progress = Some(progress.clone());
+    command.timeout = Some(limit);
+    let numbers = entries.iter().map(|(number, _)| *number).collect();
+    command.progress = Some(Progress { path: progress.clone(), entries: numbers });
     planner.step(name, &list.origin).remove(progress).write(Write::new(path, script).mode(0o700).secret()).run(command);
 }
 
-/// The script for `list`; `None` where nothing is left to run. A line `INDEX EXIT UPTIME` for each entry goes to `progress`.
-fn script(list: &Node, progress: &Path, findings: &mut Findings) -> Option<String> {
-    let entries: Vec<(usize, String)> = match &list.data {
+/// What is to be run, as shell, each with its number in `list`.
+fn entries(list: &Node, findings: &mut Findings) -> Vec<(usize, String)> {
+    match &list.data {
         Data::Sequence(items) => {
             items.iter().enumerate().filter_map(|(i, item)| Some((i + 1, entry(item, findings)?))).collect()
         }
@@ -35,12 +43,13 @@ fn script(list: &Node, progress: &Path, findings: &mut Findings) -> Option<Strin
         Data::Scalar(_) => entry(list, findings).map(|entry| (1, entry)).into_iter().collect(),
         Data::Mapping(_) => {
             findings.push(Finding::error(&list.origin, "expected a list of commands, found a mapping"));
-            return None;
+            Vec::new()
         }
-    };
-    if entries.is_empty() {
-        return None;
     }
+}
+
+/// The script for them. A line `ENTRY EXIT UPTIME` for each goes to `progress`.
+fn script(entries: &[(usize, String)], progress: &Path) -> String {
     let mut script = format!(
         "#!/bin/sh\n\
          firstlight_entry() {{\n\
@@ -50,19 +59,20 @@ fn script(list: &Node, progress: &Path, findings: &mut Findings) -> Option<Strin
          }}\n",
         quoted(&progress.to_string_lossy())
     );
-    for (index, entry) in entries {
+    for (number, entry) in entries {
         // The status is handed back, so that an entry that asks `$?` sees that of the entry before it.
-        let _ = write!(script, "{entry}\nfirstlight_entry {index} $?\n");
+        let _ = write!(script, "{entry}\nfirstlight_entry {number} $?\n");
     }
-    Some(script)
+    script
 }
 
-/// One entry: a list is a command with its arguments, a string is shell.
+/// One entry: a list is a command with its arguments, a string is shell. That is read by `eval`, which sees a syntax error
+/// only when the entries before it have run; by `command`, as `eval` itself, a special built-in, would end the shell.
 fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
     let problem = match &node.data {
         _ if node.is_null() => return None,
         Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character",
-        Data::Scalar(scalar) => return Some(scalar.text.clone()),
+        Data::Scalar(scalar) => return Some(format!("command eval {}", quoted(&scalar.text))),
         Data::Sequence(items) if items.is_empty() => return None,
         Data::Sequence(items) => match items.iter().map(Node::text).collect::<Option<Vec<_>>>() {
             Some(words) if words.iter().any(|word| word.contains('\0')) => "a command cannot hold a NUL character",
@@ -92,12 +102,16 @@ mod tests {
 
     /// Runs the script of `yaml` with the real shell: what it printed, its progress without times, and the findings.
     fn run(yaml: &str) -> (String, String, usize) {
+        run_by(&["/bin/sh"], yaml)
+    }
+
+    fn run_by(shell: &[&str], yaml: &str) -> (String, String, usize) {
         let directory = tempfile::tempdir().unwrap();
         let progress = directory.path().join("it's progress");
         let mut findings = Findings::default();
         let list = parse(yaml, &Origin::document("user_data"), &mut findings).unwrap();
-        let script = script(list.get("runcmd").unwrap(), &progress, &mut findings).unwrap();
-        let output = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
+        let script = script(&entries(list.get("runcmd").unwrap(), &mut findings), &progress);
+        let output = std::process::Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(script).output().unwrap();
         let lines = std::fs::read_to_string(&progress).unwrap();
         let codes = lines.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect::<Vec<_>>().join(",");
         (String::from_utf8(output.stdout).unwrap(), codes, findings.iter().count())
@@ -110,6 +124,29 @@ mod tests {
         assert_eq!(printed, "/tmp\n1\nit's $HOME\n");
         assert_eq!(codes, "1 0,2 0,3 1,4 0,5 0");
         assert_eq!(findings, 0);
+    }
+
+    #[test]
+    fn an_entry_that_is_no_shell_costs_only_itself() {
+        let list = concat!(
+            "runcmd:\n - X=it\n - if then (\n - echo \"it's\n - |\n  cat <<END\n  $X's on\n  END\n",
+            " - '# nothing'\n - . /no/such/file\n - echo end\n"
+        );
+        // The shells that guests have as sh.
+        let shells: [&[&str]; 4] = [&["/bin/sh"], &["/bin/dash"], &["/bin/busybox", "sh"], &["/bin/bash", "--posix"]];
+        for shell in shells.into_iter().filter(|shell| Path::new(shell[0]).exists()) {
+            let (printed, codes, _) = run_by(shell, list);
+            assert_eq!(printed, "it's on\nend\n", "{shell:?}");
+            let failed: Vec<&str> = codes.split(',').filter(|code| !code.ends_with(" 0")).collect();
+            assert_eq!(codes.split(',').count(), 7, "{shell:?}");
+            assert_eq!(failed.iter().map(|code| &code[..1]).collect::<Vec<_>>(), ["2", "3", "6"], "{shell:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_exits_is_the_last_that_tells_nothing() {
+        assert_eq!(run("runcmd: [echo one, exit 0, echo three]").1, "1 0");
+        assert_eq!(run("runcmd: [set -e, 'false', echo three]").1, "1 0");
     }
 
     #[test]

@@ -259,9 +259,22 @@ pub struct Command {
     pub repeatable: bool,
     /// On an image root the whole step waits for the boot; else the program is left out there.
     pub waits_for_boot: bool,
-    /// Where it appends `INDEX EXIT UPTIME` lines, one for each of its parts, for the report.
-    pub progress: Option<PathBuf>,
+    /// What it tells of its parts.
+    pub progress: Option<Progress>,
 }
+
+/// Where a program appends an `ENTRY EXIT UPTIME` line after each of its parts.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The file; missing before it starts.
+    pub path: PathBuf,
+    /// The numbers of all parts, in the order in which they run.
+    pub entries: Vec<usize>,
+}
+
+/// How long somebody's script may take, so that one that hangs fails and the steps after it have their turn: below the 6
+/// hours after which systemd would end the final stage as a whole.
+pub const SCRIPT_LIMIT: Duration = Duration::from_secs(5 * 60 * 60);
 
 impl Command {
     /// A tool of the guest that may be run as often as needed; two minutes.
@@ -269,14 +282,14 @@ impl Command {
         Self { timeout: Some(Duration::from_secs(120)), repeatable: true, waits_for_boot: false, ..Self::script(argv) }
     }
 
-    /// Somebody's script: run once, for as long as it takes.
+    /// Somebody's script: run once, for at most [`SCRIPT_LIMIT`].
     pub fn script<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             directory: None,
             stdin: Vec::new(),
-            timeout: None,
+            timeout: Some(SCRIPT_LIMIT),
             repeatable: false,
             waits_for_boot: true,
             progress: None,

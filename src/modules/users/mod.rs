@@ -15,6 +15,7 @@ use names::{valid_name, valid_names};
 use wanted::{Wanted, wanted};
 
 mod account;
+mod existing;
 mod groups;
 mod names;
 mod sudo;
@@ -63,6 +64,7 @@ fn make(user: Wanted, input: &Input, planner: &mut Planner) {
     let password = password(&user, input, findings);
     let Wanted { name, account, origin, .. } = user;
     not_built(&account, findings);
+    existing::note_ignored(&name, &account, &origin, input.guest, findings);
     let groups = account.groups.map(|groups| valid_names("group", &groups, findings)).unwrap_or_default();
     let is_number = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
     let primary_group = account

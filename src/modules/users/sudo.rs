@@ -22,16 +22,59 @@ pub fn edits(user: &str, asked: Option<OrFalse<OneOrMany<Located<String>>>>, fin
     vec![Edit::new("/etc/sudoers", with_includedir).only_existing(), Edit::new(SUDOERS, add).mode(0o440)]
 }
 
-/// A rule is `HOSTS=COMMANDS` on one line (sudoers(5)).
+/// A rule is `HOSTS=COMMANDS` on one line (sudoers(5)), and no command in it is empty. No more than that: what is
+/// plainly broken is refused, and sudo's whole grammar is sudo's.
 fn check(rule: &Located<String>, findings: &mut Findings) -> bool {
     let text = rule.trim();
-    let good =
-        text.contains('=') && !text.starts_with('=') && !text.ends_with('\\') && !text.contains(char::is_control);
+    let good = !text.starts_with('=')
+        && !text.ends_with('\\')
+        && !text.contains(char::is_control)
+        && outside_of_quotes(text).is_some_and(|plain| {
+            let commands = plain.split_once('=').map(|(_, commands)| commands);
+            balanced(&plain) && commands.is_some_and(|commands| commands.split(',').all(names_a_command))
+        });
     if !good {
         let bad = format!("`{}` is no rule for sudo; it is left out", text.escape_debug());
         findings.push(Finding::error(&rule.origin, bad).help("a rule is one line such as ALL=(ALL) NOPASSWD:ALL"));
     }
     good
+}
+
+/// The rule with what is quoted or escaped replaced by `x`, and of what is in round brackets nothing but these; `None` where
+/// a quote is left open.
+fn outside_of_quotes(rule: &str) -> Option<String> {
+    let (mut plain, mut quoted, mut depth) = (String::new(), false, 0_usize);
+    let mut characters = rule.chars();
+    while let Some(character) = characters.next() {
+        let shown = match character {
+            '\\' => {
+                characters.next();
+                'x'
+            }
+            '"' => {
+                quoted = !quoted;
+                'x'
+            }
+            _ if quoted => 'x',
+            other => other,
+        };
+        depth = if shown == ')' { depth.saturating_sub(1) } else { depth };
+        if depth == 0 || shown == '(' {
+            plain.push(shown);
+        }
+        depth += usize::from(shown == '(');
+    }
+    (!quoted).then_some(plain)
+}
+
+fn balanced(plain: &str) -> bool {
+    let count = |bracket: char| plain.matches(bracket).count();
+    count('(') == count(')') && count('[') == count(']') && !plain.contains("((")
+}
+
+/// Whether one of the commands between commas is more than its tags (`NOPASSWD:`) and its `(user:group)`.
+fn names_a_command(text: &str) -> bool {
+    text.split_whitespace().any(|word| word != "()" && !word.ends_with([':', '=', '!']))
 }
 
 /// sudo reads its directory only where its file says so; both spellings count.
@@ -68,10 +111,39 @@ mod tests {
     #[test]
     fn a_rule_that_sudo_cannot_read_is_refused_and_the_others_stay() {
         let good = Some("# Rules for ops\nops ALL=(ALL) ALL\n".to_owned());
-        for bad in ["ALL", "\"ALL=(ALL) ALL\\nmallory ALL=(ALL) ALL\"", "'ALL=(ALL) ALL \\'", "''"] {
+        for bad in [
+            "ALL",
+            "\"ALL=(ALL) ALL\\nmallory ALL=(ALL) ALL\"",
+            "'ALL=(ALL) ALL \\'",
+            "''",
+            "ALL=",
+            "ALL=(ALL",
+            "'ALL=(ALL)'",
+            "ALL=ALL) ALL",
+            "'ALL=(ALL) NOPASSWD:'",
+            "'ALL=(ALL) NOPASSWD: /bin/a,'",
+            "'ALL=(ALL) /bin/[a'",
+            "'ALL=(ALL) \"/bin/a'",
+        ] {
             assert_eq!(rules(&format!("[{{name: ops, sudo: [{bad}, ALL=(ALL) ALL]}}]")), (good.clone(), 1), "{bad}");
         }
         assert_eq!(rules("[{name: ops, sudo: true}]"), (None, 1));
+    }
+
+    #[test]
+    fn rules_that_sudo_reads_stay() {
+        for rule in [
+            "ALL=(ALL:ALL) NOPASSWD:ALL",
+            "ALL=(ALL, !root) NOPASSWD: /bin/a, !/bin/b, sha224:0GomF8mNN3wlDt1HD9XldjJ3SNgpFdbjO1+NsQ== /bin/ls",
+            r"ALL=(root) /bin/f \(x\, /bin/g [a-z]*, sudoedit /etc/x",
+            r#"ALL=(ALL) CWD=/ NOPASSWD: /bin/e "(a""#,
+            "web=(www) ALL : db=(dba) ALL",
+            "ALL = () ALL",
+            "ALL=(ALL) /bin/f (x)",
+        ] {
+            let (rules, findings) = rules(&format!("[{{name: ops, sudo: '{rule}'}}]"));
+            assert!(findings == 0 && rules.is_some_and(|rules| rules.contains(rule)), "{rule}");
+        }
     }
 
     #[test]

@@ -28,8 +28,10 @@ pub fn check(what: &str, name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    let shown: String = name.chars().take(LENGTH).collect();
-    Err(Error::malformed(format!("the {what} name {shown:?} {why}"))
+    // After a colon stands a password, where `name:password` was written at the wrong place.
+    let shown: String = name.chars().take_while(|c| *c != ':').take(LENGTH).collect();
+    let cut = if name.contains(':') { " (shown as far as its `:`)" } else { "" };
+    Err(Error::malformed(format!("the {what} name {shown:?}{cut} {why}"))
         .help("begin with a small letter; go on with small letters, digits, `_` and `-`"))
 }
 
@@ -45,5 +47,11 @@ mod tests {
         for name in ["", "$", "-x", "..", "1000", "a:b", "a b", "a/b", "a\nb", "é", "a$b", &"x".repeat(33)] {
             assert!(check("user", name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_password_after_the_name_is_not_told() {
+        let error = check("user", "ops:hunter2").unwrap_err().to_string();
+        assert!(error.contains("\"ops\"") && !error.contains("hunter2"), "{error}");
     }
 }
