@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The road itself: detect, fetch, decode, merge, plan, apply, report.
+//! A run: doing what is due, keeping what later stages need, telling how it went.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -12,173 +12,21 @@ use crate::apply::output::Output;
 use crate::apply::run_lock;
 use crate::apply::steps::{Ending, Worker};
 use crate::apply::target::Target;
+use crate::boot::seek::{Found, seek};
+use crate::boot::{Decision, Known, Options, decide_for, settings_of_instance, settled};
 use crate::bootstrap::{self, Bootstrap};
-use crate::config::base::{self, Settings};
-use crate::config::document::Node;
-use crate::datasource::{self, Context, Detection, Drive, Fetched};
-use crate::error::{Error, Kind, Result};
+use crate::datasource::Drive;
+use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
-use crate::guest::Guest;
-use crate::input;
-use crate::instance::Instance;
-use crate::instance::redacted;
 use crate::media;
-use crate::modules::{self, Input};
-use crate::network::{self, model::NetworkConfig};
+use crate::network;
 use crate::plan::day::Day;
-use crate::plan::order::{self, Plan, Record as _};
-use crate::plan::show::{self, Preview};
+use crate::plan::order::{Plan, Record as _};
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
-use crate::root::{READ_LIMIT, Root, Tree as _};
-use crate::seed::{Document, Seed};
+use crate::root::Root;
 use crate::state;
-use crate::userdata::{self, Script, UserData};
-
-/// What a person or a unit says about a run.
-pub struct Options {
-    /// What is looked at and changed.
-    pub root: Root,
-    /// Where the configuration is; nothing else is looked for.
-    pub source: Option<String>,
-    /// Settings in place of the image's.
-    pub config: Option<PathBuf>,
-}
-
-impl Options {
-    /// The image's settings as documents, or the one file in their place.
-    fn documents(&self, findings: &mut Findings) -> Result<Vec<Document>> {
-        match &self.config {
-            None => Ok(base::documents(&self.root, findings)),
-            Some(file) => {
-                let bytes = input::read(file, READ_LIMIT).map_err(|error| error.while_doing("the settings"))?;
-                Ok(vec![Document::new(file.to_string_lossy(), bytes)])
-            }
-        }
-    }
-}
-
-/// Everything that is known once the input has been read.
-pub struct Known {
-    /// As fetched.
-    pub seed: Seed,
-    /// Who this is.
-    pub instance: Instance,
-    /// For templates and `query`.
-    pub data: Value,
-    /// What this is.
-    pub guest: Guest,
-    /// The image's settings, rendered with this instance's data.
-    pub settings: Settings,
-    /// Image, vendor and user merged.
-    pub config: Node,
-    /// The user's and vendor's scripts.
-    pub scripts: Vec<Script>,
-    /// The platform's network.
-    pub network: Option<NetworkConfig>,
-}
-
-impl Known {
-    /// The network where it is ours to make and nothing of it has to be asked for.
-    fn static_network(&self) -> Option<&NetworkConfig> {
-        let ours = self.settings.network.as_ref().is_none_or(|settings| settings.enabled != Some(false));
-        self.network.as_ref().filter(|network| ours && network::online::is_static(network))
-    }
-}
-
-/// What is to be done, and what is to be said.
-pub struct Decision {
-    /// The input.
-    pub known: Known,
-    /// The steps that are due.
-    pub plan: Plan,
-    /// What was found wrong with the input.
-    pub findings: Findings,
-}
-
-/// Looks for the configuration. The image's settings say where; `--source` overrules them.
-pub fn detect(options: &Options) -> Result<Detection> {
-    if let Some(spec) = &options.source {
-        let mut findings = Findings::default();
-        let seed = datasource::from_source(spec, &mut findings)?;
-        return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
-    }
-    let settings = settings(options)?;
-    let guest = Guest::read(&options.root)?;
-    Ok(datasource::find(&Context {
-        root: &options.root,
-        guest: &guest,
-        datasources: settings.datasources.as_deref(),
-        wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
-    }))
-}
-
-/// From raw bytes to everything that modules may know.
-pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
-    let instance = Instance::from_seed(&seed, findings)?;
-    let data = data(&instance, &seed, &guest);
-    let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
-    let user_data = seed.user_data.as_ref();
-    let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
-    let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
-    Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
-}
-
-/// What templates may ask for.
-fn data(instance: &Instance, seed: &Seed, guest: &Guest) -> Value {
-    instance.data(seed, guest.distribution.first().map_or("", String::as_str))
-}
-
-/// What is due for an instance, by what the journal tells of earlier runs.
-fn decide_for(options: &Options, seed: Seed, mut findings: Findings) -> Result<Decision> {
-    let mut known = understand(options, Guest::read(&options.root)?, seed, &mut findings)?;
-    let journal = Journal::read(&options.root, &known.instance.id)?;
-    if let (Some(network), false) = (&known.network, journal.completed(Stage::Local)) {
-        known.guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
-    }
-    let steps = steps(&known, &mut findings);
-    let plan = order::due(steps, &journal, &mut findings);
-    Ok(Decision { known, plan, findings })
-}
-
-/// What the modules want, done or not.
-pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
-    let (steps, said) = modules::plan(&Input {
-        config: &known.config,
-        scripts: &known.scripts,
-        datasource: &known.seed.datasource,
-        instance: &known.instance,
-        guest: &known.guest,
-        settings: &known.settings,
-        network: known.network.as_ref(),
-    });
-    findings.extend(said);
-    steps
-}
-
-/// The whole decision, nothing touched. `None` where there is no configuration and never was.
-pub fn decide(options: &Options) -> Result<Option<Decision>> {
-    let found = seek(options)?;
-    found.seed.map(|seed| decide_for(options, seed, found.findings)).transpose()
-}
-
-/// Reads a configuration as far as the plan, for what there is to say of it. On the running system its own facts are
-/// left out, as far as they are its alone: the configuration is for another machine.
-pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<()> {
-    let mut guest = Guest::read(&options.root)?;
-    if options.root.is_live() {
-        guest.nics = None;
-    }
-    let known = understand(options, guest, seed, findings)?;
-    steps(&known, findings);
-    Ok(())
-}
-
-/// What a decision comes to on the root.
-pub fn preview(options: &Options, decision: &Decision) -> Preview {
-    show::preview(&decision.plan, &options.root, Day::today())
-}
 
 /// Does what is due in `stages`, and tells it in the status file as it goes.
 ///
@@ -293,57 +141,6 @@ fn want_network(options: &Options, decision: &Decision, stages: &[Stage]) -> Res
     if expected && !stages.contains(&Stage::Final) { report::want(&options.root, report::ONLINE) } else { Ok(()) }
 }
 
-/// What the search for a configuration came to.
-#[derive(Default)]
-struct Found {
-    seed: Option<Seed>,
-    findings: Findings,
-    drive: Option<Drive>,
-    /// What to say of its place, where that is not the seed's own word.
-    place: Option<String>,
-}
-
-impl Found {
-    /// What the local stage of this boot worked for.
-    fn of_this_boot(root: &Root) -> Result<Self> {
-        let id = root.read_text(state::BOOT_INSTANCE.as_ref())?;
-        let seed = id.map(|id| Seed::load(root, id.trim())).transpose()?.flatten();
-        Ok(Self { seed, ..Self::default() })
-    }
-
-    /// What an earlier boot worked for.
-    fn of_earlier(root: &Root) -> Result<Self> {
-        let link = root.read_link(state::INSTANCE.as_ref())?;
-        let Some(id) = link.as_deref().and_then(Path::file_name) else { return Ok(Self::default()) };
-        let seed = Seed::load(root, &id.to_string_lossy())?;
-        let place = seed.as_ref().map(|seed| format!("kept; was {}", seed.place));
-        Ok(Self { seed, place, ..Self::default() })
-    }
-}
-
-/// The seed that is there, or the one that was kept when its medium has gone: a known instance keeps what it has.
-///
-/// # Errors
-/// Malformed: there is a medium, it can't be used, and nothing was kept.
-fn seek(options: &Options) -> Result<Found> {
-    let detection = detect(options)?;
-    detection.tried.iter().for_each(|tried| log::info!("{}: {}", tried.name, tried.reason));
-    if let Some(Fetched { seed, drive }) = detection.found {
-        return Ok(Found { seed: Some(seed), drive, findings: detection.findings, place: None });
-    }
-    let kept = Found::of_earlier(&options.root)?;
-    match detection.tried.iter().find(|tried| tried.outcome == datasource::Outcome::Failed) {
-        Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
-            .help("`firstlight detect` tells what was seen")),
-        _ => {
-            if let Some(place) = &kept.place {
-                log::warn!("the seed of this instance is gone ({place}); what it configured stays");
-            }
-            Ok(Found { findings: detection.findings, ..kept })
-        }
-    }
-}
-
 /// Leaves the drive mounted where the image's settings ask for it; what kept it from that, as nothing else depends on it.
 fn keep_mounted(root: &Root, known: &Known, drive: Option<&Drive>) -> Option<Finding> {
     let asked = known.settings.config_drive.as_ref()?.keep_mounted.as_ref()?;
@@ -357,42 +154,6 @@ fn keep_mounted(root: &Root, known: &Known, drive: Option<&Drive>) -> Option<Fin
     };
     let error = media::mount::keep(&drive.device, drive.file_system, Path::new(&asked.value)).err()?;
     Some(Finding { severity: Severity::Warning, ..error.finding(&asked.origin) })
-}
-
-/// The settings as far as they are known without an instance.
-fn settings(options: &Options) -> Result<Settings> {
-    // What is wrong with them is said once, when they are read with the instance's data.
-    let mut unsaid = Findings::default();
-    Ok(base::settle(&options.documents(&mut unsaid)?, None, &mut unsaid).0)
-}
-
-/// The settings with that data, and what there is to say of them.
-fn settled(options: &Options, data: &Value) -> Result<(Settings, Findings)> {
-    let mut findings = Findings::default();
-    let (settings, _) = base::settle(&options.documents(&mut findings)?, Some(data), &mut findings);
-    Ok((settings, findings))
-}
-
-/// The settings with the data of the instance that the local stage of this boot worked for, else of the last one that
-/// was known, else of none; and what there is to say of them.
-pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
-    let kept = match Found::of_this_boot(&options.root) {
-        Ok(Found { seed: None, .. }) => Found::of_earlier(&options.root),
-        found => found,
-    };
-    let seed = match kept {
-        Ok(found) => found.seed,
-        // What asks for nothing of the instance still counts.
-        Err(error) if error.kind() == Kind::Malformed => {
-            log::warn!("{error}");
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    let Some(seed) = seed else { return settled(options, &Value::Null) };
-    // Of the meta-data that was said when it came.
-    let instance = Instance::from_seed(&seed, &mut Findings::default())?;
-    settled(options, &data(&instance, &seed, &Guest::read(&options.root)?))
 }
 
 /// Wants the bootstrap loop where it is due and the settings are sound; what there is to say of them and of its record.
@@ -414,20 +175,6 @@ fn want_bootstrap(options: &Options, data: Option<&Value>) -> Result<Findings> {
         Err(error) => findings.push(error.finding(&Origin::document("bootstrap"))),
     }
     Ok(findings)
-}
-
-/// Instance data of this boot, or of the configuration that `--source` names; without secrets.
-pub fn instance_data(options: &Options) -> Result<Value> {
-    if options.source.is_none()
-        && let Some(data) = report::instance_data(&options.root)?
-    {
-        return Ok(data);
-    }
-    let absent =
-        || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
-    let seed = seek(options)?.seed.ok_or_else(absent)?;
-    let known = understand(options, Guest::read(&options.root)?, seed, &mut Findings::default())?;
-    Ok(redacted(known.data))
 }
 
 /// Works through the stages. From here to its end SIGTERM and SIGINT are heard between steps, and end programs in order.
@@ -481,8 +228,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::boot::understand;
+    use crate::guest::Guest;
     use crate::plan::step::Frequency;
+    use crate::root::Tree as _;
     use crate::scratch::Scratch;
+    use crate::seed::{Document, Seed};
 
     #[test]
     fn a_later_stage_without_work_is_completed_with_the_local_one() {

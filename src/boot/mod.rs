@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The road itself: detect, understand, decide; `run.rs` does what was decided.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::apply::journal::Journal;
+use crate::config::base::{self, Settings};
+use crate::config::document::Node;
+use crate::datasource::{self, Context, Detection, Fetched};
+use crate::error::{Error, Kind, Result};
+use crate::finding::Findings;
+use crate::guest::Guest;
+use crate::input;
+use crate::instance::Instance;
+use crate::instance::redacted;
+use crate::modules::{self, Input};
+use crate::network::{self, model::NetworkConfig};
+use crate::plan::day::Day;
+use crate::plan::order::{self, Plan, Record as _};
+use crate::plan::show::{self, Preview};
+use crate::plan::step::{Stage, Step};
+use crate::report::{self};
+use crate::root::{READ_LIMIT, Root};
+use crate::seed::{Document, Seed};
+use crate::userdata::{self, Script, UserData};
+
+mod run;
+mod seek;
+
+pub use run::run;
+
+use seek::{Found, seek};
+
+/// What a person or a unit says about a run.
+pub struct Options {
+    /// What is looked at and changed.
+    pub root: Root,
+    /// Where the configuration is; nothing else is looked for.
+    pub source: Option<String>,
+    /// Settings in place of the image's.
+    pub config: Option<PathBuf>,
+}
+
+impl Options {
+    /// The image's settings as documents, or the one file in their place.
+    fn documents(&self, findings: &mut Findings) -> Result<Vec<Document>> {
+        match &self.config {
+            None => Ok(base::documents(&self.root, findings)),
+            Some(file) => {
+                let bytes = input::read(file, READ_LIMIT).map_err(|error| error.while_doing("the settings"))?;
+                Ok(vec![Document::new(file.to_string_lossy(), bytes)])
+            }
+        }
+    }
+}
+
+/// Everything that is known once the input has been read.
+pub struct Known {
+    /// As fetched.
+    pub seed: Seed,
+    /// Who this is.
+    pub instance: Instance,
+    /// For templates and `query`.
+    pub data: Value,
+    /// What this is.
+    pub guest: Guest,
+    /// The image's settings, rendered with this instance's data.
+    pub settings: Settings,
+    /// Image, vendor and user merged.
+    pub config: Node,
+    /// The user's and vendor's scripts.
+    pub scripts: Vec<Script>,
+    /// The platform's network.
+    pub network: Option<NetworkConfig>,
+}
+
+impl Known {
+    /// The network where it is ours to make and nothing of it has to be asked for.
+    fn static_network(&self) -> Option<&NetworkConfig> {
+        let ours = self.settings.network.as_ref().is_none_or(|settings| settings.enabled != Some(false));
+        self.network.as_ref().filter(|network| ours && network::online::is_static(network))
+    }
+}
+
+/// What is to be done, and what is to be said.
+pub struct Decision {
+    /// The input.
+    pub known: Known,
+    /// The steps that are due.
+    pub plan: Plan,
+    /// What was found wrong with the input.
+    pub findings: Findings,
+}
+
+/// Looks for the configuration. The image's settings say where; `--source` overrules them.
+pub fn detect(options: &Options) -> Result<Detection> {
+    if let Some(spec) = &options.source {
+        let mut findings = Findings::default();
+        let seed = datasource::from_source(spec, &mut findings)?;
+        return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
+    }
+    let settings = settings(options)?;
+    let guest = Guest::read(&options.root)?;
+    Ok(datasource::find(&Context {
+        root: &options.root,
+        guest: &guest,
+        datasources: settings.datasources.as_deref(),
+        wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
+    }))
+}
+
+/// From raw bytes to everything that modules may know.
+pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
+    let instance = Instance::from_seed(&seed, findings)?;
+    let data = data(&instance, &seed, &guest);
+    let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
+    let user_data = seed.user_data.as_ref();
+    let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
+    let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
+    Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
+}
+
+/// What templates may ask for.
+fn data(instance: &Instance, seed: &Seed, guest: &Guest) -> Value {
+    instance.data(seed, guest.distribution.first().map_or("", String::as_str))
+}
+
+/// What is due for an instance, by what the journal tells of earlier runs.
+fn decide_for(options: &Options, seed: Seed, mut findings: Findings) -> Result<Decision> {
+    let mut known = understand(options, Guest::read(&options.root)?, seed, &mut findings)?;
+    let journal = Journal::read(&options.root, &known.instance.id)?;
+    if let (Some(network), false) = (&known.network, journal.completed(Stage::Local)) {
+        known.guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
+    }
+    let steps = steps(&known, &mut findings);
+    let plan = order::due(steps, &journal, &mut findings);
+    Ok(Decision { known, plan, findings })
+}
+
+/// What the modules want, done or not.
+pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
+    let (steps, said) = modules::plan(&Input {
+        config: &known.config,
+        scripts: &known.scripts,
+        datasource: &known.seed.datasource,
+        instance: &known.instance,
+        guest: &known.guest,
+        settings: &known.settings,
+        network: known.network.as_ref(),
+    });
+    findings.extend(said);
+    steps
+}
+
+/// The whole decision, nothing touched. `None` where there is no configuration and never was.
+pub fn decide(options: &Options) -> Result<Option<Decision>> {
+    let found = seek(options)?;
+    found.seed.map(|seed| decide_for(options, seed, found.findings)).transpose()
+}
+
+/// Reads a configuration as far as the plan, for what there is to say of it. On the running system its own facts are
+/// left out, as far as they are its alone: the configuration is for another machine.
+pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<()> {
+    let mut guest = Guest::read(&options.root)?;
+    if options.root.is_live() {
+        guest.nics = None;
+    }
+    let known = understand(options, guest, seed, findings)?;
+    steps(&known, findings);
+    Ok(())
+}
+
+/// What a decision comes to on the root.
+pub fn preview(options: &Options, decision: &Decision) -> Preview {
+    show::preview(&decision.plan, &options.root, Day::today())
+}
+
+/// The settings as far as they are known without an instance.
+fn settings(options: &Options) -> Result<Settings> {
+    // What is wrong with them is said once, when they are read with the instance's data.
+    let mut unsaid = Findings::default();
+    Ok(base::settle(&options.documents(&mut unsaid)?, None, &mut unsaid).0)
+}
+
+/// The settings with that data, and what there is to say of them.
+fn settled(options: &Options, data: &Value) -> Result<(Settings, Findings)> {
+    let mut findings = Findings::default();
+    let (settings, _) = base::settle(&options.documents(&mut findings)?, Some(data), &mut findings);
+    Ok((settings, findings))
+}
+
+/// The settings with the data of the instance that the local stage of this boot worked for, else of the last one that
+/// was known, else of none; and what there is to say of them.
+pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
+    let kept = match Found::of_this_boot(&options.root) {
+        Ok(Found { seed: None, .. }) => Found::of_earlier(&options.root),
+        found => found,
+    };
+    let seed = match kept {
+        Ok(found) => found.seed,
+        // What asks for nothing of the instance still counts.
+        Err(error) if error.kind() == Kind::Malformed => {
+            log::warn!("{error}");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(seed) = seed else { return settled(options, &Value::Null) };
+    // Of the meta-data that was said when it came.
+    let instance = Instance::from_seed(&seed, &mut Findings::default())?;
+    settled(options, &data(&instance, &seed, &Guest::read(&options.root)?))
+}
+
+/// Instance data of this boot, or of the configuration that `--source` names; without secrets.
+pub fn instance_data(options: &Options) -> Result<Value> {
+    if options.source.is_none()
+        && let Some(data) = report::instance_data(&options.root)?
+    {
+        return Ok(data);
+    }
+    let absent =
+        || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
+    let seed = seek(options)?.seed.ok_or_else(absent)?;
+    let known = understand(options, Guest::read(&options.root)?, seed, &mut Findings::default())?;
+    Ok(redacted(known.data))
+}
