@@ -7,6 +7,8 @@
 //!       seed.make    a script that makes it: called with the path to make (a file or a directory)
 //!       root.make    a script that changes the root when that is complete: called with its path
 //!       root/        files on top of tests/fixtures/roots/debian; a link stands for the file that it points at
+//!       http/        raw answers of a server on loopback, by path; a name that ends in `.hold` leaves the connection open
+//!       settings/    files for --config, as @SETTINGS; @URL in them and in commands is the server's address
 //!       expected     what was printed, each exit code, and what has changed below the root
 //!
 //! `FIRSTLIGHT_BLESS=1 cargo test --test cases` rewrites what is expected; `FIRSTLIGHT_CASE=NAME` runs one.
@@ -18,8 +20,10 @@ mod tree;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tree::{Entry, copy, snapshot};
@@ -70,11 +74,27 @@ fn run(case: &Path, scratch: &Path) -> String {
     } else if case.join("seed").exists() {
         copy(&case.join("seed"), &seed, "-a");
     }
+    let url = serve(case.join("http"));
+    let settings = scratch.join("settings");
+    if case.join("settings").exists() {
+        copy(&case.join("settings"), &settings, "-a");
+        for entry in fs::read_dir(&settings).expect("settings") {
+            let path = entry.expect("an entry").path();
+            let text = fs::read_to_string(&path).expect("a text").replace("@URL", &url);
+            fs::write(path, text).expect("to write settings");
+        }
+    }
     let before = snapshot(&root);
     let mut seen = String::new();
     let commands = fs::read_to_string(case.join("commands")).expect("commands");
     for line in commands.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
-        let places = [("@SEED", &seed), ("@ROOT", &root), ("@CASE", &case.to_path_buf())];
+        let places = [
+            ("@SEED", &seed),
+            ("@ROOT", &root),
+            ("@CASE", &case.to_path_buf()),
+            ("@SETTINGS", &settings),
+            ("@URL", &PathBuf::from(&url)),
+        ];
         let arguments = line.split_whitespace().map(|word| {
             places.iter().fold(word.to_owned(), |word, (name, place)| word.replace(name, &place.to_string_lossy()))
         });
@@ -98,8 +118,33 @@ fn run(case: &Path, scratch: &Path) -> String {
         }
         let _ = writeln!(seen, "exit {}\n", output.status.code().map_or("signal".to_owned(), |code| code.to_string()));
     }
-    changes(&before, &snapshot(&root), &mut seen);
-    seen
+    let mut changed = String::new();
+    changes(&before, &snapshot(&root), &mut changed);
+    seen + &changed.replace(&url, "@URL")
+}
+
+/// Gives the files of `answers` to whoever asks, byte for byte, on loopback; the server's address.
+fn serve(answers: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let own = url.clone();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = String::new();
+            let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
+            while reader.read_line(&mut request).is_ok_and(|length| length > 2) {}
+            let path = request.split_whitespace().nth(1).unwrap_or("/").trim_start_matches('/').to_owned();
+            let answer = fs::read_to_string(answers.join(&path))
+                .unwrap_or_else(|_| "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned());
+            let _ = stream.write_all(answer.replace("@URL", &own).as_bytes());
+            if path.ends_with(".hold") {
+                held.push(stream);
+            }
+        }
+    });
+    url
 }
 
 /// Times and today's day of the shadow file differ from run to run.
@@ -116,9 +161,10 @@ fn masked(text: &str) -> String {
             }
         }
         for word in &mut words {
-            let time = word.len() >= 20 && word.ends_with('Z') && word.get(10..11) == Some("T");
+            let bare = word.trim_start_matches('+');
+            let time = bare.len() >= 20 && bare.ends_with('Z') && bare.get(10..11) == Some("T");
             if time {
-                *word = "TIME".to_owned();
+                *word = word.replace(bare, "TIME");
             }
         }
         masked.push_str(&words.join(" "));
