@@ -40,7 +40,7 @@ impl Target {
     pub fn new(root: Root) -> Self {
         let owners = root.owners();
         if !owners {
-            log::info!("not root: whatever is made in {} belongs to you", root.path().display());
+            log::debug!("not root: whatever is made in {} belongs to you", root.path().display());
         }
         Self { root, owners, changed: RefCell::default() }
     }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::bootstrap;
 use crate::cli::{Common, print, print_json, tell};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::finding::escaped;
 use crate::plan::step::Stage;
 use crate::report;
@@ -55,7 +55,7 @@ impl Arguments {
         }
         // The record holds what the script printed, so it is root's alone; everybody else goes without.
         let bootstrap = match bootstrap::Record::read(&root) {
-            Err(_) if !root.owners() => None,
+            Err(error) if !root.owners() && error.kind() == Kind::Fatal => None,
             record => record.transpose(),
         };
         match self.format {
