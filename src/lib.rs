@@ -32,6 +32,7 @@ pub mod error;
 pub mod finding;
 pub mod host_key;
 pub mod input;
+pub mod json;
 pub mod public_key;
 pub mod root;
 pub mod sshd_config;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::instance::{File, Instance, hostname};
+use crate::json::described;
 use crate::public_key::PublicKey;
 use crate::seed::Document;
 
@@ -49,18 +50,6 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         random_seed: reader.random_seed(),
         availability_zone: reader.text("availability_zone").map(|zone| zone.value),
     })
-}
-
-/// What a value is, for a message.
-fn described(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// How many public keys are taken.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use crate::finding::{Finding, Findings, Located, Origin};
+use crate::json::described;
 use crate::seed::Document;
 
 /// The largest document that is read, in bytes; one with a hundred interfaces has a tenth of it.
@@ -64,14 +65,7 @@ impl<'a> Json<'a> {
     }
 
     fn complain(&self, expected: &str, findings: &mut Findings) {
-        let found = match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "true or false",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "an object",
-        };
+        let found = described(self.value);
         findings.push(Finding::error(&self.origin, format!("expected {expected}, found {found}; it is left out")));
     }
 
