@@ -26,6 +26,10 @@ const RUNLEVELS: &str = "/etc/runlevels";
 pub struct Guest {
     /// `ID` of os-release, then its `ID_LIKE`.
     pub distribution: Vec<String>,
+    /// `VERSION_ID` of os-release, e.g. `12`; empty where it has none.
+    pub version: String,
+    /// `VERSION_CODENAME` of os-release, e.g. `bookworm`; empty where it has none.
+    pub codename: String,
     /// Network interfaces; `None` where the root shows none (an image that is not running).
     pub nics: Option<Vec<Nic>>,
     /// The kernel's command line.
@@ -33,6 +37,22 @@ pub struct Guest {
     /// What the firmware says of the machine.
     pub dmi: Dmi,
     root: Root,
+}
+
+/// Distributions that keep their settings in the same places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Family {
+    /// Debian, Ubuntu and what is made of them.
+    Debian,
+    /// RHEL, its rebuilds, Fedora, Amazon Linux.
+    RedHat,
+    /// SLES and openSUSE.
+    Suse,
+    Alpine,
+    Arch,
+    /// None of these.
+    Other,
 }
 
 /// DMI strings; empty where there are none.
@@ -51,6 +71,8 @@ impl Guest {
         let release = text(root, "/etc/os-release").or_else(|| text(root, "/usr/lib/os-release")).unwrap_or_default();
         Ok(Self {
             distribution: distribution(&release),
+            version: released(&release, "VERSION_ID").to_owned(),
+            codename: released(&release, "VERSION_CODENAME").to_owned(),
             nics: nics::read(root)?,
             command_line: line("/proc/cmdline"),
             dmi: Dmi {
@@ -68,6 +90,28 @@ impl Guest {
             self.nics = nics::settled(&self.root, macs)?;
         }
         Ok(())
+    }
+
+    /// Which family of distributions it is of, by os-release, else by the package manager that is there.
+    pub fn family(&self) -> Family {
+        let by_name = [
+            (Family::Debian, &["debian", "ubuntu"][..]),
+            (Family::RedHat, &["rhel", "fedora", "centos", "amzn"]),
+            (Family::Suse, &["suse", "opensuse", "sles"]),
+            (Family::Alpine, &["alpine"]),
+            (Family::Arch, &["arch", "archlinux"]),
+        ];
+        let by_tool = [
+            (Family::Debian, "apt-get"),
+            (Family::RedHat, "dnf"),
+            (Family::RedHat, "yum"),
+            (Family::Suse, "zypper"),
+            (Family::Alpine, "apk"),
+            (Family::Arch, "pacman"),
+        ];
+        let named = by_name.into_iter().find(|(_, names)| names.iter().any(|name| self.is_like(name)));
+        let tool = || by_tool.into_iter().find(|(_, tool)| self.has_tool(tool));
+        named.map(|(family, _)| family).or_else(|| tool().map(|(family, _)| family)).unwrap_or(Family::Other)
     }
 
     /// Whether it is of that distribution or of one like it.
@@ -196,11 +240,13 @@ fn text(root: &Root, path: &str) -> Option<String> {
 
 /// `ID` and `ID_LIKE` of os-release(5).
 fn distribution(release: &str) -> Vec<String> {
-    let value = |key: &str| {
-        let line = release.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\''])
-    };
-    value("ID").split_whitespace().chain(value("ID_LIKE").split_whitespace()).map(str::to_owned).collect()
+    ["ID", "ID_LIKE"].iter().flat_map(|key| released(release, key).split_whitespace()).map(str::to_owned).collect()
+}
+
+/// The value of one key of os-release(5).
+fn released<'a>(release: &'a str, key: &str) -> &'a str {
+    let line = release.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+    line.unwrap_or_default().trim_matches(['"', '\''])
 }
 
 #[cfg(test)]
@@ -216,11 +262,15 @@ mod tests {
     #[test]
     fn a_machine_is_what_its_files_say() {
         let scratch = Scratch::new();
-        scratch.file("/usr/lib/os-release", "NAME=\"Rocky\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n");
+        scratch.file(
+            "/usr/lib/os-release",
+            "NAME=\"Rocky\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n",
+        );
         scratch.file("/proc/cmdline", "root=/dev/vda1 ds=nocloud\n");
         scratch.file("/sys/class/dmi/id/product_name", "OpenStack Nova\n");
         let guest = guest(&scratch);
         assert_eq!(guest.distribution, ["rocky", "rhel", "centos", "fedora"]);
+        assert_eq!((guest.family(), guest.version.as_str()), (Family::RedHat, "9.4"));
         assert_eq!(guest.command_line, "root=/dev/vda1 ds=nocloud");
         assert_eq!((guest.dmi.product_name.as_str(), guest.dmi.sys_vendor.as_str()), ("OpenStack Nova", ""));
         assert_eq!(guest.nics, None, "an image shows no interfaces");

@@ -11,26 +11,51 @@ use crate::network::model::NetworkConfig;
 use crate::plan::step::{Frequency, Stage, Step};
 use crate::userdata::{self, Script};
 
+mod ansible;
+mod apk_repos;
+mod apt;
 mod bootcmd;
+mod ca_certs;
 mod crypt;
+mod disk_setup;
 mod files;
 mod final_message;
+mod fingerprints;
+mod fs_setup;
+mod growpart;
 mod hostname;
 mod hosts;
+mod keyboard;
 mod keys;
+mod locale;
+mod mounts;
 mod network;
+mod ntp;
+mod packages;
 mod passwords;
+mod phone_home;
+mod power_state;
 mod random_seed;
+mod resizefs;
+mod resolv_conf;
+mod rh_subscription;
+mod rsyslog;
 mod runcmd;
 mod scripts;
 mod shell;
+mod snap;
 mod ssh;
+mod ssh_import_id;
+mod swap;
 #[cfg(test)]
 mod testing;
 mod timezone;
 mod unbuilt;
 mod users;
+mod wireguard;
 mod write_files;
+mod yum_repos;
+mod zypper;
 
 /// All modules in the order in which they run within a stage.
 pub const MODULES: &[Module] = &[
@@ -39,17 +64,42 @@ pub const MODULES: &[Module] = &[
     hostname::MODULE,
     hosts::MODULE,
     network::MODULE,
+    resolv_conf::MODULE,
     timezone::MODULE,
+    locale::MODULE,
+    keyboard::MODULE,
+    growpart::MODULE,
+    resizefs::MODULE,
+    disk_setup::MODULE,
+    fs_setup::MODULE,
+    mounts::MODULE,
+    swap::MODULE,
     files::MODULE,
     write_files::MODULE,
+    ca_certs::MODULE,
+    apt::MODULE,
+    yum_repos::MODULE,
+    zypper::MODULE,
+    apk_repos::MODULE,
+    ntp::MODULE,
+    rsyslog::MODULE,
+    wireguard::MODULE,
     users::MODULE,
+    rh_subscription::MODULE,
+    packages::MODULE,
     write_files::OWNED,
     passwords::MODULE,
     ssh::MODULE,
+    ssh_import_id::MODULE,
+    snap::MODULE,
+    ansible::MODULE,
     runcmd::IMAGE,
     scripts::MODULE,
     runcmd::MODULE,
+    fingerprints::MODULE,
+    phone_home::MODULE,
     final_message::MODULE,
+    power_state::MODULE,
 ];
 
 /// One topic: its keys, when it runs, and how it is planned.
