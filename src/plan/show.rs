@@ -17,6 +17,7 @@ use crate::plan::diff::unified;
 use crate::plan::expand::changes;
 use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
+use crate::plan::request::Purpose;
 use crate::plan::step::{Frequency, Stage, Step};
 use crate::root::Tree;
 
@@ -99,6 +100,12 @@ pub enum Line {
     Run {
         argv: Vec<String>,
     },
+    Request {
+        method: &'static str,
+        url: String,
+        /// What becomes of it.
+        purpose: String,
+    },
     Message {
         text: String,
     },
@@ -174,6 +181,10 @@ fn path(change: &Change) -> Option<&Path> {
         | Change::Directory { path, .. }
         | Change::Link { path, .. }
         | Change::Remove { path } => Some(path),
+        Change::Request(request) => match &request.purpose {
+            Purpose::File { write, .. } => Some(&write.path),
+            _ => None,
+        },
         Change::Hostname(_) | Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Message(_) => None,
     }
 }
@@ -209,6 +220,9 @@ fn line(change: &Change) -> Line {
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
         Change::HostKey { kind, path } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
+        Change::Request(request) => {
+            Line::Request { method: request.method(), url: request.shown_url(), purpose: request.use_made() }
+        }
         Change::Message(text) => Line::Message { text: text.clone() },
     }
 }
@@ -289,6 +303,9 @@ impl fmt::Display for Line {
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
             Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
             Line::Run { argv } => writeln!(f, "    run {}", escaped(&argv.join(" "))),
+            Line::Request { method, url, purpose } => {
+                writeln!(f, "    {method} {} {}", escaped(url), escaped(purpose))
+            }
             Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
         }
     }
