@@ -55,9 +55,8 @@ fn answer(request: &Request, form: Option<&str>, limit: u64) -> Result<Vec<u8>> 
     let client = Client::files();
     let deadline = Instant::now() + request.limit;
     let asked = http::Request { url: &request.url, headers: &request.headers, form };
-    let answer = http::retry(request.tries, deadline, || {
-        client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE))
-    });
+    let answer =
+        http::retry(request.tries, deadline, || client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE)));
     Ok(answer?.body)
 }
 
@@ -96,7 +95,11 @@ mod tests {
     #[test]
     fn a_file_gets_the_body_and_its_own_content_only_where_no_answer_comes() {
         let busy = || whole("503 Service Unavailable", "", "sorry");
-        let server = Scripted::start(vec![busy(), raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"), whole("200 OK", "", "body\0")]);
+        let server = Scripted::start(vec![
+            busy(),
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"),
+            whole("200 OK", "", "body\0"),
+        ]);
         assert_eq!(written(server.url("/a"), true).unwrap(), b"body\0");
         let server = Scripted::start(vec![busy(), busy(), busy()]);
         assert_eq!(written(server.url("/a"), true).unwrap(), b"own");

@@ -12,8 +12,9 @@ use crate::apply::output::Output;
 use crate::apply::run_lock;
 use crate::apply::steps::{Ending, Worker};
 use crate::apply::target::Target;
+use crate::boot::includes::Remote;
 use crate::boot::seek::{Found, seek};
-use crate::boot::{Decision, Known, Options, decide_for, settings_of_instance, settled};
+use crate::boot::{Decision, Extent, Known, Options, decide_for, settings_of_instance, settled};
 use crate::bootstrap::{self, Bootstrap};
 use crate::datasource::Drive;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::media;
 use crate::network;
 use crate::plan::day::Day;
-use crate::plan::order::{Plan, Record as _};
+use crate::plan::order::Record as _;
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
@@ -64,6 +65,7 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
 /// Does what the seed asks for. `data` is the instance's, as soon as it is known.
 fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data: &mut Option<Value>) -> Result<()> {
     let looks = stages.contains(&Stage::Local);
+    let live = options.root.is_live();
     let found = if looks { seek(options)? } else { Found::of_this_boot(&options.root)? };
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
@@ -73,8 +75,10 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         }
         return Ok(());
     };
-    let mut decision = decide_for(options, seed, found.findings)?;
+    let mut decision = decide_for(options, seed, remote(stages, live), found.findings)?;
     let known = &decision.known;
+    let mut journal = Journal::read(&options.root, &known.instance.id)?;
+    let now = stages_now(stages, known, journal.completed(Stage::Local));
     let mut remembers = true;
     if looks {
         *data = Some(known.data.clone());
@@ -91,17 +95,40 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
     if looks || status.place.is_none() {
         status.place = Some(found.place.unwrap_or_else(|| known.seed.place.clone()));
     }
-    status.found(&decision.findings, stages);
-    let mut journal = Journal::read(&options.root, &known.instance.id)?;
+    status.found(&decision.findings, &now);
     if !remembers {
         journal.forget();
     }
-    apply(options, &decision, stages, &mut journal, status)?;
-    if looks && remembers {
-        want_later(options, &decision.plan, stages, &mut journal)?;
+    apply(options, &decision, &now, &mut journal, status)?;
+    if now.contains(&Stage::Local) && remembers {
+        want_later(options, &decision, stages, &mut journal)?;
         want_network(options, &decision, stages)?;
     }
-    Ok(())
+    match stages {
+        // By hand, all at once: the network is as good as it gets.
+        [Stage::Local, rest @ ..] if now.len() < stages.len() && live => work_for_seed(options, rest, status, data),
+        _ => Ok(()),
+    }
+}
+
+/// What becomes of documents of the user-data that are on a server. An image gets nothing that only a boot can fetch.
+fn remote(stages: &[Stage], live: bool) -> Remote {
+    if stages.contains(&Stage::Local) || !live {
+        Remote::Later
+    } else if stages.contains(&Stage::Network) {
+        Remote::Now
+    } else {
+        Remote::Never
+    }
+}
+
+/// Which stages are worked through by a run of `stages`. Where documents are awaited, what the local stage would do for them
+/// is done with them, by the network stage.
+fn stages_now(stages: &[Stage], known: &Known, local_is_complete: bool) -> Vec<Stage> {
+    let awaits = known.extent == Extent::Awaited;
+    let makes_up = stages.first() == Some(&Stage::Network) && known.names_servers && !awaits && !local_is_complete;
+    let local = makes_up.then_some(Stage::Local);
+    local.into_iter().chain(stages.iter().copied().filter(|stage| !awaits || *stage == Stage::Local)).collect()
 }
 
 /// Keeps the seed for the later stages and boots.
@@ -121,11 +148,13 @@ fn not_kept(error: &Error) -> Finding {
     }
 }
 
-/// Wants the later stages that have work, and marks those that have none as completed: what is added to the user-data of
+/// Wants the later stages that have work, as the network stage has where documents are awaited, and marks those that have
+/// none as completed: what is added to the user-data of
 /// a configured instance is left out, whichever its stage.
-fn want_later(options: &Options, plan: &Plan, stages: &[Stage], journal: &mut Journal) -> Result<()> {
+fn want_later(options: &Options, decision: &Decision, stages: &[Stage], journal: &mut Journal) -> Result<()> {
+    let awaits = |stage| stage == Stage::Network && decision.known.extent == Extent::Awaited;
     for stage in Stage::ALL.into_iter().filter(|stage| !stages.contains(stage)) {
-        if plan.has_work(stage) {
+        if decision.plan.has_work(stage) || awaits(stage) {
             report::want(&options.root, stage.name())?;
         } else if journal.completed(Stage::Local) {
             journal.complete(stage)?;
@@ -134,10 +163,10 @@ fn want_later(options: &Options, plan: &Plan, stages: &[Stage], journal: &mut Jo
     Ok(())
 }
 
-/// Wants the network where somebody's scripts in a later stage expect it. A static one that stage waits for itself.
+/// Wants the network where somebody's scripts or a request in a later stage expect it, or documents are awaited. A static one that stage waits for itself.
 fn want_network(options: &Options, decision: &Decision, stages: &[Stage]) -> Result<()> {
-    let expected =
-        decision.plan.steps.iter().any(Step::is_for_the_network) && decision.known.static_network().is_none();
+    let needed = decision.known.extent == Extent::Awaited || decision.plan.steps.iter().any(Step::is_for_the_network);
+    let expected = needed && decision.known.static_network().is_none();
     if expected && !stages.contains(&Stage::Final) { report::want(&options.root, report::ONLINE) } else { Ok(()) }
 }
 
@@ -230,6 +259,8 @@ mod tests {
     use super::*;
     use crate::boot::understand;
     use crate::guest::Guest;
+    use crate::http::scripted::{Scripted, whole};
+    use crate::plan::order::Plan;
     use crate::plan::step::Frequency;
     use crate::root::Tree as _;
     use crate::scratch::Scratch;
@@ -246,18 +277,122 @@ mod tests {
             origin: Origin::document("user_data"),
             actions: Vec::new(),
         };
-        let plan = Plan { steps: vec![step], interrupted: Vec::new() };
+        let mut decision = decided(&options, None, Remote::Later);
+        decision.plan = Plan { steps: vec![step], ..Plan::default() };
         let mut journal = Journal::read(&options.root, "i-1").unwrap();
         let completed = |journal: &Journal| -> BTreeSet<&str> {
             Stage::ALL.iter().filter(|stage| journal.completed(**stage)).map(|stage| stage.name()).collect()
         };
         // The next run may find more to do where the local stage is to be gone on with.
-        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
         assert!(completed(&journal).is_empty());
         journal.complete(Stage::Local).unwrap();
-        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
         assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
         assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
+    }
+
+    /// What is decided for an instance with that user-data.
+    fn decided(options: &Options, user_data: Option<&str>, remote: Remote) -> Decision {
+        let meta_data = Document::new("meta_data.json", "{\"uuid\": \"i-1\", \"hostname\": \"from-platform\"}");
+        let user_data = user_data.map(|text| Document::new("user_data", text));
+        let seed = Seed { user_data, ..Seed::new("config-drive", "/config-drive", meta_data) };
+        decide_for(options, seed, remote, Findings::default()).unwrap()
+    }
+
+    /// A run of these stages on a scratch root, whose server is asked as `remote` says; the steps that it did.
+    fn runs(options: &Options, user_data: &str, stages: &[Stage], remote: Remote) -> Vec<String> {
+        let decision = decided(options, Some(user_data), remote);
+        let mut journal = Journal::read(&options.root, "i-1").unwrap();
+        let now = stages_now(stages, &decision.known, journal.completed(Stage::Local));
+        let mut status = Status::default();
+        status.found(&decision.findings, &now);
+        apply(options, &decision, &now, &mut journal, &mut status).unwrap();
+        if now.contains(&Stage::Local) {
+            want_later(options, &decision, stages, &mut journal).unwrap();
+        }
+        let mut steps: Vec<String> =
+            status.stages.values().flat_map(|stage| &stage.steps).map(|step| step.name.clone()).collect();
+        steps.extend(
+            decision.findings.iter().filter(|told| told.severity == Severity::Error).map(|told| told.message.clone()),
+        );
+        steps
+    }
+
+    fn bare_guest() -> (Scratch, Options) {
+        let scratch = Scratch::new();
+        scratch.file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+        scratch.file("/etc/group", "root:x:0:\n");
+        scratch.file("/etc/shadow", "root:*:19000:0:99999:7:::\n");
+        let options = Options { root: scratch.root(), source: None, config: None };
+        (scratch, options)
+    }
+
+    #[test]
+    fn what_user_data_asks_for_waits_until_all_of_it_is_known() {
+        let (scratch, options) = bare_guest();
+        let part = "#cloud-config\nhostname: from-part\nusers: []\nwrite_files: [{path: /etc/part, content: x}]\n";
+        let server = Scripted::start(vec![whole("200 OK", "", part)]);
+        let user_data = format!("#include\n{}\n", server.url("/part"));
+        let (local, network) = ([Stage::Local], [Stage::Network]);
+
+        assert_eq!(runs(&options, &user_data, &local, Remote::Later), ["hostname (for now)"]);
+        assert_eq!(scratch.text("/etc/hostname"), "from-platform\n");
+        assert!(!Journal::read(&options.root, "i-1").unwrap().completed(Stage::Local));
+        assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["network"]);
+        assert_eq!(server.requests().len(), 0);
+
+        let done = runs(&options, &user_data, &network, Remote::Now);
+        assert!(
+            ["hostname", "write_files /etc/part"].iter().all(|step| done.contains(&(*step).to_owned())),
+            "{done:?}"
+        );
+        assert_eq!(scratch.text("/etc/hostname"), "from-part\n");
+        let journal = Journal::read(&options.root, "i-1").unwrap();
+        assert!(Stage::ALL.iter().all(|stage| journal.completed(*stage)));
+
+        // The server has gone. The next boot's local stage knows all, and nothing is due.
+        assert!(runs(&options, &user_data, &local, Remote::Later).iter().all(|step| step == "hosts"));
+        assert_eq!(scratch.text("/etc/hostname"), "from-part\n");
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_had_costs_itself_and_is_tried_again_by_the_next_boot() {
+        let (scratch, options) = bare_guest();
+        scratch.file("/etc/known", "#cloud-config\nhostname: from-known\nusers: []\n");
+        let part = "#cloud-config\nwrite_files: [{path: /etc/part, content: x}]\n";
+        let server = Scripted::start(vec![whole("403 Forbidden", "", ""), whole("200 OK", "", part)]);
+        let user_data = format!("#include\nfile:///etc/known\n{}\n", server.url("/part"));
+
+        runs(&options, &user_data, &[Stage::Local], Remote::Later);
+        let done = runs(&options, &user_data, &[Stage::Network], Remote::Now);
+        assert!(done.last().unwrap().contains("403 Forbidden"), "{done:?}");
+        assert_eq!(scratch.text("/etc/hostname"), "from-known\n");
+        assert!(!Journal::read(&options.root, "i-1").unwrap().completed(Stage::Local));
+
+        assert_eq!(runs(&options, &user_data, &[Stage::Local], Remote::Later), [""; 0], "the name is the known part's");
+        let done = runs(&options, &user_data, &[Stage::Network], Remote::Now);
+        assert!(
+            done.contains(&"write_files /etc/part".to_owned()) && !done.contains(&"hostname".to_owned()),
+            "{done:?}"
+        );
+        assert_eq!(scratch.text("/etc/part"), "x");
+        assert!(Journal::read(&options.root, "i-1").unwrap().completed(Stage::Local));
+    }
+
+    #[test]
+    fn servers_are_asked_by_the_network_stage_of_a_running_system_alone() {
+        use Stage::{Final, Local, Network};
+        for (stages, live, expected) in [
+            (&[Local][..], true, Remote::Later),
+            (&Stage::ALL, true, Remote::Later),
+            (&[Network], true, Remote::Now),
+            (&[Network, Final], true, Remote::Now),
+            (&[Final], true, Remote::Never),
+            (&[Network], false, Remote::Later),
+        ] {
+            assert_eq!(remote(stages, live), expected, "{stages:?}");
+        }
     }
 
     #[test]
@@ -267,7 +402,7 @@ mod tests {
         let options = Options { root: scratch.root(), source: None, config: None };
         let seed = Seed::new("config-drive", "/config-drive", Document::new("meta_data.json", "{\"uuid\": \"i-1\"}"));
         let guest = Guest::read(&options.root).unwrap();
-        let known = understand(&options, guest, seed, &mut Findings::default()).unwrap();
+        let known = understand(&options, guest, seed, Remote::Later, &mut Findings::default()).unwrap();
         let live = Root::open("/".as_ref()).unwrap();
         let told = keep_mounted(&live, &known, None).unwrap();
         assert_eq!(told.severity, Severity::Warning);

@@ -102,10 +102,9 @@ impl Client {
         }
         let client = self.client(Road { secure: url.scheme() == "https", direct: is_near(url) })?;
         let request = match form {
-            Some(form) => client
-                .post(url.clone())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.to_owned()),
+            Some(form) => {
+                client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned())
+            }
             None => client.get(url.clone()),
         };
         request.headers(headers.clone()).timeout(left).send().map_err(|error| unreachable(&error))
@@ -282,7 +281,10 @@ mod tests {
     fn a_form_is_posted_and_headers_stay_with_the_server_that_they_are_for() {
         let other = Scripted::start(vec![whole("200 OK", "", "")]);
         let place = format!("Location: {}\r\n", other.url("/there"));
-        let server = Scripted::start(vec![whole("308 Permanent Redirect", "Location: /b\r\n", ""), whole("302 Found", &place, "")]);
+        let server = Scripted::start(vec![
+            whole("308 Permanent Redirect", "Location: /b\r\n", ""),
+            whole("302 Found", &place, ""),
+        ]);
         let headers = [("X-Token".to_owned(), "secret".to_owned())];
         let request = Request { url: &server.url("/a"), headers: &headers, form: Some("id=i-1") };
         Client::files().ask(&request, 10, Instant::now() + Duration::from_secs(10)).unwrap();
