@@ -17,7 +17,6 @@ use crate::plan::diff::unified;
 use crate::plan::expand::changes;
 use crate::plan::order::Plan;
 use crate::plan::overlay::Overlay;
-use crate::plan::request::Purpose;
 use crate::plan::step::{Frequency, Stage, Step};
 use crate::root::Tree;
 
@@ -180,11 +179,12 @@ fn path(change: &Change) -> Option<&Path> {
         | Change::Directory { path, .. }
         | Change::Link { path, .. }
         | Change::Remove { path } => Some(path),
-        Change::Request(request) => match &request.purpose {
-            Purpose::File { write, .. } => Some(&write.path),
-            _ => None,
-        },
-        Change::Hostname(_) | Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Message(_) => None,
+        Change::Hostname(_)
+        | Change::Entropy(_)
+        | Change::HostKey { .. }
+        | Change::Run(_)
+        | Change::Request(_)
+        | Change::Message(_) => None,
     }
 }
 
