@@ -71,7 +71,7 @@ impl<'a> Fetcher<'a> {
         self.lacking.get()
     }
 
-    fn from_server(&self, url: &str) -> Result<Vec<u8>> {
+    fn ask(&self, url: &str) -> Result<Vec<u8>> {
         if self.remote == Remote::Never {
             return Err(Error::absent("it could not be fetched in this boot")
                 .help("the next boot tries again; what the rest of the user-data asks for is done"));
@@ -119,7 +119,7 @@ impl Includes for Fetcher<'_> {
         if self.remote == Remote::Later {
             return Ok(None);
         }
-        self.from_server(url).map(Some).inspect_err(|_| self.lacking.set(true))
+        self.ask(url).map(Some).inspect_err(|_| self.lacking.set(true))
     }
 }
 
