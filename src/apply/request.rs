@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::apply::interrupt::Interrupt;
 use crate::error::{Error, Result};
 use crate::http::{self, Client};
 use crate::plan::action::{Action, AuthorizedKeys, Write};
@@ -55,9 +56,9 @@ fn answer(request: &Request, form: Option<&str>, limit: u64) -> Result<Vec<u8>> 
     let client = Client::files();
     let deadline = Instant::now() + request.limit;
     let asked = http::Request { url: &request.url, headers: &request.headers, form };
-    let answer =
-        http::retry(request.tries, deadline, || client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE)));
-    Ok(answer?.body)
+    let ask = || client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE));
+    let interrupt = Interrupt::watch()?;
+    Ok(http::retry(request.tries, deadline, |pause| interrupt.sleep(pause), ask)?.body)
 }
 
 /// The lines that are keys, as `ssh-import-id` marks them. Options are not taken from a server: they can name a program.

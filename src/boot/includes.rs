@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::digest::sha256;
@@ -86,7 +87,12 @@ impl<'a> Fetcher<'a> {
         let client = Client::files();
         let limit = SIZE_LIMIT.min(self.room.get());
         let get = || client.get(url, limit as u64, deadline.min(Instant::now() + TRY));
-        let body = http::retry(u32::MAX, deadline, get)?.body;
+        // A run that is told to end here is ended at once, and goes on with what it has kept.
+        let sleep = |pause| {
+            thread::sleep(pause);
+            false
+        };
+        let body = http::retry(u32::MAX, deadline, sleep, get)?.body;
         self.room.set(self.room.get().saturating_sub(body.len()));
         if let Err(error) = self.keep(url, &body) {
             log::warn!("{error}; it will be fetched again");
