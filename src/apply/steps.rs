@@ -223,7 +223,9 @@ mod tests {
     use super::*;
     use crate::finding::{Findings, Origin};
     use crate::plan::action::{Action, Write};
+    use crate::http::scripted::{Scripted, whole};
     use crate::plan::order::{self, Progress, Record as _};
+    use crate::plan::request::{Purpose, Request};
     use crate::plan::step::Frequency;
     use crate::scratch::Scratch;
 
@@ -314,6 +316,22 @@ mod tests {
             bench.run(&steps);
             assert_eq!(bench.times("fails"), 1, "somebody's command is never repeated");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_busy_fails_the_step_and_the_next_run_asks_again() {
+        let bench = Bench::new();
+        let busy = whole("503 Service Unavailable", "", "");
+        let server = Scripted::start(vec![busy, whole("200 OK", "", "once\n")]);
+        let write = Write { append: true, ..Write::new(bench.scratch.path("/served"), "") };
+        let purpose = Purpose::File { write, fallback: false };
+        let limit = Duration::from_secs(10);
+        let request = Request { url: server.url("/"), headers: Vec::new(), tries: 1, limit, purpose };
+        let steps = [step("served", vec![Action::Request(request)]), bench.adds("next", "true")];
+        let (told, ending) = bench.run(&steps);
+        assert_eq!((told[0].outcome, told[1].outcome, ending), (StepOutcome::Failed, StepOutcome::Done, Ending::Complete));
+        assert_eq!(bench.run(&steps).0[0].outcome, StepOutcome::Done);
+        assert_eq!((bench.times("served"), bench.run(&steps).0.len()), (1, 0));
     }
 
     #[test]
