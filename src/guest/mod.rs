@@ -214,6 +214,11 @@ impl Guest {
         text(&self.root, path)
     }
 
+    /// The bytes of a file.
+    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        self.root.read(Path::new(path)).ok().flatten()
+    }
+
     /// Whether there is something at `path`.
     pub fn exists(&self, path: &str) -> bool {
         self.root.exists(Path::new(path))
