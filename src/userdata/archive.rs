@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `#cloud-config-archive`: a list of parts in YAML, each a text or a mapping that says more of it.
+
+use crate::config::document::{self, Data, Node, Value};
+use crate::finding::{Finding, Located, Origin};
+use crate::userdata::form::{Declared, Form, declared};
+use crate::userdata::parts::{DEPTH_LIMIT, Part, Parts};
+
+/// Of an archive that is larger, in bytes, places are within each part.
+const PLACED: usize = 1 << 20;
+
+crate::keys! {
+    /// One entry.
+    struct Entry {
+        /// The part itself.
+        content: Node,
+        /// Its MIME type; else its first text tells.
+        r#type: Located<String>,
+        /// The name of its file.
+        filename: String,
+        /// Only the instance of that number wants it.
+        launch_index: Located<String>,
+        /// How its cloud-config is merged with what came before.
+        merge_type: Located<String>,
+        /// The same.
+        x_merge_type: Located<String>,
+    }
+}
+
+impl Parts<'_> {
+    pub(super) fn archive(&mut self, part: &Part) {
+        if part.depth >= DEPTH_LIMIT {
+            let deep = format!("an archive more than {DEPTH_LIMIT} levels deep; it is left out");
+            return self.findings.push(Finding::error(&part.origin, deep));
+        }
+        let Some(text) = self.text(part.bytes, &part.origin) else { return };
+        let Some(list) = document::parse(text, &part.origin, self.findings) else { return };
+        let lines: Vec<&str> = if text.len() > PLACED { Vec::new() } else { text.lines().collect() };
+        let Some(items) = list.items() else {
+            if !list.is_null() && !list.entries().is_empty() {
+                let found = list.described();
+                let message = format!("an archive is a list of parts, found {found}; nothing of it is used");
+                self.findings.push(Finding::error(&list.origin, message));
+            }
+            return;
+        };
+        for item in items {
+            if self.is_full(&item.origin) {
+                return;
+            }
+            self.entry(item, part, &lines);
+        }
+    }
+
+    fn entry(&mut self, item: &Node, archive: &Part, lines: &[&str]) {
+        let entry = match &item.data {
+            Data::Scalar(_) => Entry { content: Some(item.clone()), ..Entry::default() },
+            _ => match crate::config::read::Read::read(item, self.findings) {
+                Some(entry) => entry,
+                None => return,
+            },
+        };
+        let Some(content) = entry.content.filter(|content| !content.is_null()) else { return };
+        let bytes = match (content.value(), content.text()) {
+            (Some(Value::Binary(bytes)), _) => bytes,
+            (_, Some(text)) => text.as_bytes().to_vec(),
+            _ => {
+                let found = content.described();
+                let message = format!("expected a part as text, found {found}; this entry is left out");
+                let help = "write `content: |` and the part below, indented";
+                return self.findings.push(Finding::error(&content.origin, message).help(help));
+            }
+        };
+        let name = self.name_of_next(&archive.origin, entry.filename.as_deref());
+        let origin = match block(&content, &archive.origin, lines) {
+            Some((line, indent)) => archive.origin.within(line, indent).named(name),
+            None => Origin::document(name),
+        };
+        self.part(Part {
+            declared: match &entry.r#type {
+                Some(content_type) => declared(&content_type.trim().to_ascii_lowercase()),
+                // As the peer has it: an entry that does not say what it is, is cloud-config.
+                None => Declared::Perhaps(Form::CloudConfig),
+            },
+            file_name: entry.filename,
+            launch_index: entry.launch_index,
+            merge_type: entry.merge_type.or(entry.x_merge_type),
+            ..Part::new(&bytes, origin, archive.depth + 1)
+        });
+    }
+}
+
+/// Where `content` is a literal block: how many lines of the archive stand above its text, and its indentation.
+fn block(content: &Node, archive: &Origin, lines: &[&str]) -> Option<(usize, usize)> {
+    // The first place of the archive, which may stand in another document.
+    let (first, margin) = archive.at(1, 1).line()?;
+    let (line, column) = content.origin.line()?;
+    let line = usize::try_from(line.checked_sub(first)?).ok()?;
+    let column = usize::try_from(column.checked_sub(margin)?).ok()?;
+    let is_block = lines.get(line)?.chars().nth(column) == Some('|');
+    let below = lines.get(line + 1..)?.iter().find(|line| !line.trim().is_empty())?;
+    is_block.then_some((line + 1, below.len() - below.trim_start_matches(' ').len()))
+}
