@@ -101,3 +101,46 @@ fn block(content: &Node, archive: &Origin, lines: &[&str]) -> Option<(usize, usi
     let below = lines.get(line + 1..)?.iter().find(|line| !line.trim().is_empty())?;
     is_block.then_some((line + 1, below.len() - below.trim_start_matches(' ').len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::userdata::Run;
+    use crate::userdata::tests::{read, value};
+
+    #[test]
+    fn entries_are_parts_and_keep_their_places() {
+        let (all, findings) = read(
+            concat!(
+                "#cloud-config-archive\n",
+                "- |\n  #cloud-config\n  a: 1\n",
+                "- type: text/cloud-config\n  filename: b.yaml\n  content: |\n\n     b: 1\n",
+                "- {content: \"#!/bin/sh\\n\", filename: run.sh}\n",
+                "- content: !!binary IyEvYmluL3NoCjogMQo=\n  type: text/x-shellscript-per-boot\n",
+                "- 'c: 1'\n",
+                "- {content: 'd: 1', launch-index: 2}\n",
+                "- {content: 'e: 1', Launch-Index: 1}\n",
+            )
+            .as_bytes(),
+        );
+        let origin = |key: &str| all.config.get(key).unwrap().origin.to_string();
+        assert_eq!(origin("a"), "user_data part 1:4:6");
+        assert_eq!(origin("b"), "user_data part 2 (b.yaml):9:9");
+        assert_eq!(origin("c"), "user_data part 5:1:4");
+        assert_eq!(value(&all, "d"), None);
+        let scripts: Vec<_> = all.scripts.iter().map(|script| (script.name.as_str(), script.run)).collect();
+        assert_eq!(scripts, [("run.sh", Run::User), ("part-004", Run::PerBoot)]);
+        assert!(findings.len() == 1 && findings[0].contains("Launch-Index"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_bad_entry_costs_only_itself() {
+        let (all, findings) = read(
+            b"#cloud-config-archive\n- 'a: 1'\n- [x]\n- {content: [x]}\n- {content: x, type: text/odd}\n- ~\n- {content: }\n- 'b: 1'\n",
+        );
+        assert!(value(&all, "a").is_some() && value(&all, "b").is_some());
+        assert_eq!(findings.len(), 3, "{findings:?}");
+        assert!(read(b"#cloud-config-archive\na: 1\n").1[0].starts_with("user_data:2:1: error: an archive is a list"));
+        let deep = (0..20).fold("a: 1".to_owned(), |text, _| format!("#cloud-config-archive\n- {text:?}\n"));
+        assert!(read(deep.as_bytes()).1.iter().any(|finding| finding.contains("more than 10 levels deep")));
+    }
+}

@@ -162,7 +162,7 @@ mod tests {
         (read, findings.iter().map(ToString::to_string).collect())
     }
 
-    fn value(user_data: &UserData, key: &str) -> Option<String> {
+    pub(super) fn value(user_data: &UserData, key: &str) -> Option<String> {
         user_data.config.get(key).and_then(Node::text).map(str::to_owned)
     }
 

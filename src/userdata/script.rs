@@ -108,6 +108,7 @@ fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::userdata::tests::read;
 
     #[test]
     fn a_name_cannot_lead_elsewhere() {
@@ -122,5 +123,36 @@ mod tests {
             assert_eq!(clean(name).as_deref(), kept, "{name:?}");
         }
         assert_eq!(clean(&"x".repeat(5000)).unwrap().len(), 200);
+    }
+
+    #[test]
+    fn scripts_are_made_as_the_kernel_can_run_them() {
+        for (text, run, content, note) in [
+            ("\n #!/bin/sh\n", Run::User, "#!/bin/sh\n", "what stands before the first line"),
+            ("#!/bin/sh\r\n:\r\n", Run::User, "#!/bin/sh\n:\n", "line ends of Windows"),
+            ("#Cloud-Boothook\n\n#!/bin/sh\n", Run::Boothook, "#!/bin/sh\n", ""),
+            ("#cloud-boothook\r\n#!/bin/sh\r\n", Run::Boothook, "#!/bin/sh\n", "line ends of Windows"),
+            ("#cloud-boothook\necho 1\n", Run::Boothook, "#!/bin/sh\necho 1\n", "has no `#!` line"),
+            ("## template: jinja\n#cloud-boothook\n#!/bin/{{ meta.role }}\n", Run::Boothook, "#!/bin/web\n", ""),
+        ] {
+            let (all, findings) = read(text.as_bytes());
+            let [script] = &all.scripts[..] else { panic!("{text:?}: {findings:?}") };
+            assert_eq!((script.run, script.content.as_slice()), (run, content.as_bytes()), "{text:?}");
+            let said = findings.join("\n");
+            assert!(if note.is_empty() { said.is_empty() } else { said.contains(note) }, "{text:?}: {said}");
+        }
+        assert!(read(b"#cloud-boothook\n").0.scripts.is_empty());
+        let machine = b"MIME-Version: 1.0\nContent-Type: text/x-shellscript\n\n\x7fELF\0\x01";
+        let (all, findings) = read(machine);
+        assert_eq!((all.scripts[0].content.as_slice(), findings.len()), (&b"\x7fELF\0\x01"[..], 0));
+    }
+
+    #[test]
+    fn two_scripts_of_one_name_both_run() {
+        let entry = "- {content: \"#!/bin/sh\", filename: a}\n";
+        let (all, findings) = read(format!("#cloud-config-archive\n{entry}{entry}").as_bytes());
+        let names: Vec<_> = all.scripts.iter().map(|script| script.name.as_str()).collect();
+        assert_eq!(names, ["a", "a-part-002"]);
+        assert!(findings[0].contains("another script is named `a` too"), "{findings:?}");
     }
 }
