@@ -2,6 +2,7 @@
 //! `#cloud-config-archive`: a list of parts in YAML, each a text or a mapping that says more of it.
 
 use crate::config::document::{self, Data, Node, Value};
+use crate::config::read::Read as _;
 use crate::finding::{Finding, Located, Origin};
 use crate::userdata::form::{Declared, Form, declared};
 use crate::userdata::parts::{DEPTH_LIMIT, Part, Parts};
@@ -55,7 +56,7 @@ impl Parts<'_> {
     fn entry(&mut self, item: &Node, archive: &Part, lines: &[&str]) {
         let entry = match &item.data {
             Data::Scalar(_) => Entry { content: Some(item.clone()), ..Entry::default() },
-            _ => match crate::config::read::Read::read(item, self.findings) {
+            _ => match Entry::read(&with_lower_keys(item), self.findings) {
                 Some(entry) => entry,
                 None => return,
             },
@@ -88,6 +89,19 @@ impl Parts<'_> {
             ..Part::new(&bytes, origin, archive.depth + 1)
         });
     }
+}
+
+/// An entry's keys may be written as the headers that they stand for.
+fn with_lower_keys(item: &Node) -> Node {
+    let mut item = item.clone();
+    if let Data::Mapping(entries) = &mut item.data {
+        for (key, _) in entries {
+            if let Data::Scalar(scalar) = &mut key.data {
+                scalar.text.make_ascii_lowercase();
+            }
+        }
+    }
+    item
 }
 
 /// Where `content` is a literal block: how many lines of the archive stand above its text, and its indentation.
@@ -129,7 +143,7 @@ mod tests {
         assert_eq!(value(&all, "d"), None);
         let scripts: Vec<_> = all.scripts.iter().map(|script| (script.name.as_str(), script.run)).collect();
         assert_eq!(scripts, [("run.sh", Run::User), ("part-004", Run::PerBoot)]);
-        assert!(findings.len() == 1 && findings[0].contains("Launch-Index"), "{findings:?}");
+        assert!(value(&all, "e").is_some() && findings.is_empty(), "{findings:?}");
     }
 
     #[test]
