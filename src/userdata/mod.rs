@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::config::document::{self, Data, Node};
-use crate::config::merge::{overlay, replace_keys};
+use crate::config::merge::{self, overlay};
 use crate::config::template::{self, Purpose};
 use crate::finding::{Finding, Findings, Origin};
 use crate::seed::Document;
@@ -45,6 +45,10 @@ crate::keys! {
         allow_userdata: bool,
         /// What becomes of vendor-data.
         vendor_data: VendorData,
+        /// How this part is merged with those before it, e.g. `list(append)+dict(no_replace,recurse_list)+str()`.
+        merge_how: Node,
+        /// The same as `merge_how`, which counts where both are given.
+        merge_type: Node,
     }
 }
 
@@ -192,7 +196,7 @@ impl<'a> Parts<'a> {
         match config.data {
             Data::Mapping(_) => {
                 let earlier = std::mem::replace(&mut self.config, Node::empty(origin.clone()));
-                self.config = replace_keys(earlier, config);
+                self.config = merge::part(earlier, config, None, self.findings);
             }
             _ if config.is_null() => {}
             _ => {
