@@ -27,6 +27,8 @@ impl Identity {
             Some(Value::Text(text)) => Self::Text(text),
             Some(Value::Integer(number)) => Self::Number(number),
             Some(Value::Bool(value)) => Self::Number(value.into()),
+            // Exact up to here.
+            Some(Value::Float(number)) if number.fract() == 0.0 && number.abs() < 1e15 => Self::Number(number as i128),
             other => Self::Other(format!("{other:?}")),
         }
     }
