@@ -22,6 +22,7 @@ pub fn parse(text: &str, document: &Origin, findings: &mut Findings) -> Option<N
         return None;
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    findings.read(document, text);
     compose(text, document, findings).unwrap_or_else(|finding| {
         findings.push(finding);
         None
