@@ -17,6 +17,7 @@ mod apt;
 mod bootcmd;
 mod ca_certs;
 mod crypt;
+mod devices;
 mod disk_setup;
 mod files;
 mod final_message;
