@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::finding::closest;
 use crate::root::{FileKind, Root, Tree as _};
 
+pub mod disks;
 mod nics;
 
 pub use nics::Nic;

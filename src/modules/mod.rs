@@ -18,6 +18,7 @@ mod bootcmd;
 mod boothook;
 mod ca_certs;
 mod crypt;
+mod devices;
 mod disk_setup;
 mod files;
 mod final_message;
