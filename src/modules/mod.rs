@@ -15,8 +15,10 @@ mod ansible;
 mod apk_repos;
 mod apt;
 mod bootcmd;
+mod boothook;
 mod ca_certs;
 mod crypt;
+mod devices;
 mod disk_setup;
 mod files;
 mod final_message;
@@ -60,6 +62,7 @@ mod zypper;
 /// All modules in the order in which they run within a stage.
 pub const MODULES: &[Module] = &[
     random_seed::MODULE,
+    boothook::MODULE,
     bootcmd::MODULE,
     hostname::MODULE,
     hosts::MODULE,
@@ -96,6 +99,7 @@ pub const MODULES: &[Module] = &[
     runcmd::IMAGE,
     scripts::MODULE,
     runcmd::MODULE,
+    scripts::AFTER_RUNCMD,
     fingerprints::MODULE,
     phone_home::MODULE,
     final_message::MODULE,
