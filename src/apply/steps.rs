@@ -222,8 +222,8 @@ mod tests {
 
     use super::*;
     use crate::finding::{Findings, Origin};
-    use crate::plan::action::{Action, Write};
     use crate::http::scripted::{Scripted, whole};
+    use crate::plan::action::{Action, Write};
     use crate::plan::order::{self, Progress, Record as _};
     use crate::plan::request::{Purpose, Request};
     use crate::plan::step::Frequency;
@@ -329,7 +329,10 @@ mod tests {
         let request = Request { url: server.url("/"), headers: Vec::new(), tries: 1, limit, purpose };
         let steps = [step("served", vec![Action::Request(request)]), bench.adds("next", "true")];
         let (told, ending) = bench.run(&steps);
-        assert_eq!((told[0].outcome, told[1].outcome, ending), (StepOutcome::Failed, StepOutcome::Done, Ending::Complete));
+        assert_eq!(
+            (told[0].outcome, told[1].outcome, ending),
+            (StepOutcome::Failed, StepOutcome::Done, Ending::Complete)
+        );
         assert_eq!(bench.run(&steps).0[0].outcome, StepOutcome::Done);
         assert_eq!((bench.times("served"), bench.run(&steps).0.len()), (1, 0));
     }

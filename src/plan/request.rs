@@ -50,7 +50,7 @@ pub enum Field {
 impl Request {
     /// The URL as it may be shown.
     pub fn shown_url(&self) -> String {
-        http::parse(&self.url).map_or_else(|error| error.to_string(), |url| http::shown(&url))
+        http::shown_text(&self.url)
     }
 
     /// Its method.
