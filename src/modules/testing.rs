@@ -61,6 +61,14 @@ impl Bench {
         bench
     }
 
+    /// With a symbolic link in the guest.
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let place = self.directory.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().expect("a parent")).expect("a directory");
+        std::os::unix::fs::symlink(target, place).expect("a link");
+        self
+    }
+
     /// With this host name from the platform.
     pub fn hostname(mut self, name: &str) -> Self {
         self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
