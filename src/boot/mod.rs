@@ -24,7 +24,7 @@ use crate::plan::step::{Stage, Step};
 use crate::report::{self};
 use crate::root::{READ_LIMIT, Root};
 use crate::seed::{Document, Seed};
-use crate::userdata::{self, Script, UserData};
+use crate::userdata::{self, Files, Script, UserData};
 
 mod run;
 mod seek;
@@ -117,7 +117,9 @@ pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Fi
     let data = data(&instance, &seed, &guest);
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     let user_data = seed.user_data.as_ref();
-    let UserData { config, scripts } = userdata::combine(image, &seed.vendor_data, user_data, &data, findings);
+    // What is not known before the network is up is left out for now, and said.
+    let UserData { config, scripts, incomplete: _ } =
+        userdata::combine(image, &seed.vendor_data, user_data, &data, &Files(&options.root), findings);
     let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
     Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
 }

@@ -16,6 +16,8 @@ pub struct Overlay<'a> {
     below: &'a dyn Tree,
     /// By path without links.
     above: BTreeMap<PathBuf, Entry>,
+    /// An image is looked at as if it were running.
+    booted: bool,
 }
 
 #[derive(Debug)]
@@ -29,7 +31,12 @@ enum Entry {
 impl<'a> Overlay<'a> {
     /// `below`, with nothing changed yet.
     pub fn new(below: &'a dyn Tree) -> Self {
-        Self { below, above: BTreeMap::new() }
+        Self { below, above: BTreeMap::new(), booted: false }
+    }
+
+    /// From here on an image is what it will be once it runs: what only a running system can do comes to changes too.
+    pub fn boot(&mut self) {
+        self.booted = true;
     }
 
     /// Takes `change` for made. What a program does is not known, so it changes nothing here.
@@ -111,7 +118,7 @@ impl Tree for Overlay<'_> {
     }
 
     fn is_live(&self) -> bool {
-        self.below.is_live()
+        self.booted || self.below.is_live()
     }
 
     fn owners(&self) -> bool {

@@ -28,10 +28,10 @@ const SHOWN_LIMIT: usize = 64 << 10;
 pub struct Preview {
     /// Steps in the order in which they run.
     pub steps: Vec<Shown>,
-    /// Steps that only a running system can do, on an image root.
-    pub waiting: Vec<Waiting>,
+    /// Steps that only a running system can do, on an image root; with what they would do there.
+    pub waiting: Vec<Shown>,
     /// Steps that were stopped in the middle and are not repeated.
-    pub interrupted: Vec<Waiting>,
+    pub interrupted: Vec<Stopped>,
 }
 
 /// One step. What its actions do to the same file one after the other is one change here.
@@ -48,10 +48,10 @@ pub struct Shown {
     pub error: Option<String>,
 }
 
-/// A step that is not run now.
+/// A step that is not repeated.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)]
-pub struct Waiting {
+pub struct Stopped {
     pub name: String,
     pub stage: Stage,
     pub origin: Origin,
@@ -108,21 +108,20 @@ pub enum Line {
 pub fn preview(plan: &Plan, tree: &dyn Tree, today: Day) -> Preview {
     let live = tree.is_live();
     let mut overlay = Overlay::new(tree);
-    let (now, later): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| live || !step.waits_for_boot());
+    // A step without actions has its turn and nothing to show.
+    let steps = plan.steps.iter().filter(|step| !step.actions.is_empty());
+    let (now, later): (Vec<&Step>, Vec<&Step>) = steps.partition(|step| live || !step.waits_for_boot());
+    let steps = now.into_iter().map(|step| shown(step, &mut overlay, today)).collect();
+    overlay.boot();
     Preview {
-        // A step without actions has its turn and nothing to show.
-        steps: now
-            .into_iter()
-            .filter(|step| !step.actions.is_empty())
-            .map(|step| shown(step, &mut overlay, today))
-            .collect(),
-        waiting: later.into_iter().map(waiting).collect(),
-        interrupted: plan.interrupted.iter().map(waiting).collect(),
+        steps,
+        waiting: later.into_iter().map(|step| shown(step, &mut overlay, today)).collect(),
+        interrupted: plan.interrupted.iter().map(stopped).collect(),
     }
 }
 
-fn waiting(step: &Step) -> Waiting {
-    Waiting { name: step.name.clone(), stage: step.stage, origin: step.origin.clone() }
+fn stopped(step: &Step) -> Stopped {
+    Stopped { name: step.name.clone(), stage: step.stage, origin: step.origin.clone() }
 }
 
 fn shown(step: &Step, overlay: &mut Overlay, today: Day) -> Shown {
@@ -238,22 +237,28 @@ impl fmt::Display for Preview {
                 writeln!(f, "stage {}", step.stage.name())?;
                 stage = Some(step.stage);
             }
-            writeln!(f, "  {}{}    # {}", escaped(&step.name), often(step.frequency), step.origin)?;
-            step.changes.iter().try_for_each(|line| write!(f, "{line}"))?;
-            if step.changes.is_empty() && step.error.is_none() {
-                writeln!(f, "    as it should be")?;
-            }
-            if let Some(error) = &step.error {
-                writeln!(f, "    would fail: {}", error.replace('\n', "\n    "))?;
-            }
+            write!(f, "{step}")?;
         }
         for step in &self.interrupted {
             writeln!(f, "stopped in the middle, not repeated: {}    # {}", escaped(&step.name), step.origin)?;
         }
-        for step in &self.waiting {
-            writeln!(f, "waits for the boot: {}    # {}", escaped(&step.name), step.origin)?;
+        if !self.waiting.is_empty() {
+            writeln!(f, "waits for the boot")?;
         }
+        self.waiting.iter().try_for_each(|step| write!(f, "{step}"))?;
         if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {}{}    # {}", escaped(&self.name), often(self.frequency), self.origin)?;
+        self.changes.iter().try_for_each(|line| write!(f, "{line}"))?;
+        match &self.error {
+            Some(error) => writeln!(f, "    would fail: {}", error.replace('\n', "\n    ")),
+            None if self.changes.is_empty() => writeln!(f, "    as it should be"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) enum Form {
     Empty,
     Script,
     CloudConfig,
+    /// Lines that name other documents.
+    Include,
     /// Rendered first, then looked at again.
     Template,
     /// A form of the peers that is not built, by the name that a person knows.
@@ -23,8 +25,7 @@ const PREFIXES: &[(&str, Form)] = &[
     ("#cloud-config-archive", Form::Unbuilt("#cloud-config-archive")),
     ("#cloud-config-jsonp", Form::Unbuilt("#cloud-config-jsonp")),
     ("#cloud-config", Form::CloudConfig),
-    ("#include-once", Form::Unbuilt("#include-once")),
-    ("#include", Form::Unbuilt("#include")),
+    ("#include", Form::Include),
     ("#part-handler", Form::Unbuilt("#part-handler")),
 ];
 
@@ -90,8 +91,8 @@ mod tests {
             ("#cloud-configXYZ\n", Form::CloudConfig),
             ("#cloud-config-archive\n", Form::Unbuilt("#cloud-config-archive")),
             ("#cloud-config-jsonp\n", Form::Unbuilt("#cloud-config-jsonp")),
-            ("#include-once\nhttp://x", Form::Unbuilt("#include-once")),
-            ("#include http://x", Form::Unbuilt("#include")),
+            ("#include-once\nhttp://x", Form::Include),
+            ("#include http://x", Form::Include),
             ("## template: jinja\n#cloud-config", Form::Template),
             ("##template:jinja\n#cloud-config", Form::Template),
             ("Content-Type: multipart/mixed; boundary=x\nMIME-Version: 1.0\n", Form::Unbuilt("MIME multipart")),

@@ -13,10 +13,16 @@ use crate::userdata::form::{Before, Form, sniff};
 pub mod compression;
 
 mod form;
+mod include;
 mod vendor;
+
+pub use include::{Files, Includes};
 
 /// The largest user-data or vendor-data as the platform hands it over, in bytes.
 pub const SIZE_LIMIT: usize = 16 << 20;
+
+/// How deep documents may hold other documents.
+const DEPTH_LIMIT: usize = 10;
 
 /// A script of the user-data, run once for each instance in the final stage.
 #[derive(Debug, Clone)]
@@ -36,6 +42,8 @@ pub struct UserData {
     pub config: Node,
     /// Its scripts, in the order in which they run.
     pub scripts: Vec<Script>,
+    /// Something that it names cannot be known before the network is up.
+    pub incomplete: bool,
 }
 
 crate::keys! {
@@ -64,6 +72,7 @@ pub fn combine(
     vendor: &[Document],
     user: Option<&Document>,
     instance_data: &Value,
+    includes: &dyn Includes,
     findings: &mut Findings,
 ) -> UserData {
     let by_image = Layers::take(&image, findings);
@@ -72,17 +81,18 @@ pub fn combine(
         let left_out = "left out: the image's settings say `allow_userdata: false`";
         findings.push(Finding::note(&document.origin(), left_out));
     }
-    let user = user.filter(|_| !refused).map(|document| decode(document, instance_data, findings));
+    let user = user.filter(|_| !refused).map(|document| decode(document, instance_data, includes, findings));
     let by_user = user.as_ref().and_then(|user| Layers::take(&user.config, findings).vendor_data);
     let vendor_wanted = [by_user, by_image.vendor_data].into_iter().flatten().find_map(|vendor| vendor.enabled);
 
     let mut layers = Vec::new();
     if vendor_wanted != Some(false) {
-        layers.extend(vendor.iter().map(|document| decode_vendor(document, instance_data, findings)));
+        layers.extend(vendor.iter().map(|document| decode_vendor(document, instance_data, includes, findings)));
     }
     layers.extend(user);
-    let mut all = UserData { config: image, scripts: Vec::new() };
+    let mut all = UserData { config: image, scripts: Vec::new(), incomplete: false };
     for layer in layers {
+        all.incomplete |= layer.incomplete;
         all.config = overlay(all.config, layer.config);
         all.scripts.extend(layer.scripts);
     }
@@ -90,18 +100,28 @@ pub fn combine(
 }
 
 /// One user-data document, whichever form it has.
-pub fn decode(document: &Document, instance_data: &Value, findings: &mut Findings) -> UserData {
-    let mut parts = Parts::new(document, "", instance_data, findings);
-    parts.blob(&document.bytes, &document.origin());
+pub fn decode(
+    document: &Document,
+    instance_data: &Value,
+    includes: &dyn Includes,
+    findings: &mut Findings,
+) -> UserData {
+    let mut parts = Parts::new(document, "", instance_data, includes, findings);
+    parts.blob(&document.bytes, &document.origin(), 0);
     parts.into_user_data()
 }
 
 /// One vendor-data document: text like user-data, or JSON that holds such text.
-pub fn decode_vendor(document: &Document, instance_data: &Value, findings: &mut Findings) -> UserData {
+pub fn decode_vendor(
+    document: &Document,
+    instance_data: &Value,
+    includes: &dyn Includes,
+    findings: &mut Findings,
+) -> UserData {
     let texts = vendor::parts(document, findings);
-    let mut parts = Parts::new(document, "vendor-", instance_data, findings);
+    let mut parts = Parts::new(document, "vendor-", instance_data, includes, findings);
     for (bytes, origin) in texts {
-        parts.blob(&bytes, &origin);
+        parts.blob(&bytes, &origin, 0);
     }
     parts.into_user_data()
 }
@@ -111,39 +131,51 @@ struct Parts<'a> {
     /// Before the name of each script.
     prefix: &'static str,
     instance_data: &'a Value,
+    includes: &'a dyn Includes,
     findings: &'a mut Findings,
     config: Node,
     scripts: Vec<Script>,
+    incomplete: bool,
+    /// Parts so far; scripts without a name of their own are numbered by it.
     count: usize,
+    /// Documents that were fetched.
+    fetched: usize,
 }
 
 impl<'a> Parts<'a> {
-    fn new(document: &Document, prefix: &'static str, instance_data: &'a Value, findings: &'a mut Findings) -> Self {
+    fn new(
+        document: &Document,
+        prefix: &'static str,
+        instance_data: &'a Value,
+        includes: &'a dyn Includes,
+        findings: &'a mut Findings,
+    ) -> Self {
         let config = Node::empty(document.origin());
-        Self { prefix, instance_data, findings, config, scripts: Vec::new(), count: 0 }
+        let (scripts, incomplete, count, fetched) = (Vec::new(), false, 0, 0);
+        Self { prefix, instance_data, includes, findings, config, scripts, incomplete, count, fetched }
     }
 
     fn into_user_data(self) -> UserData {
-        UserData { config: self.config, scripts: self.scripts }
+        UserData { config: self.config, scripts: self.scripts, incomplete: self.incomplete }
     }
 
     /// Bytes as the platform gave them, compressed or not.
-    fn blob(&mut self, bytes: &[u8], origin: &Origin) {
+    fn blob(&mut self, bytes: &[u8], origin: &Origin, depth: usize) {
         if bytes.len() > SIZE_LIMIT {
             let large = format!("larger than {} MiB; it is not used", SIZE_LIMIT >> 20);
             return self.findings.push(Finding::error(origin, large).help("fetch large content from a server"));
         }
         if !compression::is_gzip(bytes) {
-            return self.part(bytes, origin, false);
+            return self.part(bytes, origin, false, depth);
         }
         match compression::gunzip(bytes, compression::LIMIT) {
-            Ok(content) => self.part(&content, origin, false),
+            Ok(content) => self.part(&content, origin, false, depth),
             Err(error) => self.findings.push(Finding::error(origin, format!("{error}; it is not used"))),
         }
     }
 
     /// One part. This is where the forms that hold other parts (MIME, archive, include) come back to, once for each.
-    fn part(&mut self, bytes: &[u8], origin: &Origin, rendered: bool) {
+    fn part(&mut self, bytes: &[u8], origin: &Origin, rendered: bool, depth: usize) {
         let (form, before) = sniff(bytes);
         if !matches!(form, Form::Template | Form::Empty) {
             self.count += 1;
@@ -152,7 +184,8 @@ impl<'a> Parts<'a> {
             Form::Empty => {}
             Form::Script => self.script(bytes, before, origin),
             Form::CloudConfig => self.cloud_config(bytes, before, origin),
-            Form::Template if !rendered => self.template(bytes, origin),
+            Form::Include => self.include(bytes, origin, depth + 1),
+            Form::Template if !rendered => self.template(bytes, origin, depth),
             Form::Template => {
                 self.findings.push(Finding::error(origin, "a template that makes a template; it is left out"));
             }
@@ -203,7 +236,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn template(&mut self, bytes: &[u8], origin: &Origin) {
+    fn template(&mut self, bytes: &[u8], origin: &Origin, depth: usize) {
         let Some(text) = self.text(bytes, origin) else { return };
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let header = template::split_header(text).map(|(header, _)| header.to_ascii_lowercase());
@@ -218,7 +251,33 @@ impl<'a> Parts<'a> {
         let same_lines = output.lines().count() == text.lines().count();
         let rendered = Origin::document(format!("{} (rendered)", origin.document_name()));
         let (origin, output) = if same_lines { (origin, output.as_str()) } else { (&rendered, output.trim_start()) };
-        self.part(output.as_bytes(), origin, true);
+        self.part(output.as_bytes(), origin, true, depth);
+    }
+
+    /// The documents that `bytes` names, each of any form.
+    fn include(&mut self, bytes: &[u8], origin: &Origin, depth: usize) {
+        let Some(text) = self.text(bytes, origin) else { return };
+        for line in include::lines(text, false) {
+            let place = origin.at(line.number, line.column);
+            if depth > DEPTH_LIMIT {
+                let deep = format!("included more than {DEPTH_LIMIT} levels deep; it is left out");
+                return self.findings.push(Finding::error(&place, deep).help("does a document include itself?"));
+            }
+            if self.fetched == include::COUNT_LIMIT {
+                let many = format!("more than {} documents are included; this is left out", include::COUNT_LIMIT);
+                return self.findings.push(Finding::error(&place, many));
+            }
+            self.fetched += 1;
+            let name = include::shown(line.url);
+            match self.includes.fetch(line.url, line.once, &place) {
+                Ok(Some(content)) => self.blob(&content, &Origin::document(name), depth),
+                Ok(None) => {
+                    self.incomplete = true;
+                    self.findings.push(Finding::note(&place, format!("{name} is fetched when the network is up")));
+                }
+                Err(error) => self.findings.push(error.while_doing(format!("cannot include {name}")).finding(&place)),
+            }
+        }
     }
 
     fn text<'b>(&mut self, bytes: &'b [u8], origin: &Origin) -> Option<&'b str> {
@@ -272,10 +331,23 @@ mod tests {
     use serde_json::json;
     use std::io::Write as _;
 
+    /// Documents that hold each other, and nothing else.
+    struct NoNetwork;
+
+    impl Includes for NoNetwork {
+        fn fetch(&self, url: &str, _: bool, _: &Origin) -> crate::error::Result<Option<Vec<u8>>> {
+            Ok(url.strip_prefix("file://").map(|path| match path {
+                "/loop" => b"#include\nfile:///loop\n".to_vec(),
+                "/many" => [b"#include\n".to_vec(), b"file:///part\n".repeat(200)].concat(),
+                path => format!("#cloud-config\n{}: 1\n", path.trim_matches('/')).into_bytes(),
+            }))
+        }
+    }
+
     fn read(bytes: &[u8]) -> (UserData, Vec<String>) {
         let mut findings = Findings::default();
         let data = json!({"meta": {"role": "web"}});
-        let read = decode(&Document::new("user_data", bytes), &data, &mut findings);
+        let read = decode(&Document::new("user_data", bytes), &data, &NoNetwork, &mut findings);
         (read, findings.iter().map(ToString::to_string).collect())
     }
 
@@ -314,6 +386,21 @@ mod tests {
         assert_eq!(script.scripts[0].content, b"#!/bin/sh\necho a\n");
         assert_eq!(findings.len(), 2);
         assert_eq!(value(&read(b"#cloud-config\r\na: |\r\n  x\r\n").0, "a").as_deref(), Some("x\n"));
+    }
+
+    #[test]
+    fn documents_are_included_and_what_needs_the_network_is_told() {
+        let (all, findings) = read(b"#include\nfile:///a\nhttps://me:hunter2@host/b?k=v\nfile:///c\n");
+        assert!(all.incomplete && value(&all, "a").is_some() && value(&all, "c").is_some());
+        assert_eq!(all.config.get("c").unwrap().origin.to_string(), "file:///c:2:4");
+        assert_eq!(findings, ["user_data:3:1: note: https://host/b is fetched when the network is up"]);
+    }
+
+    #[test]
+    fn includes_end_at_a_bound() {
+        assert!(read(b"#include\nfile:///loop\n").1[0].contains("more than 10 levels deep"));
+        let (_, findings) = read(b"#include\nfile:///many\n");
+        assert!(findings.len() == 1 && findings[0].contains("more than 100 documents"), "{findings:?}");
     }
 
     #[test]
@@ -360,7 +447,8 @@ mod tests {
         let mut findings = Findings::default();
         let image = document::parse(image, &Origin::document("image"), &mut findings).unwrap();
         let vendor: Vec<_> = vendor.iter().map(|text| Document::new("vendor_data.json", *text)).collect();
-        let all = combine(image, &vendor, Some(&Document::new("user_data", user)), &json!({}), &mut findings);
+        let all =
+            combine(image, &vendor, Some(&Document::new("user_data", user)), &json!({}), &NoNetwork, &mut findings);
         (all, findings.iter().map(ToString::to_string).collect())
     }
 
