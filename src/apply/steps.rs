@@ -8,9 +8,10 @@ use crate::apply::commands::{self, End, Outcome};
 use crate::apply::entries::Entries;
 use crate::apply::journal::Journal;
 use crate::apply::output::bounded;
+use crate::apply::request;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
-use crate::plan::action::Command;
+use crate::plan::action::{Action, Command};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
 use crate::plan::order::Plan;
@@ -145,6 +146,11 @@ impl Worker<'_> {
 
     fn actions(&mut self, step: &Step, begun: &mut bool, told: &mut StepStatus) -> Result<()> {
         for action in &step.actions {
+            let answer = match action {
+                Action::Request(request) => request::make(request, self.target.root(), &mut told.warning)?,
+                _ => None,
+            };
+            let action = answer.as_ref().unwrap_or(action);
             let commands = &mut told.commands;
             let (journal, output) = (&mut *self.journal, &mut *self.output);
             let mut run = |command: &Command| {
@@ -223,7 +229,7 @@ mod tests {
     use super::*;
     use crate::finding::{Findings, Origin};
     use crate::http::scripted::{Scripted, whole};
-    use crate::plan::action::{Action, Write};
+    use crate::plan::action::Write;
     use crate::plan::order::{self, Progress, Record as _};
     use crate::plan::request::{Purpose, Request};
     use crate::plan::step::Frequency;
