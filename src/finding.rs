@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is wrong with the input: severity, origin, message, help.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -231,24 +232,45 @@ impl fmt::Display for Finding {
 
 /// Everything found so far. Readers add to it and go on, so that one bad entry never drops its neighbours.
 #[derive(Debug, Default, Clone)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    found: Vec<Finding>,
+    /// The text of each document that was read, where somebody wants to see it.
+    texts: Option<BTreeMap<String, String>>,
+}
 
 impl Findings {
     /// How many are kept; a document of nothing but errors must not exhaust who reads it.
     const LIMIT: usize = 1000;
 
+    /// None so far; the texts of the documents are kept, for [`Findings::texts`].
+    pub fn keeping_texts() -> Self {
+        Self { texts: Some(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Tells what stands in a document, as the places of its findings count it: unpacked, decoded, rendered.
+    pub fn read(&mut self, document: &Origin, text: &str) {
+        if let Some(texts) = &mut self.texts {
+            texts.insert(document.document_name().to_owned(), text.to_owned());
+        }
+    }
+
+    /// The text of each document that was read, by its name; empty unless they are kept.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        self.texts.clone().unwrap_or_default()
+    }
+
     /// Adds one finding; the same one is kept once, and of very many the first ones.
     pub fn push(&mut self, mut finding: Finding) {
-        if self.0.len() > Self::LIMIT {
-            if let Some(rest) = self.0.last_mut() {
+        if self.found.len() > Self::LIMIT {
+            if let Some(rest) = self.found.last_mut() {
                 rest.severity = rest.severity.max(finding.severity);
             }
-        } else if !self.0.contains(&finding) {
-            if self.0.len() == Self::LIMIT {
+        } else if !self.found.contains(&finding) {
+            if self.found.len() == Self::LIMIT {
                 finding.message = format!("there is more to say from here on; these are the first {}", Self::LIMIT);
                 finding.help = None;
             }
-            self.0.push(finding);
+            self.found.push(finding);
         }
     }
 
@@ -259,17 +281,17 @@ impl Findings {
 
     /// In the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
-        self.0.iter()
+        self.found.iter()
     }
 
     /// Whether something that was asked for is not done.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| finding.severity == Severity::Error)
+        self.found.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 }
 
@@ -277,7 +299,7 @@ impl IntoIterator for Findings {
     type Item = Finding;
     type IntoIter = std::vec::IntoIter<Finding>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.found.into_iter()
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which layers of configuration count: what the image and the user say of vendor-data, and the image of user-data.
 
+use crate::config::document::Node;
 use crate::config::types::{OneOrMany, OrFalse};
 
 crate::keys! {
@@ -12,6 +13,10 @@ crate::keys! {
         vendor_data: OrFalse<VendorData>,
         /// What becomes of the platform's second vendor-data; `false` leaves it out.
         vendor_data2: OrFalse<VendorData>,
+        /// How this part is merged with those before it, e.g. `list(append)+dict(no_replace,recurse_list)+str()`.
+        merge_how: Node,
+        /// The same as `merge_how`, which counts where both are given.
+        merge_type: Node,
     }
 }
 

@@ -2,7 +2,7 @@
 //! User-data taken apart: each part by its form; the forms that hold others come back here, once for each of them.
 
 use crate::config::document::{self, Data, Node};
-use crate::config::merge::replace_keys;
+use crate::config::merge;
 use crate::config::template::{self, Purpose};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::seed::Document;
@@ -243,9 +243,9 @@ impl<'a> Parts<'a> {
     }
 
     /// A later part's cloud-config over what came before. `merge_type` is what the part's header says of how.
-    fn merge(&mut self, later: Node, _merge_type: Option<&Located<String>>) {
+    fn merge(&mut self, later: Node, merge_type: Option<&Located<String>>) {
         let earlier = std::mem::replace(&mut self.config, Node::empty(later.origin.clone()));
-        self.config = replace_keys(earlier, later);
+        self.config = merge::part(earlier, later, merge_type, self.findings);
     }
 
     fn template(&mut self, part: Part) {
