@@ -2,7 +2,7 @@
 //! A YAML document as its author wrote it: every value with its text and its place, resolved by YAML 1.1 only when a type asks.
 
 use crate::config::compose::compose;
-pub use crate::config::node::{Data, Node, Value};
+pub use crate::config::node::{Data, Node, Scalar, Value};
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest document, in bytes.

@@ -52,6 +52,23 @@ impl Bench {
         self
     }
 
+    /// With a program of that path in the guest.
+    pub fn program(self, path: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let bench = self.file(path, "");
+        let place = bench.directory.path().join(path.trim_start_matches('/'));
+        std::fs::set_permissions(place, PermissionsExt::from_mode(0o755)).expect("a program");
+        bench
+    }
+
+    /// With a symbolic link in the guest.
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let place = self.directory.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().expect("a parent")).expect("a directory");
+        std::os::unix::fs::symlink(target, place).expect("a link");
+        self
+    }
+
     /// With this host name from the platform.
     pub fn hostname(mut self, name: &str) -> Self {
         self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
@@ -109,6 +126,20 @@ impl Outcome {
             Action::Hostname(name) => Some(name.clone()),
             _ => None,
         })
+    }
+
+    /// The programs that are run, each as its words in one line.
+    pub fn programs(&self) -> Vec<String> {
+        let programs = self.actions().filter_map(|action| match action {
+            Action::Run(command) => Some(command.argv.join(" ")),
+            _ => None,
+        });
+        programs.collect()
+    }
+
+    /// The findings, each in one line.
+    pub fn said(&self) -> Vec<String> {
+        self.findings.iter().map(ToString::to_string).collect()
     }
 
     /// The keys that a user gets.

@@ -67,9 +67,10 @@ impl Step {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
     }
 
-    /// Whether it runs somebody's commands so late in the boot that they may expect the network.
+    /// Whether it fetches something, or runs somebody's commands so late in the boot that they may expect the network.
     pub fn is_for_the_network(&self) -> bool {
-        self.stage > Stage::Local && self.at_most_once()
+        let fetches = |action: &Action| matches!(action, Action::Run(command) if command.fetches);
+        self.stage > Stage::Local && (self.at_most_once() || self.actions.iter().any(fetches))
     }
 
     /// Whether the next run must know that it was begun, also after a power cut: the tree alone does not tell how far it
