@@ -15,6 +15,7 @@ use crate::plan::expand::changes;
 use crate::plan::overlay::Overlay;
 use crate::plan::step::Step;
 use crate::root::{Root, Tree};
+use crate::userdata::{Run, Script};
 
 /// What a module is given.
 pub struct Bench {
@@ -22,6 +23,7 @@ pub struct Bench {
     config: Node,
     instance: Instance,
     pub settings: Settings,
+    scripts: Vec<Script>,
 }
 
 /// What a module made of it.
@@ -31,13 +33,25 @@ pub struct Outcome {
     pub findings: Findings,
 }
 
+/// A script of the user's.
+pub fn script(name: &str, run: Run) -> Script {
+    let (content, prefix) = (b"#!/bin/sh\n".to_vec(), Vec::new());
+    Script { name: name.to_owned(), content, run, vendor: false, prefix, origin: Origin::document("user_data") }
+}
+
 impl Bench {
     /// A guest with root only, and this cloud-config.
     pub fn new(config: &str) -> Self {
         let mut findings = Findings::default();
         let config = parse(config, &Origin::document("user_data"), &mut findings).expect("the test's document");
         let directory = tempfile::tempdir().expect("a scratch directory");
-        let bench = Self { directory, config, instance: Instance::testing("i-1"), settings: Settings::default() };
+        let bench = Self {
+            directory,
+            config,
+            instance: Instance::testing("i-1"),
+            settings: Settings::default(),
+            scripts: Vec::new(),
+        };
         bench
             .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
             .file("/etc/group", "root:x:0:\n")
@@ -52,12 +66,23 @@ impl Bench {
         self
     }
 
-    /// With this program.
-    pub fn tool(self, name: &str) -> Self {
-        let path = self.directory.path().join("usr/sbin").join(name);
-        let bench = self.file(&format!("/usr/sbin/{name}"), "");
+    /// With this program in the guest.
+    pub fn program(self, path: &str) -> Self {
+        let bench = self.file(path, "#!/bin/sh\n");
+        let path = bench.directory.path().join(path.trim_start_matches('/'));
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
         bench
+    }
+
+    /// With these scripts in the user-data.
+    pub fn scripts(mut self, scripts: impl IntoIterator<Item = Script>) -> Self {
+        self.scripts.extend(scripts);
+        self
+    }
+
+    /// With this program.
+    pub fn tool(self, name: &str) -> Self {
+        self.program(&format!("/usr/sbin/{name}"))
     }
 
     /// With this block device: its place in sysfs (`vda`, `vda/vda1`) and facts there; its node is empty.
@@ -80,6 +105,14 @@ impl Bench {
         self
     }
 
+    /// With a symbolic link in the guest.
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let place = self.directory.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().expect("a parent")).expect("a directory");
+        std::os::unix::fs::symlink(target, place).expect("a link");
+        self
+    }
+
     /// With this host name from the platform.
     pub fn hostname(mut self, name: &str) -> Self {
         self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
@@ -92,7 +125,7 @@ impl Bench {
         let mut planner = Planner::default();
         let input = Input {
             config: &self.config,
-            scripts: &[],
+            scripts: &self.scripts,
             datasource: "testing",
             instance: &self.instance,
             guest: &guest,
@@ -154,6 +187,20 @@ impl Outcome {
             Action::Hostname(name) => Some(name.clone()),
             _ => None,
         })
+    }
+
+    /// The programs that are run, each as its words in one line.
+    pub fn programs(&self) -> Vec<String> {
+        let programs = self.actions().filter_map(|action| match action {
+            Action::Run(command) => Some(command.argv.join(" ")),
+            _ => None,
+        });
+        programs.collect()
+    }
+
+    /// The findings, each in one line.
+    pub fn said(&self) -> Vec<String> {
+        self.findings.iter().map(ToString::to_string).collect()
     }
 
     /// The keys that a user gets.

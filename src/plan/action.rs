@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::host_key;
+use crate::plan::request::{Purpose, Request};
 use crate::root::Root;
 
 /// One primitive change. Relative to the machine's state only in ways that are a pure function of it.
@@ -43,6 +44,8 @@ pub enum Action {
     HostKey { kind: host_key::Kind, path: PathBuf },
     /// A program.
     Run(Command),
+    /// A request to a server, and what its answer asks for.
+    Request(Request),
     /// What this machine rules out: why. The plan shows it and the step fails with it, so that nothing is left out in
     /// silence.
     Refuse(String),
@@ -55,13 +58,34 @@ impl Action {
     pub fn needs_live_system(&self) -> bool {
         matches!(
             self,
-            Action::Hostname(_) | Action::Entropy(_) | Action::HostKey { .. } | Action::Run(_) | Action::Refuse(_)
+            Action::Hostname(_)
+                | Action::Entropy(_)
+                | Action::HostKey { .. }
+                | Action::Run(_)
+                | Action::Request(_)
+                | Action::Refuse(_)
         )
+    }
+
+    /// The file that it writes, wherever the content comes from.
+    pub fn written(&self) -> Option<&Write> {
+        match self {
+            Action::Write(write) | Action::Request(Request { purpose: Purpose::File { write, .. }, .. }) => Some(write),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn written_mut(&mut self) -> Option<&mut Write> {
+        match self {
+            Action::Write(write) | Action::Request(Request { purpose: Purpose::File { write, .. }, .. }) => Some(write),
+            _ => None,
+        }
     }
 
     /// Whether it adds to the end of a file: done twice it leaves another tree than done once.
     pub fn appends(&self) -> bool {
-        matches!(self, Action::Write(write) if write.append)
+        self.written().is_some_and(|write| write.append)
     }
 }
 
