@@ -5,9 +5,9 @@
 //! device is named) keeps it; one that holds anything else is left alone unless `overwrite: true`, and the step says so:
 //! cloud-init makes a file system over another one without a word. A device in use is never touched.
 //!
-//! Stopped in the middle, mkfs leaves ext, btrfs and swap without a superblock and XFS with one that says so: the device
-//! still counts as blank, and the next run makes it. Any other that was stopped after its superblock counts as made, and
-//! is not made again. With `overwrite`, and for a `cmd`, the step runs at most once.
+//! Stopped in the middle, mkfs leaves ext, btrfs and swap without a superblock, XFS with one that says so, and FAT without
+//! its tables: the device still counts as blank, and the next run makes it. Any other that was stopped after its
+//! superblock counts as made, and is not made again. With `overwrite`, and for a `cmd`, the step runs at most once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
