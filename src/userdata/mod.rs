@@ -214,7 +214,7 @@ mod tests {
             (format!("{message}\u{feff}#cloud-config\na: 1"), "user_data part 1: note: a byte order mark"),
             (format!("\n\n{message}---\n#Cloud-Config\na: 1"), "user_data part 1: note: `---` stands before"),
             (format!("{message}##template:jinja\n#cloud-config\na: 1"), "user_data part 1:4:1: note: cloud-init reads"),
-            (format!("\u{feff}#cloud-config-archive\n- 'a: 1'"), "user_data: note: a byte order mark"),
+            ("\u{feff}#cloud-config-archive\n- 'a: 1'".to_owned(), "user_data: note: a byte order mark"),
         ] {
             let (all, findings) = read(text.as_bytes());
             assert_eq!(value(&all, "a").as_deref(), Some("1"), "{text:?}");
