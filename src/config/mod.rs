@@ -4,6 +4,7 @@
 pub mod base;
 pub mod default_user;
 pub mod document;
+pub mod json;
 pub mod merge;
 pub mod missing;
 mod node;
@@ -15,6 +16,7 @@ mod compose;
 mod escape;
 mod events;
 mod mapping;
+mod methods;
 mod nesting;
 mod resolve;
 mod syntax;

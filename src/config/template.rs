@@ -17,7 +17,7 @@ use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
 
 use crate::config::escape::escaped;
-use crate::config::{missing, nesting};
+use crate::config::{methods, missing, nesting};
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest output, in bytes.
@@ -96,6 +96,11 @@ fn evaluate(source: &str, context: &serde_json::Value, purpose: Purpose) -> Resu
     environment.add_test("undefined", is_missing);
     environment.add_filter("default", or_default);
     environment.add_filter("d", or_default);
+    environment.add_filter("tojson", methods::to_json);
+    environment.set_unknown_method_callback(|_, value, name, arguments| {
+        // What is missing stays so, whatever is asked of it.
+        if is_missing(value) { Ok(value.clone()) } else { methods::call(value, name, arguments) }
+    });
     let globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
     let nothing = serde_json::json!({});
     let context = if context.is_object() { context } else { &nothing };
@@ -271,6 +276,50 @@ mod tests {
             fine("{% set x = [] %}{% for k, v in meta | dictsort %}{{ k }} {% endfor %}"),
             "edgeproxy empty role skipinit "
         );
+    }
+
+    #[test]
+    fn texts_and_mappings_have_python_s_methods() {
+        assert_eq!(fine("{{ ' A,b '.strip().lower().split(',') }}"), "['a', 'b']");
+        assert_eq!(fine("{{ meta.role.split('-')[0] }} {{ meta.role.replace('-', '_').upper() }}"), "k8s K8S_NODE");
+        assert_eq!(fine("{{ meta.role.startswith('k8s') }} {{ 'a b  c'.split() | length }}"), "True 3");
+        assert_eq!(
+            fine("{{ '-'.join(ds['keys']) }} {{ 'a.b.c'.split('.', 1)[1] }} {{ 'a.b.c'.rsplit('.', 1) }}"),
+            "a-b b.c ['a.b', 'c']"
+        );
+        assert_eq!(fine("{{ meta.get('role') }} {{ meta.get('x', 'y') }} {{ meta.get('x') }}"), "k8s-node y None");
+        assert_eq!(
+            fine("{% for k, v in ds.items() %}{{ k }} {% endfor %}{{ meta.keys() | list | length }}"),
+            "flag keys n 4"
+        );
+        assert_eq!(fine("{{ meta.values() | first }}{% do meta.get('x') %}"), "172.24.4.1");
+        assert_eq!(
+            fine("{{ 'ab'.endswith('b') }} {{ 'x'.zfill(3) }} {{ '12'.isdigit() }} {{ 'aXa'.strip('a') }}"),
+            "True 00x True X"
+        );
+        assert_eq!(fine("{{ ds['keys'] | tojson }} {{ meta | tojson | length > 20 }}"), "[\"a\",\"b\"] True");
+        assert!(shown("{{ 'a'.explode() }}").1[0].contains("no method named explode"));
+        assert!(shown("{{ 'a'.split(1) }}").1[0].contains("the template fails"));
+    }
+
+    #[test]
+    fn what_is_missing_stays_so_whatever_is_asked_of_it() {
+        for (body, name) in [
+            ("{{ a.b.c }}", "a.b.c"),
+            ("{{ meta.x | upper | trim }}", "X"),
+            ("{{ meta.x.strip().split(',')[0] }}", "unnamed"),
+            ("{{ meta.x.lower() }}", "meta.x"),
+        ] {
+            let (output, findings) = shown(body);
+            assert!(output.unwrap().contains("CI_MISSING_JINJA_VAR/"), "{body}");
+            assert!(
+                findings.len() == 1
+                    && findings[0].contains(name)
+                    && (name == "unnamed" || findings[0].starts_with("d:2:1:")),
+                "{findings:?}"
+            );
+        }
+        assert_eq!(fine("{{ meta.x.strip() | default('d') }} {{ meta.x.a is defined }}"), "d False");
     }
 
     #[test]
