@@ -177,6 +177,14 @@ fn below(path: &str, key: &str) -> String {
     }
 }
 
+/// Whether it is what `a if b` comes to without its `else`, which is nothing and is not missed. Only a strict engine
+/// tells it from what is undefined.
+fn is_no_else(value: &Value) -> bool {
+    let mut strict = Environment::empty();
+    strict.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    strict.empty_state().format(value.clone()).is_ok()
+}
+
 fn is_missing(value: &Value) -> bool {
     value.is_undefined() || value.downcast_object_ref::<Unknown>().is_some()
 }
@@ -192,6 +200,9 @@ fn or_default(value: &Value, arguments: Rest<Value>) -> Value {
 
 fn format_value(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
     if value.is_undefined() {
+        if is_no_else(value) {
+            return Ok(());
+        }
         // Of `a["b"]` and `a[9]` the engine tells no name.
         return Ok(output.write_str(&missing::mark("unnamed"))?);
     }
@@ -292,6 +303,7 @@ mod tests {
             fine("{% for k, v in ds.items() %}{{ k }} {% endfor %}{{ meta.keys() | list | length }}"),
             "flag keys n 4"
         );
+        assert_eq!(fine("{% for k in ds['keys'] %}{{ k }}{{ ', ' if not loop.last }}{% endfor %}"), "a, b");
         assert_eq!(fine("{{ meta.values() | first }}{% do meta.get('x') %}"), "172.24.4.1");
         assert_eq!(
             fine("{{ 'ab'.endswith('b') }} {{ 'x'.zfill(3) }} {{ '12'.isdigit() }} {{ 'aXa'.strip('a') }}"),
