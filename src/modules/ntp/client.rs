@@ -143,7 +143,7 @@ impl Client {
     /// The directory below `/etc` from which chrony's main file takes whole files in.
     fn drop_ins(&self, guest: &Guest) -> Option<String> {
         let main = guest.read_text(&self.file.to_string_lossy())?;
-        let included = main.lines().filter_map(|line| {
+        let mut included = main.lines().filter_map(|line| {
             let (keyword, argument) = line.trim().split_once(char::is_whitespace)?;
             match keyword.to_ascii_lowercase().as_str() {
                 "confdir" => argument.split_whitespace().find(|directory| directory.starts_with("/etc/")),
@@ -151,7 +151,7 @@ impl Client {
                 _ => None,
             }
         });
-        included.last().map(|directory| directory.trim_end_matches('/').to_owned())
+        included.next_back().map(|directory| directory.trim_end_matches('/').to_owned())
     }
 }
 
