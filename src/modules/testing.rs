@@ -66,14 +66,6 @@ impl Bench {
         self
     }
 
-    /// With a symbolic link in the guest.
-    pub fn link(self, path: &str, target: &str) -> Self {
-        let place = self.directory.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(place.parent().expect("a parent")).expect("a directory");
-        std::os::unix::fs::symlink(target, place).expect("a link");
-        self
-    }
-
     /// With this program in the guest.
     pub fn program(self, path: &str) -> Self {
         let bench = self.file(path, "#!/bin/sh\n");
@@ -110,6 +102,14 @@ impl Bench {
         let path = self.directory.path().join("dev").join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         std::fs::write(path, content).expect("a file");
+        self
+    }
+
+    /// With a symbolic link in the guest.
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let place = self.directory.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().expect("a parent")).expect("a directory");
+        std::os::unix::fs::symlink(target, place).expect("a link");
         self
     }
 
