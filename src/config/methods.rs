@@ -80,7 +80,7 @@ fn of_text(text: &str, name: &str, arguments: &[Value]) -> Result<Value, Error> 
         "splitlines" => text.lines().map(Value::from).collect::<Vec<_>>().into(),
         "zfill" => {
             let (width,): (usize,) = from_args(arguments)?;
-            bounded(format!("{}{text}", "0".repeat(width.min(LIMIT).saturating_sub(text.chars().count()))))?
+            bounded(format!("{}{text}", "0".repeat(width.min(LIMIT + 1).saturating_sub(text.chars().count()))))?
         }
         "replace" => {
             let (old, new, count): (&str, &str, Option<usize>) = from_args(arguments)?;
@@ -163,4 +163,63 @@ fn of_mapping(value: &Value, name: &str, arguments: &[Value]) -> Result<Value, E
         "items" => entries()?.into_iter().map(|(value, key)| Value::from(vec![key, value])).collect::<Vec<_>>().into(),
         _ => return Err(ErrorKind::UnknownMethod.into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::config::template::{Purpose, render};
+    use crate::finding::{Findings, Origin};
+
+    fn shown(body: &str) -> (Option<String>, Vec<String>) {
+        let data = json!({"meta": {"edgeproxy": "172.24.4.1", "role": "k8s-node", "skipinit": "yes", "empty": ""},
+            "ds": {"keys": ["a", "b"], "n": 3, "flag": true}});
+        let mut findings = Findings::default();
+        let output = render(body, &Origin::document("d"), &data, Purpose::UserData, &mut findings);
+        (output, findings.iter().map(ToString::to_string).collect())
+    }
+
+    fn fine(body: &str) -> String {
+        let (output, findings) = shown(body);
+        assert_eq!(findings, [""; 0], "{body}");
+        output.unwrap()
+    }
+
+    #[test]
+    fn texts_and_mappings_have_python_s_methods() {
+        assert_eq!(fine("{{ ' A,b '.strip().lower().split(',') }}"), "['a', 'b']");
+        assert_eq!(fine("{{ meta.role.split('-')[0] }} {{ meta.role.replace('-', '_').upper() }}"), "k8s K8S_NODE");
+        assert_eq!(fine("{{ meta.role.startswith('k8s') }} {{ 'a b  c'.split() | length }}"), "True 3");
+        assert_eq!(
+            fine("{{ '-'.join(ds['keys']) }} {{ 'a.b.c'.split('.', 1)[1] }} {{ 'a.b.c'.rsplit('.', 1) }}"),
+            "a-b b.c ['a.b', 'c']"
+        );
+        assert_eq!(fine("{{ meta.get('role') }} {{ meta.get('x', 'y') }} {{ meta.get('x') }}"), "k8s-node y None");
+        assert_eq!(
+            fine("{% for k, v in ds.items() %}{{ k }} {% endfor %}{{ meta.keys() | list | length }}"),
+            "flag keys n 4"
+        );
+        assert_eq!(fine("{% for k in ds['keys'] %}{{ k }}{{ ', ' if not loop.last }}{% endfor %}"), "a, b");
+        assert_eq!(fine("{{ meta.values() | first }}{% do meta.get('x') %}"), "172.24.4.1");
+        assert_eq!(
+            fine("{{ 'ab'.endswith('b') }} {{ 'x'.zfill(3) }} {{ '12'.isdigit() }} {{ 'aXa'.strip('a') }}"),
+            "True 00x True X"
+        );
+        assert_eq!(fine("{{ ds['keys'] | tojson }} {{ meta | tojson | length > 20 }}"), "[\"a\",\"b\"] True");
+        assert!(shown("{{ 'a'.explode() }}").1[0].contains("no method named explode"));
+        assert!(shown("{{ 'a'.split(1) }}").1[0].contains("the template fails"));
+    }
+
+    #[test]
+    fn what_a_method_makes_is_bounded() {
+        for body in [
+            "{{ 'a'.zfill(9999999999) }}",
+            "{{ ('a' * 2000).replace('a', 'b' * 2000) }}",
+            "{{ ('a' * 2000).join('b' * 2000) }}",
+        ] {
+            assert!(shown(body).1[0].contains("more than 1 MiB"), "{body}");
+        }
+        assert_eq!(fine("{{ 'a b  c '.rsplit(none, 1) }}{{ ' a b  c '.split(none, 1) }}"), "['a b', 'c']['a', 'b  c']");
+    }
 }

@@ -290,31 +290,6 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_mappings_have_python_s_methods() {
-        assert_eq!(fine("{{ ' A,b '.strip().lower().split(',') }}"), "['a', 'b']");
-        assert_eq!(fine("{{ meta.role.split('-')[0] }} {{ meta.role.replace('-', '_').upper() }}"), "k8s K8S_NODE");
-        assert_eq!(fine("{{ meta.role.startswith('k8s') }} {{ 'a b  c'.split() | length }}"), "True 3");
-        assert_eq!(
-            fine("{{ '-'.join(ds['keys']) }} {{ 'a.b.c'.split('.', 1)[1] }} {{ 'a.b.c'.rsplit('.', 1) }}"),
-            "a-b b.c ['a.b', 'c']"
-        );
-        assert_eq!(fine("{{ meta.get('role') }} {{ meta.get('x', 'y') }} {{ meta.get('x') }}"), "k8s-node y None");
-        assert_eq!(
-            fine("{% for k, v in ds.items() %}{{ k }} {% endfor %}{{ meta.keys() | list | length }}"),
-            "flag keys n 4"
-        );
-        assert_eq!(fine("{% for k in ds['keys'] %}{{ k }}{{ ', ' if not loop.last }}{% endfor %}"), "a, b");
-        assert_eq!(fine("{{ meta.values() | first }}{% do meta.get('x') %}"), "172.24.4.1");
-        assert_eq!(
-            fine("{{ 'ab'.endswith('b') }} {{ 'x'.zfill(3) }} {{ '12'.isdigit() }} {{ 'aXa'.strip('a') }}"),
-            "True 00x True X"
-        );
-        assert_eq!(fine("{{ ds['keys'] | tojson }} {{ meta | tojson | length > 20 }}"), "[\"a\",\"b\"] True");
-        assert!(shown("{{ 'a'.explode() }}").1[0].contains("no method named explode"));
-        assert!(shown("{{ 'a'.split(1) }}").1[0].contains("the template fails"));
-    }
-
-    #[test]
     fn what_is_missing_stays_so_whatever_is_asked_of_it() {
         for (body, name) in [
             ("{{ a.b.c }}", "a.b.c"),
