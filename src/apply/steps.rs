@@ -10,12 +10,16 @@ use crate::apply::journal::Journal;
 use crate::apply::output::bounded;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
-use crate::plan::action::Command;
+use crate::plan::accounts::hash::sha512_crypt;
+use crate::plan::action::{Action, Command, Password};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
 use crate::plan::order::Plan;
+use crate::plan::power::{Condition, PowerState};
 use crate::plan::step::{Stage, Step};
-use crate::report::status::{CommandStatus, StepOutcome, StepStatus};
+use crate::random;
+use crate::report::console::Text;
+use crate::report::status::{CommandStatus, EntryStatus, StepOutcome, StepStatus};
 use crate::root::{Root, Tree as _};
 use crate::state;
 
@@ -33,8 +37,10 @@ pub struct Worker<'a> {
     pub told_to_end: &'a dyn Fn() -> bool,
     /// Gets each line that a program prints.
     pub output: &'a mut dyn FnMut(&str),
-    /// Gets each line for the console.
-    pub console: &'a mut dyn FnMut(&str),
+    /// Gets what is for the console.
+    pub console: &'a mut dyn FnMut(Text),
+    /// What ends this boot once everything is recorded, as soon as a step asks for it.
+    pub power: Option<Command>,
 }
 
 /// How the work on a stage ended.
@@ -142,6 +148,10 @@ impl Worker<'_> {
 
     fn actions(&mut self, step: &Step, begun: &mut bool, told: &mut StepStatus) -> Result<()> {
         for action in &step.actions {
+            if let Action::RandomPassword { user, expire } = action {
+                told.changes += self.random_password(user, *expire)?;
+                continue;
+            }
             let commands = &mut told.commands;
             let (journal, output) = (&mut *self.journal, &mut *self.output);
             let mut run = |command: &Command| {
@@ -159,10 +169,45 @@ impl Worker<'_> {
             let changes = self.target.perform(action, self.today, &mut run)?;
             told.changes += changes.len();
             for change in changes {
-                if let Change::Message(text) = change {
-                    (self.console)(&moment(&text));
+                match change {
+                    Change::Message(text) => (self.console)(Text::Lines(&moment(&text))),
+                    Change::Report(report) => (self.console)(Text::Block(&(report.lines)(self.target.root())?)),
+                    Change::PowerState(power) => {
+                        self.journal.begin(step)?;
+                        *begun = true;
+                        self.power_state(power, commands)?;
+                    }
+                    _ => {}
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// How many changes it took.
+    fn random_password(&mut self, user: &str, expire: bool) -> Result<usize> {
+        let password = random::password()?;
+        let hash = Some(sha512_crypt(&password, &random::bytes()?));
+        let set = Action::Password(Password { user: user.to_owned(), hash, lock: None, expire });
+        let changes = self.target.perform(&set, self.today, &mut |_| Ok(()))?;
+        (self.console)(Text::Secret(&format!("the password of {user} is {password}")));
+        Ok(changes.len())
+    }
+
+    /// Remembers what ends the boot, where its condition holds.
+    fn power_state(&mut self, asked: PowerState, told: &mut Vec<CommandStatus>) -> Result<()> {
+        let holds = match &asked.condition {
+            Condition::Always => true,
+            Condition::AnyExists(files) => files.iter().any(|file| self.target.root().exists(file)),
+            Condition::Succeeds(command) => {
+                let outcome = commands::run(command, &mut bounded(self.output))?;
+                let holds = outcome.started && outcome.end == End::Code(0);
+                told.push(command_status(command, outcome, Vec::new()));
+                holds
+            }
+        };
+        if holds {
+            self.power = Some(asked.command);
         }
         Ok(())
     }
@@ -173,28 +218,33 @@ impl Worker<'_> {
 fn judge(command: &Command, outcome: Outcome, root: &Root, told: &mut Vec<CommandStatus>) -> Result<()> {
     let entries = match &command.progress {
         Some(progress) if outcome.started => {
-            Entries::read(&root.read_text(&progress.path)?.unwrap_or_default(), &progress.entries)
+            Entries::read(&root.read_text(&progress.path)?.unwrap_or_default(), progress)
         }
         _ => Entries::default(),
     };
     let program = command.argv.first().map_or("", String::as_str);
-    let problem = if outcome.started {
+    let started = outcome.started;
+    let problem = if started {
         entries.problem(program, outcome.end)
     } else {
         Some(format!("{program}: not started, as the agent was told to end"))
     };
-    told.push(CommandStatus {
+    told.push(command_status(command, outcome, entries.told));
+    match problem {
+        None => Ok(()),
+        Some(problem) if !started => Err(Error::fatal(problem)),
+        Some(problem) => Err(Error::fatal(problem).help(format!("what it printed is in {}", state::OUTPUT))),
+    }
+}
+
+fn command_status(command: &Command, outcome: Outcome, entries: Vec<EntryStatus>) -> CommandStatus {
+    CommandStatus {
         argv: command.argv.clone(),
         ended: outcome.end.to_string(),
         interrupted: outcome.end == End::Interrupted,
         took_ms: milliseconds(outcome.duration),
         tail: outcome.tail,
-        failed_entries: entries.failed,
-    });
-    match problem {
-        None => Ok(()),
-        Some(problem) if !outcome.started => Err(Error::fatal(problem)),
-        Some(problem) => Err(Error::fatal(problem).help(format!("what it printed is in {}", state::OUTPUT))),
+        entries,
     }
 }
 
@@ -245,6 +295,7 @@ mod tests {
             let mut journal = self.journal();
             let plan = order::due(steps.to_vec(), &journal, &mut Findings::default());
             let mut worker = Worker {
+                power: None,
                 target: &Target::new(Root::open("/".as_ref()).unwrap()),
                 journal: &mut journal,
                 today: Day(1),
@@ -319,7 +370,8 @@ mod tests {
         let path = bench.scratch.path("/progress");
         let script = format!("echo 1 0 9.9 >{}; exit 0", path.display());
         let mut command = Command::script(["/bin/sh", "-c", &script]);
-        command.progress = Some(crate::plan::action::Progress { path, entries: vec![1, 2, 3] });
+        let entries = (1..=3).map(|number| (number, String::new())).collect();
+        command.progress = Some(crate::plan::action::Progress { path, entries, strict: false });
         let (told, _) = bench.run(&[step("runcmd", vec![Action::Run(command)])]);
         let error = told[0].error.as_deref().unwrap();
         assert_eq!(told[0].outcome, StepOutcome::Failed);

@@ -92,18 +92,19 @@ impl Target {
                 let mut file = OpenOptions::new().write(true).open(pool).at("open", pool)?;
                 file.write_all(bytes).at("write", pool)
             }
-            Change::HostKey { kind, path } => self.host_key(*kind, path),
-            Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) => Ok(()),
             Change::Run(command) => run(command),
+            Change::HostKey { kind, path, mode, gid } => self.host_key(*kind, path, *mode, *gid),
+            // What is said, and what comes at the end, is the worker's.
+            _ => Ok(()),
         }
     }
 
     /// The public half first: sshd counts a pair as there by its private one.
-    fn host_key(&self, kind: Kind, path: &Path) -> Result<()> {
+    fn host_key(&self, kind: Kind, path: &Path, mode: u32, gid: u32) -> Result<()> {
         let key = kind.make()?;
         let public = path.with_extension("pub");
-        for (path, content, mode) in [(public.as_path(), key.public, 0o644), (path, key.private, 0o600)] {
-            let attributes = self.attributes(mode, 0, 0);
+        for (path, content, mode, gid) in [(&*public, key.public, 0o644, 0), (path, key.private, mode, gid)] {
+            let attributes = self.attributes(mode, 0, gid);
             files::file(&self.place(path, Last::Follow)?, path, content.as_bytes(), attributes, false)?;
         }
         Ok(())

@@ -29,7 +29,7 @@ use crate::userdata::{self, Script, UserData};
 mod run;
 mod seek;
 
-pub use run::run;
+pub use run::{change_power, run};
 
 use seek::{Found, seek};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A bench for modules' tests: a guest in a scratch directory, one module's plan on it, and what that comes to.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::config::base::Settings;
@@ -52,9 +53,25 @@ impl Bench {
         self
     }
 
+    /// With a program there.
+    pub fn tool(self, path: &str) -> Self {
+        let file = self.directory.path().join(path.trim_start_matches('/'));
+        let bench = self.file(path, "");
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).expect("a mode");
+        bench
+    }
+
     /// With this host name from the platform.
     pub fn hostname(mut self, name: &str) -> Self {
         self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
+        self
+    }
+
+    /// With this key from the platform.
+    pub fn public_key(mut self, line: &str) -> Self {
+        self.instance
+            .public_keys
+            .push(Located::new(line.into(), Origin::document("meta_data.json").key("public_keys")));
         self
     }
 

@@ -96,11 +96,20 @@ pub enum Line {
         path: PathBuf,
         algorithm: &'static str,
     },
+    RandomPassword {
+        user: String,
+    },
     Run {
         argv: Vec<String>,
     },
     Message {
         text: String,
+    },
+    Report {
+        about: &'static str,
+    },
+    PowerState {
+        argv: Vec<String>,
     },
 }
 
@@ -174,7 +183,7 @@ fn path(change: &Change) -> Option<&Path> {
         | Change::Directory { path, .. }
         | Change::Link { path, .. }
         | Change::Remove { path } => Some(path),
-        Change::Hostname(_) | Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Message(_) => None,
+        _ => None,
     }
 }
 
@@ -207,9 +216,12 @@ fn line(change: &Change) -> Line {
         Change::Remove { path } => Line::Remove { path: path.clone() },
         Change::Hostname(name) => Line::Hostname { name: name.clone() },
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
-        Change::HostKey { kind, path } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
+        Change::HostKey { kind, path, .. } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
+        Change::RandomPassword { user, .. } => Line::RandomPassword { user: user.clone() },
         Change::Message(text) => Line::Message { text: text.clone() },
+        Change::Report(report) => Line::Report { about: report.about },
+        Change::PowerState(power) => Line::PowerState { argv: power.command.argv.clone() },
     }
 }
 
@@ -289,7 +301,12 @@ impl fmt::Display for Line {
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
             Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
             Line::Run { argv } => writeln!(f, "    run {}", escaped(&argv.join(" "))),
+            Line::RandomPassword { user } => {
+                writeln!(f, "    random password of {}, told on the console", escaped(user))
+            }
             Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
+            Line::Report { about } => writeln!(f, "    say {about}"),
+            Line::PowerState { argv } => writeln!(f, "    at the very end, run {}", escaped(&argv.join(" "))),
         }
     }
 }
