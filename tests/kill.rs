@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use tree::{Entry, debian, snapshot};
+use tree::{Entry, fresh, snapshot};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_firstlight");
 /// How often the agent is killed, each time a little later.
@@ -64,7 +64,7 @@ fn a_run_that_was_killed_at_any_moment_is_finished_by_the_next() {
     // 2: the seed asks for a locale, which is said to be left out.
     let undisturbed = || {
         let root = tempfile::tempdir().unwrap();
-        debian(root.path());
+        fresh("debian", root.path());
         let (before, started) = (left(root.path()), Instant::now());
         assert_eq!(start(&seed, root.path()).wait().unwrap().code(), Some(2));
         (started.elapsed(), before, left(root.path()))
@@ -76,7 +76,7 @@ fn a_run_that_was_killed_at_any_moment_is_finished_by_the_next() {
     let mut killed = 0;
     for kill in 0..KILLS {
         let root = tempfile::tempdir().unwrap();
-        debian(root.path());
+        fresh("debian", root.path());
         let mut agent = start(&seed, root.path());
         let delay = length * kill / KILLS;
         sleep(delay);
@@ -108,7 +108,7 @@ impl Guest {
     /// `None` where this user may have no name spaces.
     fn new(user_data: &str) -> Option<Self> {
         let guest = Self(tempfile::tempdir().unwrap());
-        debian(&guest.0.path().join("root"));
+        fresh("debian", &guest.0.path().join("root"));
         for own in Self::OWN {
             fs::create_dir_all(guest.path(own)).unwrap();
         }

@@ -76,7 +76,10 @@ impl Worker<'_> {
         let ending = self.steps(plan, stage, &mut told)?;
         self.target.sync()?;
         self.journal.settle()?;
-        if ending == Ending::Complete && !told.iter().any(|step| step.outcome == StepOutcome::Waiting) {
+        if ending == Ending::Complete
+            && !plan.incomplete
+            && !told.iter().any(|step| step.outcome == StepOutcome::Waiting)
+        {
             self.journal.complete(stage)?;
         }
         Ok((told, ending))
@@ -264,137 +267,4 @@ fn moment(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::finding::{Findings, Origin};
-    use crate::plan::action::{Action, Write};
-    use crate::plan::order::{self, Progress, Record as _};
-    use crate::plan::step::Frequency;
-    use crate::scratch::Scratch;
-
-    /// Works on the running system, where alone programs run, with the journal in a scratch root.
-    struct Bench {
-        scratch: Scratch,
-        strict: bool,
-        told_to_end: Cell<bool>,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            Self { scratch: Scratch::new(), strict: false, told_to_end: Cell::new(false) }
-        }
-
-        fn journal(&self) -> Journal {
-            Journal::read(&self.scratch.root(), "i-1").unwrap()
-        }
-
-        /// One run: a program that prints `end` tells the agent to end.
-        fn run(&self, steps: &[Step]) -> (Vec<StepStatus>, Ending) {
-            let mut journal = self.journal();
-            let plan = order::due(steps.to_vec(), &journal, &mut Findings::default());
-            let mut worker = Worker {
-                power: None,
-                target: &Target::new(Root::open("/".as_ref()).unwrap()),
-                journal: &mut journal,
-                today: Day(1),
-                strict: self.strict,
-                told_to_end: &|| self.told_to_end.get(),
-                output: &mut |line| self.told_to_end.set(self.told_to_end.get() || line == "end"),
-                console: &mut |_| (),
-            };
-            worker.stage(&plan, Stage::Final).unwrap()
-        }
-
-        /// Adds a line to the file of that name.
-        fn adds(&self, name: &str, script: &str) -> Step {
-            let file = self.scratch.path("/").join(name);
-            let script = format!("echo once >>{}; {script}", file.display());
-            step(name, vec![Action::Run(Command::script(["/bin/sh", "-c", &script]))])
-        }
-
-        fn times(&self, name: &str) -> usize {
-            std::fs::read_to_string(self.scratch.path("/").join(name)).map_or(0, |text| text.lines().count())
-        }
-    }
-
-    fn step(name: &str, actions: Vec<Action>) -> Step {
-        let origin = Origin::document("user_data");
-        Step { name: name.into(), stage: Stage::Final, frequency: Frequency::PerInstance, origin, actions }
-    }
-
-    #[test]
-    fn what_had_not_begun_when_the_agent_was_told_to_end_is_the_next_run_s() {
-        let bench = Bench::new();
-        let steps = [bench.adds("first", "echo end"), bench.adds("second", "true")];
-        let (told, ending) = bench.run(&steps);
-        assert_eq!((told.len(), ending), (1, Ending::Interrupted));
-        assert_eq!(bench.journal().progress(&steps[1]), Progress::Fresh);
-        assert!(!bench.journal().completed(Stage::Final));
-        bench.told_to_end.set(false);
-        assert_eq!(bench.run(&steps).1, Ending::Complete);
-        assert_eq!((bench.times("first"), bench.times("second")), (1, 1));
-        assert!(bench.journal().completed(Stage::Final));
-    }
-
-    #[test]
-    fn a_program_that_never_started_is_started_by_the_next_run() {
-        let bench = Bench::new();
-        let program = bench.adds("script", "true");
-        // Stopped, or out of space, while what the program needs is written: beneath a file nothing can be made.
-        let blocked = Action::Write(Write::new("/proc/version/below", ""));
-        let failing = step("script", vec![blocked, program.actions[0].clone()]);
-        let (told, ending) = bench.run(&[failing]);
-        assert_eq!((told[0].outcome, ending), (StepOutcome::Failed, Ending::Unfinished));
-        assert!(!bench.journal().completed(Stage::Final));
-        bench.run(&[program]);
-        assert_eq!(bench.times("script"), 1);
-    }
-
-    #[test]
-    fn strict_ends_with_the_first_failure_and_else_all_have_their_turn() {
-        for (strict, ending, times) in [(false, Ending::Complete, 1), (true, Ending::Strict, 0)] {
-            let bench = Bench { strict, ..Bench::new() };
-            let steps = [bench.adds("fails", "exit 3"), bench.adds("next", "true")];
-            assert_eq!(bench.run(&steps).1, ending);
-            assert_eq!((bench.times("fails"), bench.times("next")), (1, times));
-            bench.run(&steps);
-            assert_eq!(bench.times("fails"), 1, "somebody's command is never repeated");
-        }
-    }
-
-    #[test]
-    fn a_list_that_was_not_run_to_its_end_has_failed() {
-        let bench = Bench::new();
-        let path = bench.scratch.path("/progress");
-        let script = format!("echo 1 0 9.9 >{}; exit 0", path.display());
-        let mut command = Command::script(["/bin/sh", "-c", &script]);
-        let entries = (1..=3).map(|number| (number, String::new())).collect();
-        command.progress = Some(crate::plan::action::Progress { path, entries, strict: false });
-        let (told, _) = bench.run(&[step("runcmd", vec![Action::Run(command)])]);
-        let error = told[0].error.as_deref().unwrap();
-        assert_eq!(told[0].outcome, StepOutcome::Failed);
-        assert!(error.contains("entry 2 ended the script, entry 3 was not run"), "{error}");
-    }
-
-    #[test]
-    fn a_program_that_hangs_is_ended_and_the_next_step_has_its_turn() {
-        let bench = Bench::new();
-        let mut hangs = Command::script(["sleep", "300"]);
-        hangs.timeout = Some(Duration::from_millis(100));
-        let (told, ending) = bench.run(&[step("hangs", vec![Action::Run(hangs)]), bench.adds("next", "true")]);
-        assert_eq!((told[0].outcome, told[1].outcome), (StepOutcome::Failed, StepOutcome::Done));
-        assert_eq!((ending, bench.times("next")), (Ending::Complete, 1));
-    }
-
-    #[test]
-    fn what_a_program_printed_is_in_no_error() {
-        let bench = Bench::new();
-        let (told, _) = bench.run(&[bench.adds("login", "echo the password is hunter2; exit 7")]);
-        let error = told[0].error.as_deref().unwrap();
-        assert!(error.contains("exit code 7") && error.contains(state::OUTPUT), "{error}");
-        assert!(!error.contains("hunter2"), "{error}");
-        assert_eq!(told[0].commands[0].tail, ["the password is hunter2"]);
-    }
-}
+mod tests;

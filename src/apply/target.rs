@@ -13,7 +13,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::syncfs;
 
-use crate::apply::lock;
+use crate::apply::{lock, request};
 use crate::error::{At as _, OrAbsent as _, Result};
 use crate::host_key::Kind;
 use crate::plan::action::{Action, Command};
@@ -54,6 +54,15 @@ impl Target {
     ///
     /// On the live system the accounts' lock is held while they are looked at and changed. Nothing is synced: see `sync`.
     pub fn perform(&self, action: &Action, today: Day, run: Runner) -> Result<Vec<Change>> {
+        if let Action::Request(request) = action {
+            if !self.root.is_live() {
+                return Ok(Vec::new());
+            }
+            return match request::make(request, &self.root)? {
+                Some(action) => self.perform(&action, today, run),
+                None => Ok(vec![Change::Request(request.clone())]),
+            };
+        }
         let accounts = matches!(action, Action::Group(_) | Action::User(_) | Action::Password(_));
         let _lock = match accounts && self.root.is_live() {
             true => Some(lock::accounts(&self.root, lock::PATIENCE)?),
@@ -94,7 +103,7 @@ impl Target {
             }
             Change::Run(command) => run(command),
             Change::HostKey { kind, path, mode, gid } => self.host_key(*kind, path, *mode, *gid),
-            // What is said, and what comes at the end, is the worker's.
+            // What is said, and what comes at the end, is the worker's; a request is made before it is known what it comes to.
             _ => Ok(()),
         }
     }

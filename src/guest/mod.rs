@@ -163,10 +163,13 @@ impl Guest {
 
     /// Whether there is a program of that name where the guest's shells look for it.
     pub fn has_tool(&self, name: &str) -> bool {
-        TOOL_DIRECTORIES.iter().any(|directory| {
-            let found = self.root.stat(&Path::new(directory).join(name)).ok().flatten();
-            found.is_some_and(|stat| stat.kind == FileKind::File && stat.mode & 0o111 != 0)
-        })
+        TOOL_DIRECTORIES.iter().any(|directory| self.is_program(&format!("{directory}/{name}")) == Some(true))
+    }
+
+    /// Whether the file at `path` may be executed; `None` where there is no file.
+    pub fn is_program(&self, path: &str) -> Option<bool> {
+        let found = self.root.stat(Path::new(path)).ok().flatten();
+        found.filter(|stat| stat.kind == FileKind::File).map(|stat| stat.mode & 0o111 != 0)
     }
 
     /// Whether systemd is the init: running, or installed in an image.
@@ -212,6 +215,11 @@ impl Guest {
     /// The text of a file.
     pub fn read_text(&self, path: &str) -> Option<String> {
         text(&self.root, path)
+    }
+
+    /// The bytes of a file.
+    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        self.root.read(Path::new(path)).ok().flatten()
     }
 
     /// Whether there is something at `path`.

@@ -15,6 +15,7 @@ mod ansible;
 mod apk_repos;
 mod apt;
 mod bootcmd;
+mod boothook;
 mod ca_certs;
 mod crypt;
 mod disk_setup;
@@ -60,6 +61,7 @@ mod zypper;
 /// All modules in the order in which they run within a stage.
 pub const MODULES: &[Module] = &[
     random_seed::MODULE,
+    boothook::MODULE,
     bootcmd::MODULE,
     hostname::MODULE,
     hosts::MODULE,
@@ -96,6 +98,7 @@ pub const MODULES: &[Module] = &[
     runcmd::IMAGE,
     scripts::MODULE,
     runcmd::MODULE,
+    scripts::AFTER_RUNCMD,
     fingerprints::MODULE,
     phone_home::MODULE,
     final_message::MODULE,
@@ -184,7 +187,30 @@ impl Planner {
 pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
     let mut planner = Planner::default();
     unbuilt::report(input.config, &known_keys(), &mut planner.findings);
-    for module in MODULES {
+    run(MODULES, input, &mut planner);
+    (planner.steps, planner.findings)
+}
+
+/// The name of the step that names the machine before the user-data could be asked.
+const NAME_FOR_NOW: &str = "hostname (for now)";
+
+/// The steps that need nothing of the user-data: for a run that does not know it whole. `fresh` tells whether a step was
+/// never begun.
+///
+/// Whose keys and files there are is the user-data's to say; how the machine is reached, and by which name the DHCP server
+/// knows it, can't wait. The name is the platform's until the whole document has been read: it goes by another step.
+pub fn plan_for_now(input: &Input, fresh: impl Fn(&Step) -> bool) -> (Vec<Step>, Findings) {
+    let mut planner = Planner::default();
+    run(&[hostname::MODULE, network::MODULE, files::MODULE], input, &mut planner);
+    planner.steps.retain(|step| step.name != hostname::MODULE.name || fresh(step));
+    for step in planner.steps.iter_mut().filter(|step| step.name == hostname::MODULE.name) {
+        (step.name, step.frequency) = (NAME_FOR_NOW.to_owned(), Frequency::PerBoot);
+    }
+    (planner.steps, planner.findings)
+}
+
+fn run(modules: &[Module], input: &Input, planner: &mut Planner) {
+    for module in modules {
         let mut own = Planner { stage: module.stage, frequency: module.frequency, ..Planner::default() };
         let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             (module.plan)(input, &mut own);
@@ -201,7 +227,6 @@ pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
             ),
         }
     }
-    (planner.steps, planner.findings)
 }
 
 /// The top-level keys that a module, or the layering of the documents, owns.

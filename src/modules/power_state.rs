@@ -161,7 +161,7 @@ mod tests {
     use crate::modules::testing::{Bench, Outcome};
 
     fn planned(config: &str) -> Outcome {
-        Bench::new(&format!("power_state: {config}")).tool("/sbin/shutdown").plan(plan)
+        Bench::new(&format!("power_state: {config}")).program("/sbin/shutdown").plan(plan)
     }
 
     /// The program, and that of the condition.

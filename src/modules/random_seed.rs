@@ -159,7 +159,7 @@ mod tests {
     use crate::modules::testing::{Bench, Outcome};
 
     fn planned(seed: &str) -> Outcome {
-        Bench::new(&format!("random_seed: {seed}")).tool("/usr/bin/pollinate").plan(plan)
+        Bench::new(&format!("random_seed: {seed}")).program("/usr/bin/pollinate").plan(plan)
     }
 
     fn pool(outcome: &Outcome) -> Vec<u8> {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A bench for modules' tests: a guest in a scratch directory, one module's plan on it, and what that comes to.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::config::base::Settings;
@@ -16,6 +15,7 @@ use crate::plan::expand::changes;
 use crate::plan::overlay::Overlay;
 use crate::plan::step::Step;
 use crate::root::{Root, Tree};
+use crate::userdata::{Run, Script};
 
 /// What a module is given.
 pub struct Bench {
@@ -23,6 +23,7 @@ pub struct Bench {
     config: Node,
     instance: Instance,
     pub settings: Settings,
+    scripts: Vec<Script>,
 }
 
 /// What a module made of it.
@@ -32,13 +33,25 @@ pub struct Outcome {
     pub findings: Findings,
 }
 
+/// A script of the user's.
+pub fn script(name: &str, run: Run) -> Script {
+    let (content, prefix) = (b"#!/bin/sh\n".to_vec(), Vec::new());
+    Script { name: name.to_owned(), content, run, vendor: false, prefix, origin: Origin::document("user_data") }
+}
+
 impl Bench {
     /// A guest with root only, and this cloud-config.
     pub fn new(config: &str) -> Self {
         let mut findings = Findings::default();
         let config = parse(config, &Origin::document("user_data"), &mut findings).expect("the test's document");
         let directory = tempfile::tempdir().expect("a scratch directory");
-        let bench = Self { directory, config, instance: Instance::testing("i-1"), settings: Settings::default() };
+        let bench = Self {
+            directory,
+            config,
+            instance: Instance::testing("i-1"),
+            settings: Settings::default(),
+            scripts: Vec::new(),
+        };
         bench
             .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
             .file("/etc/group", "root:x:0:\n")
@@ -53,12 +66,18 @@ impl Bench {
         self
     }
 
-    /// With a program there.
-    pub fn tool(self, path: &str) -> Self {
-        let file = self.directory.path().join(path.trim_start_matches('/'));
-        let bench = self.file(path, "");
-        std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).expect("a mode");
+    /// With this program in the guest.
+    pub fn program(self, path: &str) -> Self {
+        let bench = self.file(path, "#!/bin/sh\n");
+        let path = bench.directory.path().join(path.trim_start_matches('/'));
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
         bench
+    }
+
+    /// With these scripts in the user-data.
+    pub fn scripts(mut self, scripts: impl IntoIterator<Item = Script>) -> Self {
+        self.scripts.extend(scripts);
+        self
     }
 
     /// With this host name from the platform.
@@ -81,7 +100,7 @@ impl Bench {
         let mut planner = Planner::default();
         let input = Input {
             config: &self.config,
-            scripts: &[],
+            scripts: &self.scripts,
             datasource: "testing",
             instance: &self.instance,
             guest: &guest,

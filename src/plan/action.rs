@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::host_key;
 use crate::plan::power::PowerState;
+use crate::plan::request::{Purpose, Request};
 use crate::root::Tree;
 
 /// One primitive change. Relative to the machine's state only in ways that are a pure function of it.
@@ -47,6 +48,8 @@ pub enum Action {
     HostKey { kind: host_key::Kind, path: PathBuf, mode: u32, owner: Owner },
     /// A program.
     Run(Command),
+    /// A request to a server, and what its answer asks for.
+    Request(Request),
     /// Lines for whoever watches the console: `$uptime` and `$timestamp` are those of their moment.
     Message(String),
     /// Lines for whoever watches the console, of what is in the tree at their moment.
@@ -65,15 +68,32 @@ impl Action {
                 | Action::HostKey { .. }
                 | Action::RandomPassword { .. }
                 | Action::Run(_)
+                | Action::Request(_)
                 | Action::Message(_)
                 | Action::Report(_)
                 | Action::PowerState(_)
         )
     }
 
+    /// The file that it writes, wherever the content comes from.
+    pub fn written(&self) -> Option<&Write> {
+        match self {
+            Action::Write(write) | Action::Request(Request { purpose: Purpose::File { write, .. }, .. }) => Some(write),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn written_mut(&mut self) -> Option<&mut Write> {
+        match self {
+            Action::Write(write) | Action::Request(Request { purpose: Purpose::File { write, .. }, .. }) => Some(write),
+            _ => None,
+        }
+    }
+
     /// Whether it adds to the end of a file: done twice it leaves another tree than done once.
     pub fn appends(&self) -> bool {
-        matches!(self, Action::Write(write) if write.append)
+        self.written().is_some_and(|write| write.append)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::host_key::Kind;
 use crate::plan::action::{Command, Report};
 use crate::plan::power::PowerState;
+use crate::plan::request::Request;
 
 /// One change of the machine, nothing left to decide.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub enum Change {
         expire: bool,
     },
     Run(Command),
+    /// What its answer comes to is known when it has come.
+    Request(Request),
     Message(String),
     Report(Report),
     PowerState(PowerState),
@@ -78,6 +81,7 @@ impl fmt::Debug for Change {
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
             Change::HostKey { kind, path, .. } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
             Change::Run(command) => write!(f, "Run({command:?})"),
+            Change::Request(request) => write!(f, "Request({request:?})"),
             Change::Message(text) => write!(f, "Message({text})"),
             Change::RandomPassword { user, .. } => write!(f, "RandomPassword({user})"),
             Change::Report(report) => report.fmt(f),

@@ -51,6 +51,7 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
         }
         Action::Entropy(bytes) => draft.push(Change::Entropy(bytes.clone()))?,
         Action::Run(command) => draft.push(Change::Run(command.clone()))?,
+        Action::Request(request) => draft.push(Change::Request(request.clone()))?,
         Action::Message(text) => draft.push(Change::Message(text.clone()))?,
         Action::Report(report) => draft.push(Change::Report(report.clone()))?,
         Action::PowerState(power) => draft.push(Change::PowerState(power.clone()))?,

@@ -11,5 +11,6 @@ pub mod expand;
 pub mod order;
 pub mod overlay;
 pub mod power;
+pub mod request;
 pub mod show;
 pub mod step;

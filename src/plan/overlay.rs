@@ -16,6 +16,8 @@ pub struct Overlay<'a> {
     below: &'a dyn Tree,
     /// By path without links.
     above: BTreeMap<PathBuf, Entry>,
+    /// An image is looked at as if it were running.
+    booted: bool,
 }
 
 #[derive(Debug)]
@@ -29,10 +31,15 @@ enum Entry {
 impl<'a> Overlay<'a> {
     /// `below`, with nothing changed yet.
     pub fn new(below: &'a dyn Tree) -> Self {
-        Self { below, above: BTreeMap::new() }
+        Self { below, above: BTreeMap::new(), booted: false }
     }
 
-    /// Takes `change` for made. What a program does is not known, so it changes nothing here.
+    /// From here on an image is what it will be once it runs: what only a running system can do comes to changes too.
+    pub fn boot(&mut self) {
+        self.booted = true;
+    }
+
+    /// Takes `change` for made. What a program does and a server answers is not known, so it changes nothing here.
     pub fn apply(&mut self, change: &Change) -> Result<()> {
         let (path, entry) = match change {
             Change::File { path, content, mode, uid, gid, .. } => {
@@ -52,6 +59,7 @@ impl<'a> Overlay<'a> {
             | Change::HostKey { .. }
             | Change::RandomPassword { .. }
             | Change::Run(_)
+            | Change::Request(_)
             | Change::Message(_)
             | Change::Report(_)
             | Change::PowerState(_) => return Ok(()),
@@ -117,7 +125,7 @@ impl Tree for Overlay<'_> {
     }
 
     fn is_live(&self) -> bool {
-        self.below.is_live()
+        self.booted || self.below.is_live()
     }
 
     fn owners(&self) -> bool {

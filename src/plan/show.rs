@@ -28,10 +28,10 @@ const SHOWN_LIMIT: usize = 64 << 10;
 pub struct Preview {
     /// Steps in the order in which they run.
     pub steps: Vec<Shown>,
-    /// Steps that only a running system can do, on an image root.
-    pub waiting: Vec<Waiting>,
+    /// Steps that only a running system can do, on an image root; with what they would do there.
+    pub waiting: Vec<Shown>,
     /// Steps that were stopped in the middle and are not repeated.
-    pub interrupted: Vec<Waiting>,
+    pub interrupted: Vec<Stopped>,
 }
 
 /// One step. What its actions do to the same file one after the other is one change here.
@@ -48,10 +48,10 @@ pub struct Shown {
     pub error: Option<String>,
 }
 
-/// A step that is not run now.
+/// A step that is not repeated.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)]
-pub struct Waiting {
+pub struct Stopped {
     pub name: String,
     pub stage: Stage,
     pub origin: Origin,
@@ -102,6 +102,12 @@ pub enum Line {
     Run {
         argv: Vec<String>,
     },
+    Request {
+        method: &'static str,
+        url: String,
+        /// What becomes of it.
+        purpose: String,
+    },
     Message {
         text: String,
     },
@@ -117,21 +123,20 @@ pub enum Line {
 pub fn preview(plan: &Plan, tree: &dyn Tree, today: Day) -> Preview {
     let live = tree.is_live();
     let mut overlay = Overlay::new(tree);
-    let (now, later): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| live || !step.waits_for_boot());
+    // A step without actions has its turn and nothing to show.
+    let steps = plan.steps.iter().filter(|step| !step.actions.is_empty());
+    let (now, later): (Vec<&Step>, Vec<&Step>) = steps.partition(|step| live || !step.waits_for_boot());
+    let steps = now.into_iter().map(|step| shown(step, &mut overlay, today)).collect();
+    overlay.boot();
     Preview {
-        // A step without actions has its turn and nothing to show.
-        steps: now
-            .into_iter()
-            .filter(|step| !step.actions.is_empty())
-            .map(|step| shown(step, &mut overlay, today))
-            .collect(),
-        waiting: later.into_iter().map(waiting).collect(),
-        interrupted: plan.interrupted.iter().map(waiting).collect(),
+        steps,
+        waiting: later.into_iter().map(|step| shown(step, &mut overlay, today)).collect(),
+        interrupted: plan.interrupted.iter().map(stopped).collect(),
     }
 }
 
-fn waiting(step: &Step) -> Waiting {
-    Waiting { name: step.name.clone(), stage: step.stage, origin: step.origin.clone() }
+fn stopped(step: &Step) -> Stopped {
+    Stopped { name: step.name.clone(), stage: step.stage, origin: step.origin.clone() }
 }
 
 fn shown(step: &Step, overlay: &mut Overlay, today: Day) -> Shown {
@@ -219,6 +224,9 @@ fn line(change: &Change) -> Line {
         Change::HostKey { kind, path, .. } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
         Change::RandomPassword { user, .. } => Line::RandomPassword { user: user.clone() },
+        Change::Request(request) => {
+            Line::Request { method: request.method(), url: request.shown_url(), purpose: request.use_made() }
+        }
         Change::Message(text) => Line::Message { text: text.clone() },
         Change::Report(report) => Line::Report { about: report.about },
         Change::PowerState(power) => Line::PowerState { argv: power.command.argv.clone() },
@@ -250,22 +258,28 @@ impl fmt::Display for Preview {
                 writeln!(f, "stage {}", step.stage.name())?;
                 stage = Some(step.stage);
             }
-            writeln!(f, "  {}{}    # {}", escaped(&step.name), often(step.frequency), step.origin)?;
-            step.changes.iter().try_for_each(|line| write!(f, "{line}"))?;
-            if step.changes.is_empty() && step.error.is_none() {
-                writeln!(f, "    as it should be")?;
-            }
-            if let Some(error) = &step.error {
-                writeln!(f, "    would fail: {}", error.replace('\n', "\n    "))?;
-            }
+            write!(f, "{step}")?;
         }
         for step in &self.interrupted {
             writeln!(f, "stopped in the middle, not repeated: {}    # {}", escaped(&step.name), step.origin)?;
         }
-        for step in &self.waiting {
-            writeln!(f, "waits for the boot: {}    # {}", escaped(&step.name), step.origin)?;
+        if !self.waiting.is_empty() {
+            writeln!(f, "waits for the boot")?;
         }
+        self.waiting.iter().try_for_each(|step| write!(f, "{step}"))?;
         if self.is_empty() { writeln!(f, "nothing to do") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {}{}    # {}", escaped(&self.name), often(self.frequency), self.origin)?;
+        self.changes.iter().try_for_each(|line| write!(f, "{line}"))?;
+        match &self.error {
+            Some(error) => writeln!(f, "    would fail: {}", error.replace('\n', "\n    ")),
+            None if self.changes.is_empty() => writeln!(f, "    as it should be"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -304,6 +318,9 @@ impl fmt::Display for Line {
             Line::RandomPassword { user } => {
                 writeln!(f, "    random password of {}, told on the console", escaped(user))
             }
+            Line::Request { method, url, purpose } => {
+                writeln!(f, "    {method} {} {}", escaped(url), escaped(purpose))
+            }
             Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
             Line::Report { about } => writeln!(f, "    say {about}"),
             Line::PowerState { argv } => writeln!(f, "    at the very end, run {}", escaped(&argv.join(" "))),
@@ -317,106 +334,4 @@ fn show_path(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-    use crate::plan::action::{Action, Command, Group, Write};
-    use crate::scratch::Scratch;
-
-    fn file(mode: u32, old: Option<(u32, &[u8])>, new: &[u8]) -> String {
-        let change = Change::File {
-            path: "/etc/x".into(),
-            content: new.to_vec(),
-            old: old.map(|(mode, content)| Old { content: content.to_vec(), mode }),
-            mode,
-            uid: 0,
-            gid: 0,
-            secret: false,
-        };
-        line(&change).to_string()
-    }
-
-    #[test]
-    fn a_world_readable_file_is_a_diff_and_others_are_digests() {
-        let open = file(0o644, Some((0o644, b"a\nb\n")), b"a\nc\n");
-        assert!(open.contains("      -b\n      +c\n"), "{open}");
-        let closed = file(0o600, None, b"hunter2\n");
-        assert!(
-            !closed.contains("hunter2") && closed.contains("new file /etc/x 0600 root (8 bytes, sha256 "),
-            "{closed}"
-        );
-        assert!(file(0o644, None, b"\0\x01").contains("2 bytes"));
-    }
-
-    #[test]
-    fn what_only_root_could_read_is_not_shown_by_opening_the_file() {
-        let opened = file(0o644, Some((0o600, b"hunter2\n")), b"public\n");
-        assert!(!opened.contains("hunter2") && opened.contains("7 bytes, sha256 "), "{opened}");
-        let closed = file(0o600, Some((0o644, b"public\n")), b"hunter2\n");
-        assert!(!closed.contains("hunter2") && closed.contains("8 bytes, sha256 "), "{closed}");
-    }
-
-    /// A step of these actions on a tree where `/etc/group` is `root:x:0:`, as it is printed.
-    fn printed(actions: Vec<Action>) -> String {
-        let scratch = Scratch::new();
-        scratch.file("/etc/group", "root:x:0:\n");
-        std::fs::set_permissions(scratch.path("/etc/group"), PermissionsExt::from_mode(0o644)).unwrap();
-        let root = scratch.root();
-        let step = Step {
-            name: "step".to_owned(),
-            stage: Stage::Local,
-            frequency: Frequency::PerInstance,
-            origin: Origin::document("d"),
-            actions,
-        };
-        let shown = shown(&step, &mut Overlay::new(&root), Day(1));
-        assert_eq!(shown.error, None);
-        shown.changes.iter().map(Line::to_string).collect()
-    }
-
-    fn group(name: &str) -> Action {
-        Action::Group(Group { name: name.to_owned(), ..Group::default() })
-    }
-
-    #[test]
-    fn a_file_that_a_step_changes_more_than_once_is_one_diff() {
-        let other = Action::Write(Write::new("/etc/other", "x\n"));
-        let text = printed(vec![group("a"), other, group("b")]);
-        let expected = "@@ -1 +1,3 @@\n       root:x:0:\n      +a:x:1000:\n      +b:x:1001:\n    new file /etc/other";
-        assert!(text.contains(expected) && text.matches("file /etc/group").count() == 1, "{text}");
-    }
-
-    #[test]
-    fn what_a_program_or_a_removal_comes_between_stays_two_changes() {
-        let write = |text: &str| Change::File {
-            path: "/etc/x".into(),
-            content: text.into(),
-            old: None,
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            secret: false,
-        };
-        for between in [Change::Run(Command::tool(["true"])), Change::Remove { path: "/etc/x".into() }] {
-            let mut all = Vec::new();
-            [write("one"), between, write("two"), write("three")].into_iter().for_each(|change| add(change, &mut all));
-            let contents = all.iter().filter_map(|change| match change {
-                Change::File { content, .. } => std::str::from_utf8(content).ok(),
-                _ => None,
-            });
-            assert_eq!(contents.collect::<Vec<_>>(), ["one", "three"], "{all:?}");
-        }
-    }
-
-    #[test]
-    fn what_was_kept_from_everybody_on_the_way_is_not_shown() {
-        let secret = Action::Write(Write::new("/etc/x", "hunter2\n").mode(0o600));
-        let more = Action::Write(Write { append: true, ..Write::new("/etc/x", "more\n") });
-        let text = printed(vec![secret, more]);
-        assert!(
-            !text.contains("hunter2") && text.contains("new file /etc/x 0644") && text.contains("13 bytes"),
-            "{text}"
-        );
-    }
-}
+mod tests;

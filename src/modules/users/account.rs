@@ -61,7 +61,7 @@ crate::keys! {
         /// Answer logins with the platform's keys with the name of the default user: true or `default`.
         ssh_redirect_user: Located<String>,
         /// Keys to fetch from a key server.
-        ssh_import_id: Node,
+        ssh_import_id: OneOrMany<Located<String>>,
         /// E-mail address of an account of the Ubuntu store: snapd makes this user, and all else here is left out.
         snapuser: Located<String>,
     }

@@ -45,7 +45,7 @@ mod tests {
 
     fn planned(keys: &str) -> (Outcome, usize) {
         let bench = Bench::new(&format!("users: [{{name: ops, {keys}}}]")).file("/etc/selinux/config", "");
-        let outcome = bench.tool("/usr/sbin/usermod").tool("/usr/bin/snap").plan(MODULE.plan);
+        let outcome = bench.program("/usr/sbin/usermod").program("/usr/bin/snap").plan(MODULE.plan);
         let findings = outcome.findings.iter().count();
         (outcome, findings)
     }

@@ -6,7 +6,7 @@
 //! quotes, a bad entry costs only itself, and an existing user joins the named groups.
 
 use crate::config::document::Node;
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner, crypt, keys};
 use crate::plan::action::{Action, AuthorizedKeys, Group, Password, User};
 use crate::plan::step::{Frequency, Stage};
@@ -72,11 +72,18 @@ pub fn with_homes(input: &Input) -> Vec<String> {
     users.filter(|user| !user.account.is_homeless()).map(|user| user.name).collect()
 }
 
+/// Each user that is made: its name, whether it is the default one, and whose published keys it gets.
+pub fn imports(input: &Input) -> Vec<(String, bool, Vec<Located<String>>)> {
+    let users = wanted(input, &mut Findings::default()).into_iter();
+    users
+        .map(|user| (user.name, user.is_default, user.account.ssh_import_id.map_or_else(Vec::new, |ids| ids.0)))
+        .collect()
+}
+
 fn make(user: Wanted, default: Option<&str>, input: &Input, planner: &mut Planner) {
     let findings = &mut planner.findings;
     let password = password(&user, input, findings);
     let Wanted { name, account, origin, .. } = user;
-    not_built(&account, findings);
     existing::note_ignored(&name, &account, &origin, input.guest, findings);
     let system = account.system == Some(true);
     let homeless = account.is_homeless();
@@ -198,15 +205,6 @@ fn redirected(
     };
     findings.push(Finding::error(&asked.origin, format!("{problem}; {name} is made without it")));
     Vec::new()
-}
-
-fn not_built(account: &Account, findings: &mut Findings) {
-    if let Some(node) = &account.ssh_import_id {
-        findings.push(Finding::error(
-            &node.origin,
-            "`ssh_import_id` is known and not built yet; the user is made without it",
-        ));
-    }
 }
 
 #[cfg(test)]

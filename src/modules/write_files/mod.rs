@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Files of the user-data.
 //!
-//! Keys as cloud-init's `cc_write_files`. Unlike there a bad entry costs only itself, the owner may be a number, and an
+//! Keys as cloud-init's `cc_write_files`. What is on a server is fetched when the network is up. Unlike there a bad entry costs only itself, the owner may be a number, and an
 //! entry waits by itself where it must: for a user or a home that the same document makes (see [`OWNED`]), or with
 //! `defer` for the final stage.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 
@@ -14,9 +15,13 @@ use crate::config::document::{Node, Value};
 use crate::config::types::Mode;
 use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner};
-use crate::plan::action::{Owner, Write};
+use crate::plan::action::{Action, Owner, Write};
+use crate::plan::request::{Purpose, Request};
 use crate::plan::step::{Frequency, Stage};
 use crate::userdata::compression::{LIMIT, gunzip};
+use source::{Place, Source};
+
+mod source;
 
 /// Files whose owner is there already; before the users, so that `/etc/skel` and `/etc/login.defs` can be written.
 pub const MODULE: Module = Module {
@@ -60,8 +65,8 @@ crate::keys! {
         append: bool,
         /// In the final stage, when packages and users are there.
         defer: bool,
-        /// Where to fetch the content.
-        source: Node,
+        /// Where to fetch the content; `content` is for when that fails.
+        source: Located<Source>,
     }
 }
 
@@ -86,27 +91,32 @@ fn files(input: &Input, planner: &mut Planner, when: When) {
     for file in Keys::take(input.config, &mut planner.findings).write_files.unwrap_or_default() {
         // What is wrong with an entry is said by the pass that it belongs to.
         let mut findings = Findings::default();
-        let write = write(&file, &mut findings);
-        let turn = match &write {
+        let action = action(&file, input, &mut findings);
+        let write = action.as_ref().and_then(Action::written);
+        let turn = match write {
             _ if file.defer == Some(true) => When::Final,
             Some(write) if waits_for_user(write, input) => When::Users,
             _ => When::Early,
         };
         // Two entries for one file are both written, as two appends have to be; over all passes, so that names differ.
-        let times = write.as_ref().map_or(0, |write| {
+        let times = write.map_or(0, |write| {
             *names.entry((write.path.clone(), write.append)).and_modify(|times| *times += 1).or_insert(1)
         });
         if turn != when {
             continue;
         }
         planner.findings.extend(findings);
-        let Some(write) = write else { continue };
+        let (Some(action), Some(write)) = (&action, write) else { continue };
         let mut name = format!("write_files {}{}", write.path.display(), if write.append { " (append)" } else { "" });
         if times > 1 {
             name += &format!(" ({times})");
         }
-        let stage = if when == When::Final { Stage::Final } else { Stage::Local };
-        planner.step(name, &file.origin).stage(stage).write(write);
+        let stage = match action {
+            _ if when == When::Final => Stage::Final,
+            Action::Request(_) => Stage::Network,
+            _ => Stage::Local,
+        };
+        planner.step(name, &file.origin).stage(stage).action(action.clone());
     }
 }
 
@@ -122,25 +132,43 @@ fn waits_for_user(write: &Write, input: &Input) -> bool {
     owner_missing || home.is_some_and(|user| !input.guest.exists(&Path::new("/home").join(user).to_string_lossy()))
 }
 
-fn write(file: &Located<File>, findings: &mut Findings) -> Option<Write> {
+/// How often a server is asked, as with cloud-init, and for how long in all.
+const TRIES: u32 = 3;
+const PATIENCE: Duration = Duration::from_secs(180);
+
+fn action(file: &Located<File>, input: &Input, findings: &mut Findings) -> Option<Action> {
     let Some(path) = &file.path else {
         findings.push(Finding::error(&file.origin, "this file has no `path`; it is left out"));
         return None;
     };
     let path = absolute(path, findings)?;
-    if let Some(source) = &file.source {
-        let unbuilt = "`source` is known and not built yet; this file is left out";
-        findings.push(Finding::error(&source.origin, unbuilt).help("give the bytes as `content`"));
-        return None;
-    }
-    let content = content(file, findings)?;
+    let has_content = file.content.is_some();
+    let without = if has_content { "it gets its `content`" } else { "it is left out" };
+    let place = match &file.source {
+        Some(source) => {
+            let place = source::place(source, input.guest, without, findings);
+            if place.is_none() && !has_content && source.uri.is_some() {
+                return None;
+            }
+            place
+        }
+        None => None,
+    };
+    let (content, request) = match place {
+        Some(Place::Guest(bytes)) => (bytes, None),
+        Some(Place::Server(url, headers)) => (content(file, findings)?, Some((url, headers))),
+        None => (content(file, findings)?, None),
+    };
     let mode = file.permissions.as_ref().map_or(0o644, |mode| mode.0);
     let owner = match &file.owner {
         Some(owner) => self::owner(owner, findings)?,
         None => Owner::Root,
     };
     let append = file.append == Some(true);
-    Some(Write { append, ..Write::new(path, content).mode(mode).owner(owner) })
+    let write = Write { append, ..Write::new(path, content).mode(mode).owner(owner) };
+    let Some((url, headers)) = request else { return Some(Action::Write(write)) };
+    let purpose = Purpose::File { write, fallback: has_content };
+    Some(Action::Request(Request { url, headers, tries: TRIES, limit: PATIENCE, purpose }))
 }
 
 fn absolute(path: &Located<String>, findings: &mut Findings) -> Option<PathBuf> {
@@ -265,6 +293,39 @@ mod tests {
             ["write_files /etc/z", "write_files /home/ops/x", "write_files /etc/y", "write_files /etc/w"]
         );
         assert_eq!(outcome.step("write_files /etc/w").stage, Stage::Final);
+    }
+
+    #[test]
+    fn what_is_on_a_server_is_fetched_with_the_content_to_fall_back_on() {
+        let outcome = plans(
+            "write_files:\n - {path: /a, source: {uri: 'http://h/a?k', headers: {X-A: 1.10}}, permissions: '0600'}\n - {path: /b, content: b, source: {uri: 'https://h/b'}, defer: yes}\n - {path: /c, content: c, source: {uri: ''}}\n",
+        );
+        assert_eq!(outcome.findings.iter().count(), 0, "{:?}", outcome.findings);
+        let request = |name: &str| match &outcome.step(name).actions[..] {
+            [Action::Request(request)] => request.clone(),
+            other => panic!("{other:?}"),
+        };
+        let a = request("write_files /a");
+        assert_eq!((a.url.as_str(), &a.headers[..]), ("http://h/a?k", &[("X-A".to_owned(), "1.10".to_owned())][..]));
+        assert!(matches!(&a.purpose, Purpose::File { write, fallback: false } if write.mode == 0o600));
+        let b = request("write_files /b").purpose;
+        assert!(matches!(&b, Purpose::File { write, fallback: true } if write.content == b"b"));
+        let stages = ["/a", "/b", "/c"].map(|path| outcome.step(&format!("write_files {path}")).stage);
+        assert_eq!(stages, [Stage::Network, Stage::Final, Stage::Local]);
+    }
+
+    #[test]
+    fn a_file_of_the_guest_is_copied_and_one_that_is_not_there_is_said() {
+        let outcome = Bench::new(
+            "write_files:\n - {path: /a, source: {uri: 'file:///etc/from'}, encoding: b64}\n - {path: /b, source: {uri: 'file:///none'}}\n - {path: /c, content: c, source: {uri: 'ftp://h/'}}\n",
+        )
+        .file("/etc/from", "there")
+        .plan(early);
+        assert_eq!(outcome.steps(), ["write_files /a", "write_files /c"]);
+        assert_eq!((outcome.content("/a").as_deref(), outcome.content("/c").as_deref()), (Some("there"), Some("c")));
+        let said: Vec<_> = outcome.findings.iter().map(|finding| finding.message.as_str()).collect();
+        assert!(said[0].contains("no file /none") && said[0].ends_with("left out"), "{said:?}");
+        assert!(said[1].contains("`ftp:`") && said[1].ends_with("its `content`"), "{said:?}");
     }
 
     #[test]
