@@ -29,6 +29,20 @@ pub enum Condition {
     AnyExists(Vec<PathBuf>),
 }
 
+/// What a person reads after the command; nothing of what holds in any case.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::Always => Ok(()),
+            Condition::Succeeds(command) => write!(f, "if this succeeds: {}", command.argv.join(" ")),
+            Condition::AnyExists(files) => {
+                let files: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+                write!(f, "if there is {}", files.join(" or "))
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -116,6 +116,8 @@ pub enum Line {
     },
     PowerState {
         argv: Vec<String>,
+        /// Empty where there is none.
+        condition: String,
     },
 }
 
@@ -229,7 +231,9 @@ fn line(change: &Change) -> Line {
         }
         Change::Message(text) => Line::Message { text: text.clone() },
         Change::Report(report) => Line::Report { about: report.about },
-        Change::PowerState(power) => Line::PowerState { argv: power.command.argv.clone() },
+        Change::PowerState(power) => {
+            Line::PowerState { argv: power.command.argv.clone(), condition: power.condition.to_string() }
+        }
     }
 }
 
@@ -323,7 +327,10 @@ impl fmt::Display for Line {
             }
             Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
             Line::Report { about } => writeln!(f, "    say {about}"),
-            Line::PowerState { argv } => writeln!(f, "    at the very end, run {}", escaped(&argv.join(" "))),
+            Line::PowerState { argv, condition } => {
+                let end = if condition.is_empty() { "" } else { ", " };
+                writeln!(f, "    at the very end{end}{}: run {}", escaped(condition), escaped(&argv.join(" ")))
+            }
         }
     }
 }
