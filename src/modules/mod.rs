@@ -2,7 +2,7 @@
 //! One file for each topic of cloud-config; the table of them all, in the order in which they run.
 
 use crate::config::base::Settings;
-use crate::config::document::Node;
+use crate::config::document::{Data, Node};
 use crate::config::read::Key;
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
@@ -14,10 +14,12 @@ use crate::userdata::{self, Script};
 mod ansible;
 mod apk_repos;
 mod apt;
+mod assignments;
 mod bootcmd;
 mod boothook;
 mod ca_certs;
 mod crypt;
+mod devices;
 mod disk_setup;
 mod files;
 mod final_message;
@@ -43,6 +45,7 @@ mod rh_subscription;
 mod rsyslog;
 mod runcmd;
 mod scripts;
+mod service;
 mod shell;
 mod snap;
 mod ssh;
@@ -83,12 +86,12 @@ pub const MODULES: &[Module] = &[
     yum_repos::MODULE,
     zypper::MODULE,
     apk_repos::MODULE,
-    ntp::MODULE,
-    rsyslog::MODULE,
-    wireguard::MODULE,
     users::MODULE,
     rh_subscription::MODULE,
     packages::MODULE,
+    ntp::MODULE,
+    rsyslog::MODULE,
+    wireguard::MODULE,
     write_files::OWNED,
     passwords::MODULE,
     ssh::MODULE,
@@ -135,6 +138,21 @@ pub struct Input<'a> {
     pub settings: &'a Settings,
     /// The platform's description of the network.
     pub network: Option<&'a NetworkConfig>,
+}
+
+impl Input<'_> {
+    /// Whether `packages` asks for the package, in whichever of its forms.
+    pub fn installs(&self, package: &str) -> bool {
+        self.config.get("packages").is_some_and(|list| asks_for(list, package))
+    }
+}
+
+fn asks_for(list: &Node, package: &str) -> bool {
+    match &list.data {
+        Data::Scalar(scalar) => scalar.text == package,
+        Data::Sequence(items) => items.iter().any(|item| asks_for(item, package)),
+        Data::Mapping(entries) => entries.iter().any(|(_, list)| asks_for(list, package)),
+    }
 }
 
 /// What a module adds its steps and findings to.

@@ -9,7 +9,7 @@ use crate::finding::{Findings, Located, Origin};
 use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::modules::{Input, Planner};
-use crate::plan::action::{Action, Password};
+use crate::plan::action::{Action, Command, Password};
 use crate::plan::day::Day;
 use crate::plan::expand::changes;
 use crate::plan::overlay::Overlay;
@@ -80,6 +80,39 @@ impl Bench {
         self
     }
 
+    /// With this program.
+    pub fn tool(self, name: &str) -> Self {
+        self.program(&format!("/usr/sbin/{name}"))
+    }
+
+    /// With this block device: its place in sysfs (`vda`, `vda/vda1`) and facts there; its node is empty.
+    pub fn block(self, place: &str, facts: &[(&str, &str)]) -> Self {
+        let name = place.rsplit('/').next().expect("a name").to_owned();
+        let class = self.directory.path().join("sys/class/block");
+        let bench = facts.iter().fold(self, |bench, (fact, text)| {
+            bench.file(&format!("/sys/devices/{place}/{fact}"), &format!("{text}\n"))
+        });
+        std::fs::create_dir_all(&class).expect("a directory");
+        std::os::unix::fs::symlink(format!("../../devices/{place}"), class.join(&name)).expect("a link");
+        bench.device(&name, b"")
+    }
+
+    /// With these bytes on a device.
+    pub fn device(self, name: &str, content: &[u8]) -> Self {
+        let path = self.directory.path().join("dev").join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, content).expect("a file");
+        self
+    }
+
+    /// With a symbolic link in the guest.
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let place = self.directory.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().expect("a parent")).expect("a directory");
+        std::os::unix::fs::symlink(target, place).expect("a link");
+        self
+    }
+
     /// With this host name from the platform.
     pub fn hostname(mut self, name: &str) -> Self {
         self.instance.hostname = Some(Located::new(name.into(), Origin::document("meta_data.json").key("hostname")));
@@ -119,6 +152,23 @@ impl Outcome {
         self.steps.iter().flat_map(|step| &step.actions)
     }
 
+    /// The programs of all steps.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.actions().filter_map(|action| if let Action::Run(command) = action { Some(command) } else { None })
+    }
+
+    /// Why steps cannot be done here.
+    pub fn refusals(&self) -> Vec<&str> {
+        self.actions()
+            .filter_map(|action| if let Action::Refuse(why) = action { Some(why.as_str()) } else { None })
+            .collect()
+    }
+
+    /// The guest.
+    pub fn root(&self) -> Root {
+        Root::open(self.directory.path()).expect("a root")
+    }
+
     /// A file's content after all steps; `None` where no step touches it.
     pub fn content(&self, path: &str) -> Option<String> {
         let root = Root::open(self.directory.path()).expect("a root");
@@ -137,6 +187,20 @@ impl Outcome {
             Action::Hostname(name) => Some(name.clone()),
             _ => None,
         })
+    }
+
+    /// The programs that are run, each as its words in one line.
+    pub fn programs(&self) -> Vec<String> {
+        let programs = self.actions().filter_map(|action| match action {
+            Action::Run(command) => Some(command.argv.join(" ")),
+            _ => None,
+        });
+        programs.collect()
+    }
+
+    /// The findings, each in one line.
+    pub fn said(&self) -> Vec<String> {
+        self.findings.iter().map(ToString::to_string).collect()
     }
 
     /// The keys that a user gets.

@@ -60,6 +60,7 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
                 draft.push(Change::Request(request.clone()))?;
             }
         }
+        Action::Refuse(why) => return Err(Error::fatal(why)),
         Action::Message(text) => draft.push(Change::Message(text.clone()))?,
     }
     Ok(draft.into_changes())

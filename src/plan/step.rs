@@ -140,6 +140,11 @@ impl Step {
         self.action(Action::Remove { path: path.into() })
     }
 
+    /// What this machine rules out, and why.
+    pub fn refuse(&mut self, why: impl Into<String>) -> &mut Self {
+        self.action(Action::Refuse(why.into()))
+    }
+
     /// A program.
     pub fn run(&mut self, command: Command) -> &mut Self {
         self.action(Action::Run(command))
