@@ -15,7 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::syncfs;
 
-use crate::apply::{lock, request};
+use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
 use crate::host_key::Kind;
 use crate::plan::action::{Action, Command};
@@ -62,15 +62,6 @@ impl Target {
     ///
     /// On the live system the accounts' lock is held while they are looked at and changed. Nothing is synced: see `sync`.
     pub fn perform(&self, action: &Action, today: Day, run: Runner) -> Result<Vec<Change>> {
-        if let Action::Request(request) = action {
-            if !self.root.is_live() {
-                return Ok(Vec::new());
-            }
-            return match request::make(request, &self.root)? {
-                Some(action) => self.perform(&action, today, run),
-                None => Ok(vec![Change::Request(request.clone())]),
-            };
-        }
         let accounts = matches!(action, Action::Group(_) | Action::User(_) | Action::Password(_));
         let _lock = match accounts && self.root.is_live() {
             true => Some(lock::accounts(&self.root, lock::PATIENCE)?),
@@ -110,7 +101,7 @@ impl Target {
                 file.write_all(bytes).at("write", pool)
             }
             Change::HostKey { kind, path } => self.host_key(*kind, path),
-            // A request is made before it is known what it comes to.
+            // A request is made, and its answer performed, by whoever works through the steps.
             Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Request(_) => Ok(()),
             Change::Run(command) => {
                 if self.is_needed(command)? {

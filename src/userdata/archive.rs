@@ -56,7 +56,11 @@ impl Parts<'_> {
     fn entry(&mut self, item: &Node, archive: &Part, lines: &[&str]) {
         let entry = match &item.data {
             Data::Scalar(_) => Entry { content: Some(item.clone()), ..Entry::default() },
-            _ => match Entry::read(&with_lower_keys(item), self.findings) {
+            Data::Sequence(_) => {
+                let list = "an entry is a text or a mapping with `content`, found a list; it is left out";
+                return self.findings.push(Finding::error(&item.origin, list));
+            }
+            Data::Mapping(_) => match Entry::read(&with_lower_keys(item), self.findings) {
                 Some(entry) => entry,
                 None => return,
             },
@@ -143,7 +147,8 @@ mod tests {
         assert_eq!(value(&all, "d"), None);
         let scripts: Vec<_> = all.scripts.iter().map(|script| (script.name.as_str(), script.run)).collect();
         assert_eq!(scripts, [("run.sh", Run::User), ("part-004", Run::PerBoot)]);
-        assert!(value(&all, "e").is_some() && findings.is_empty(), "{findings:?}");
+        assert!(value(&all, "e").is_some() && findings.len() == 1, "{findings:?}");
+        assert!(findings[0].starts_with("user_data:14:35: note: for the instance 2"), "{findings:?}");
     }
 
     #[test]

@@ -195,7 +195,10 @@ impl<'a> Parts<'a> {
         let Some(own) = self.context.launch_index() else { return true };
         match index.trim().parse::<i64>() {
             Ok(index) if index == own => return true,
-            Ok(_) => log::info!("{origin}: for another instance of the same launch"),
+            Ok(index) => {
+                let other = format!("for the instance {index} of this launch, which this is not; it is left out");
+                self.findings.push(Finding::note(origin, other));
+            }
             Err(_) => {
                 let wrong = "the launch index is no number, so no instance has it; this part is left out";
                 self.findings.push(Finding::error(origin, wrong));

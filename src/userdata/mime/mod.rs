@@ -181,7 +181,8 @@ mod tests {
             message(&[&index("0", "a"), &index(" 1", "b"), &index("x", "c"), own, &index("1", "launch-index")]);
         let kept: Vec<_> = all.config.entries().iter().filter_map(|(key, _)| key.text()).collect();
         assert_eq!(kept, ["b"]);
-        assert!(findings.len() == 1 && findings[0].contains("the launch index is no number"), "{findings:?}");
+        assert!(findings.len() == 3 && findings[0].contains("note: for the instance 0 of this launch"), "{findings:?}");
+        assert!(findings[1].contains("error: the launch index is no number"), "{findings:?}");
     }
 
     #[test]
