@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::document::{Data, Node, Value};
 use crate::config::read::{Kind, Read, unfit};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Located};
 
 /// One value or a list of them: cloud-init's "string or list".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +43,22 @@ impl Read for Words {
         let between = |c: char| c == ',' || c.is_whitespace();
         let words = texts.iter().flat_map(|text| text.split(between)).filter(|word| !word.is_empty());
         Some(Self(words.map(str::to_owned).collect()))
+    }
+}
+
+/// A mapping from names that the author chooses, in the author's order; an entry that does not fit costs only itself.
+#[derive(Debug, Clone)]
+pub struct Named<T>(pub Vec<(Located<String>, T)>);
+
+impl<T: Read> Read for Named<T> {
+    fn kind() -> Kind {
+        Kind::Scalar("a mapping from names")
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let Data::Mapping(entries) = &node.data else { return unfit(node, &Self::kind(), findings) };
+        let entry = |(key, value): &(Node, Node)| Some((Located::read(key, findings)?, T::read(value, findings)?));
+        Some(Self(entries.iter().filter_map(entry).collect()))
     }
 }
 

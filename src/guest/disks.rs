@@ -169,6 +169,11 @@ impl Disks<'_> {
         })
     }
 
+    /// What is in the file at `path`, as if it were a device; the outer `None` where there is no file.
+    pub fn file(&self, path: &Path) -> Result<Option<Option<Signature>>> {
+        if self.0.exists(path) { signature::of(&self.0.outside(path)?).map(Some) } else { Ok(None) }
+    }
+
     /// What is on the device at `path`.
     ///
     /// # Errors

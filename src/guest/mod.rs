@@ -116,6 +116,11 @@ impl Guest {
         named.map(|(family, _)| family).or_else(|| tool().map(|(family, _)| family)).unwrap_or(Family::Other)
     }
 
+    /// Whether it is of that family, or has one of its tools all the same.
+    pub fn uses(&self, family: Family, tools: &[&str]) -> bool {
+        self.family() == family || tools.iter().any(|tool| self.has_tool(tool))
+    }
+
     /// Whether it is of that distribution or of one like it.
     pub fn is_like(&self, distribution: &str) -> bool {
         self.distribution.iter().any(|id| id == distribution)

@@ -161,7 +161,12 @@ fn one(name: &Node, setup: &Node, input: &Input, findings: &mut Findings) -> Opt
         Some(node) => one_of(node, &["mbr", "gpt"], findings)? == "gpt",
         None => false,
     };
-    let layout = Layout::read(keys.layout.as_ref()?, gpt, findings)?;
+    let Some(layout) = &keys.layout else {
+        let none = format!("no `layout` for `{}`; it is left as it is", name.text().unwrap_or_default());
+        findings.push(Finding::warning(&setup.origin, none).help("`layout: true` makes one partition"));
+        return None;
+    };
+    let layout = Layout::read(layout, gpt, findings)?;
     let Some(device) = devices::named(name.text().unwrap_or_default(), input) else {
         devices::unknown(name, findings);
         return None;
