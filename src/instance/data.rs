@@ -75,7 +75,7 @@ pub fn redacted(data: Value) -> Value {
 }
 
 /// Whether a key of this name holds a secret.
-fn is_secret(key: &str) -> bool {
+pub fn is_secret(key: &str) -> bool {
     let key = plain(key);
     SECRETS.contains(&key.as_str()) || SECRET_WORDS.iter().any(|word| key.contains(word))
 }
