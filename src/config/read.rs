@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How a type is read from a document: what does not fit becomes a finding with its place, and its neighbours are kept.
 
+use std::marker::PhantomData;
+
 use crate::config::document::{Data, Node, Value};
 use crate::finding::{Finding, Findings, Located};
 
@@ -18,7 +20,15 @@ pub trait Read: Sized {
 pub enum Kind {
     /// A scalar type by its name: "a string", "a file mode".
     Scalar(&'static str),
+    /// YAML 1.1's booleans, in quotes too.
+    Boolean,
+    /// A whole number, in quotes too.
+    Integer,
+    /// One of a few words, as [`one_of`] reads them.
+    Word(&'static [&'static str]),
     List(Box<Kind>),
+    /// A mapping whose keys are names.
+    Named(Box<Kind>),
     /// A mapping with known keys.
     Keys(&'static [Key]),
     OneOf(Vec<Kind>),
@@ -142,8 +152,12 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Kind::Scalar(name) => f.write_str(name),
+            Kind::Boolean => f.write_str("true or false"),
+            Kind::Integer => f.write_str("a whole number"),
+            Kind::Word([word]) => f.write_str(word),
+            Kind::Word(words) => write!(f, "one of {}", words.join(", ")),
             Kind::List(item) => write!(f, "a list (each entry {item})"),
-            Kind::Keys(_) => f.write_str("a mapping"),
+            Kind::Keys(_) | Kind::Named(_) => f.write_str("a mapping"),
             Kind::OneOf(kinds) => f.write_str(&kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(" or ")),
             Kind::Any => f.write_str("anything"),
         }
@@ -185,6 +199,27 @@ impl Read for Node {
     }
 }
 
+/// A value of the form of `T` that its module reads itself.
+#[derive(Debug, Clone)]
+pub struct Raw<T>(pub Node, PhantomData<T>);
+
+impl<T: Read> Read for Raw<T> {
+    fn kind() -> Kind {
+        T::kind()
+    }
+
+    fn read(node: &Node, _: &mut Findings) -> Option<Self> {
+        Some(Self(node.clone(), PhantomData))
+    }
+}
+
+impl<T> std::ops::Deref for Raw<T> {
+    type Target = Node;
+    fn deref(&self) -> &Node {
+        &self.0
+    }
+}
+
 /// The text as written, whatever YAML would make of it: `22:22`, `0644` and `1.10` stay what they are.
 impl Read for String {
     fn kind() -> Kind {
@@ -206,7 +241,7 @@ impl Read for String {
 /// YAML 1.1's booleans, and the same words in quotes, as cloud-init's `translate_bool` takes them.
 impl Read for bool {
     fn kind() -> Kind {
-        Kind::Scalar("true or false")
+        Kind::Boolean
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -229,7 +264,7 @@ macro_rules! read_integers {
     ($($type:ty),*) => { $(
         impl Read for $type {
             fn kind() -> Kind {
-                Kind::Scalar("a whole number")
+                Kind::Integer
             }
 
             fn read(node: &Node, findings: &mut Findings) -> Option<Self> {

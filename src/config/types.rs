@@ -25,13 +25,17 @@ impl<T: Read> Read for OneOrMany<T> {
     }
 }
 
+/// Commands: each a line for the shell, or a list of words; one alone needs no list.
+pub type Commands = OneOrMany<OneOrMany<String>>;
+
 /// Words in one string, between commas or spaces, or in a list, or as the keys of a mapping: how groups are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words(pub Vec<String>);
 
 impl Read for Words {
     fn kind() -> Kind {
-        Kind::Scalar("words between commas, or a list of them")
+        let words = Kind::Scalar("words between commas");
+        Kind::OneOf(vec![words.clone(), Kind::List(Box::new(words)), Kind::Named(Box::new(Kind::Any))])
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -66,7 +70,7 @@ pub struct OrFalse<T>(pub Option<T>);
 
 impl<T: Read> Read for OrFalse<T> {
     fn kind() -> Kind {
-        Kind::OneOf(vec![T::kind(), Kind::Scalar("false")])
+        Kind::OneOf(vec![T::kind(), Kind::Word(&["false"])])
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
