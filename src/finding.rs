@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct Origin {
     document: Arc<str>,
     place: Place,
+    /// Lines and columns that stand before the text in which places are counted.
+    before: (u32, u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,13 +26,28 @@ enum Place {
 impl Origin {
     /// The whole of `document`, e.g. `user_data` or `/etc/firstlight/config.yaml`.
     pub fn document(document: impl Into<Arc<str>>) -> Self {
-        Self { document: document.into(), place: Place::Whole }
+        Self { document: document.into(), place: Place::Whole, before: (0, 0) }
+    }
+
+    /// A part of the same document which begins below so many of its lines, indented by so many columns: places in the
+    /// part's own text come out as places in the document.
+    pub fn within(&self, lines: usize, columns: usize) -> Self {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let before = (self.before.0.saturating_add(narrow(lines)), self.before.1.saturating_add(narrow(columns)));
+        Self { document: self.document.clone(), place: Place::Whole, before }
+    }
+
+    /// The same text under another name.
+    pub fn named(&self, document: impl Into<Arc<str>>) -> Self {
+        Self { document: document.into(), ..self.clone() }
     }
 
     /// A place in the same document; line and column count from one, and the none that a parser may tell is one.
     pub fn at(&self, line: usize, column: usize) -> Self {
         let narrow = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
-        Self { document: self.document.clone(), place: Place::Line(narrow(line), narrow(column)) }
+        let place =
+            Place::Line(narrow(line).saturating_add(self.before.0), narrow(column).saturating_add(self.before.1));
+        Self { place, ..self.clone() }
     }
 
     /// A key of the same document, below the key that this origin already names.
@@ -40,7 +57,7 @@ impl Origin {
             Place::Key(above) => format!("{above}.{key}").into(),
             _ => key.into(),
         };
-        Self { document: self.document.clone(), place: Place::Key(path) }
+        Self { place: Place::Key(path), ..self.clone() }
     }
 
     /// An entry of a list of the same document.
@@ -342,6 +359,15 @@ mod tests {
     fn a_place_is_never_before_the_first_line_or_column() {
         // As serde_json tells the end of an empty line.
         assert_eq!(Origin::document("d").at(2, 0).to_string(), "d:2:1");
+    }
+
+    #[test]
+    fn places_in_a_part_are_places_in_the_document() {
+        let part = Origin::document("user_data").within(10, 0).named("user_data part 2").within(5, 4);
+        assert_eq!(part.at(1, 3).to_string(), "user_data part 2:16:7");
+        assert_eq!(part.at(1, 3).at(2, 1).to_string(), "user_data part 2:17:5");
+        assert_eq!(part.to_string(), "user_data part 2");
+        assert_eq!(part.within(usize::MAX, 0).at(9, 1).line(), Some((u32::MAX, 5)));
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //!       seed/        the seed as a directory, or
 //!       seed.make    a script that makes it: called with the path to make (a file or a directory)
 //!       root.make    a script that changes the root when that is complete: called with its path
-//!       root/        files on top of tests/fixtures/roots/debian; a link stands for the file that it points at
+//!       roots        names of tests/fixtures/roots, a line each: the commands are run on each; none: `debian`
+//!       root/        files on top of that root; a link stands for the file that it points at
 //!       http/        raw answers of a server on loopback, by path; a name that ends in `.hold` leaves the connection open
 //!       settings/    files for --config, as @SETTINGS; @URL in them and in commands is the server's address
-//!       expected     what was printed, each exit code, and what has changed below the root
+//!       expected     what was printed, each exit code, and what has changed below the root; for each of the `roots`
 //!
 //! `FIRSTLIGHT_BLESS=1 cargo test --test cases` rewrites what is expected; `FIRSTLIGHT_CASE=NAME` runs one.
 
@@ -26,7 +27,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tree::{Entry, copy, snapshot};
+use tree::{Entry, copy, fresh, snapshot};
 
 /// The agent's own records differ from run to run; that they are there is enough.
 const OWN: [&str; 3] = ["run/firstlight/", "var/lib/firstlight/", "var/log/firstlight"];
@@ -61,8 +62,14 @@ fn main() {
 }
 
 fn run(case: &Path, scratch: &Path) -> String {
+    let Ok(roots) = fs::read_to_string(case.join("roots")) else { return run_on("debian", case, scratch) };
+    let on = |name: &str| format!("=== {name}\n\n{}", run_on(name, case, &scratch.join(name)));
+    roots.lines().map(on).collect::<Vec<_>>().join("\n")
+}
+
+fn run_on(distribution: &str, case: &Path, scratch: &Path) -> String {
     let (root, seed) = (scratch.join("root"), scratch.join("seed"));
-    tree::debian(&root);
+    fresh(distribution, &root);
     if case.join("root").exists() {
         copy(&case.join("root"), &root, "-rL");
     }

@@ -70,7 +70,10 @@ impl Worker<'_> {
         let ending = self.steps(plan, stage, &mut told)?;
         self.target.sync()?;
         self.journal.settle()?;
-        if ending == Ending::Complete && !told.iter().any(|step| step.outcome == StepOutcome::Waiting) {
+        if ending == Ending::Complete
+            && !plan.incomplete
+            && !told.iter().any(|step| step.outcome == StepOutcome::Waiting)
+        {
             self.journal.complete(stage)?;
         }
         Ok((told, ending))

@@ -2,7 +2,7 @@
 //! A YAML document as its author wrote it: every value with its text and its place, resolved by YAML 1.1 only when a type asks.
 
 use crate::config::compose::compose;
-pub use crate::config::node::{Data, Node, Value};
+pub use crate::config::node::{Data, Node, Scalar, Value};
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest document, in bytes.
@@ -30,7 +30,7 @@ pub fn parse(text: &str, document: &Origin, findings: &mut Findings) -> Option<N
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn read(text: &str) -> (Option<Node>, Vec<String>) {
@@ -40,7 +40,7 @@ mod tests {
     }
 
     /// The tree on one line: scalars by their text, quoted where they are not plain.
-    fn shown(node: &Node) -> String {
+    pub fn shown(node: &Node) -> String {
         match &node.data {
             Data::Scalar(scalar) if scalar.plain => scalar.text.clone(),
             Data::Scalar(scalar) => format!("{:?}", scalar.text),

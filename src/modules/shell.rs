@@ -90,7 +90,7 @@ fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
 }
 
 /// A word as sh reads it back unchanged.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 

@@ -39,11 +39,12 @@ pub fn snapshot(root: &Path) -> BTreeMap<String, Entry> {
     entries
 }
 
-/// Makes `root` what the root of a fresh Debian is, as far as the agent looks at it.
-pub fn debian(root: &Path) {
+/// Makes `root` what the root of that fresh `distribution` is, as far as the agent looks at it: one of
+/// tests/fixtures/roots.
+pub fn fresh(distribution: &str, root: &Path) {
     let roots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/roots");
-    copy(&roots.join("debian"), root, "-a");
-    modes(&roots.join("debian.modes"), root);
+    copy(&roots.join(distribution), root, "-a");
+    modes(&roots.join(distribution).with_extension("modes"), root);
 }
 
 /// What is in `from`, into `to`; `how` is cp's option.

@@ -61,7 +61,7 @@ crate::keys! {
         /// Answer logins with the name of the default user.
         ssh_redirect_user: Node,
         /// Keys to fetch from a key server.
-        ssh_import_id: Node,
+        ssh_import_id: OneOrMany<Located<String>>,
         /// Account of the Ubuntu store.
         snapuser: Node,
     }
