@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::Input;
-use crate::plan::accounts::hash::sha512_crypt;
+use crate::plan::action::PasswordHash;
 
 /// The longest password that libcrypt takes (`CRYPT_MAX_PASSPHRASE_SIZE`).
 const LENGTH: usize = 512;
@@ -32,7 +32,7 @@ pub fn warn_of_no_hash(text: &str, origin: &Origin, findings: &mut Findings) {
 
 /// A hash of a typed password; nothing of an empty one. Its salt comes from the instance and the user, so that `plan`
 /// and `run` agree.
-pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<String> {
+pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<PasswordHash> {
     // A block (`|`) ends with a line's end that nobody types.
     let text = password.trim_end_matches('\n');
     if text.len() > LENGTH {
@@ -41,9 +41,9 @@ pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mu
         return None;
     }
     if text.is_empty() {
-        return Some(String::new());
+        return Some(PasswordHash::Given(String::new()));
     }
     let digest = Sha256::digest(format!("{}\0{user}", input.instance.id.value));
     let salt = digest.first_chunk().copied().unwrap_or_default();
-    Some(sha512_crypt(text, &salt))
+    Some(PasswordHash::Typed { text: text.to_owned(), salt })
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::{Input, Module, Planner, crypt, users};
-use crate::plan::action::{Action, Command, Edit, Password};
+use crate::plan::action::{Action, Command, Edit, Password, PasswordHash};
 use crate::plan::step::{Frequency, Stage};
 use crate::sshd_config;
 
@@ -80,7 +80,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     for Wanted { user, secret, origin } in last_of_each(wanted, &mut planner.findings) {
         let hash = match secret {
-            Secret::Hash(hash) => Some(hash),
+            Secret::Hash(hash) => Some(PasswordHash::Given(hash)),
             Secret::Text(text) => crypt::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
             Secret::Random => {
                 let unbuilt = format!("RANDOM is known and not built yet; the password of {user} stays");
@@ -276,7 +276,11 @@ mod tests {
     fn the_last_password_of_a_user_counts() {
         let hashes = |config: &str| {
             let outcome = Bench::new(config).plan(plan);
-            let hashes: Vec<_> = outcome.passwords().iter().map(|password| password.hash.clone().unwrap()).collect();
+            let hashes: Vec<_> = outcome
+                .passwords()
+                .iter()
+                .map(|password| password.hash.as_ref().unwrap().text().into_owned())
+                .collect();
             (hashes, outcome.findings.iter().count())
         };
         let twice = "chpasswd: {list: ['a:$6$s$one', 'b:$6$s$b', 'a:$6$s$two']}";
@@ -321,7 +325,7 @@ mod tests {
             let outcome =
                 Bench::new(&format!("chpasswd:\n  users:\n  - name: ops\n    type: text\n    password: {password}\n"))
                     .plan(plan);
-            outcome.passwords()[0].hash.clone()
+            outcome.passwords()[0].hash.as_ref().map(|hash| hash.text().into_owned())
         };
         assert_eq!(hash("|\n      sesame"), hash("sesame"));
     }

@@ -189,7 +189,7 @@ mod tests {
             "shell: bash",
             "shell: \"/bin/sh\\nroot\"",
             "expiredate: tomorrow",
-            "expiredate: 2030-02-30",
+            "expiredate: '2030-02-30'",
             "inactive: soon",
             "uid: 4294967295",
             "uid: -1",

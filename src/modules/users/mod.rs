@@ -8,7 +8,7 @@
 use crate::config::document::Node;
 use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner, crypt, keys};
-use crate::plan::action::{Action, AuthorizedKeys, Group, Password, User};
+use crate::plan::action::{Action, AuthorizedKeys, Group, Password, PasswordHash, User};
 use crate::plan::step::{Frequency, Stage};
 use account::Account;
 use names::{valid_name, valid_names};
@@ -138,7 +138,7 @@ fn password(user: &Wanted, input: &Input, findings: &mut Findings) -> Password {
         }
         _ => {}
     }
-    let hashed = account.hashed_passwd.as_ref().map(|hash| hash.value.0.clone());
+    let hashed = account.hashed_passwd.as_ref().map(|hash| PasswordHash::from(hash.value.0.as_str()));
     let hash = hashed.or_else(|| crypt::hash(plain?, name, input, findings));
     Password { user: name.clone(), hash, lock: Some(lock), expire: false }
 }
