@@ -50,6 +50,28 @@ impl Read for Words {
     }
 }
 
+/// A password as it is typed. One that YAML makes a number of is a warning: the peer may see another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Typed(pub String);
+
+impl Read for Typed {
+    fn kind() -> Kind {
+        String::kind()
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let mut said = Findings::default();
+        let text = String::read(node, &mut said);
+        if text.is_some() && !matches!(node.value(), Some(Value::Text(_))) {
+            let number = format!("without quotes this password is {} to cloud-init, not the text", node.described());
+            findings.push(Finding::warning(&node.origin, number).help("put it in quotes"));
+        } else {
+            findings.extend(said);
+        }
+        text.map(Self)
+    }
+}
+
 /// An absolute path, without `..`.
 impl Read for PathBuf {
     fn kind() -> Kind {

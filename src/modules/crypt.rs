@@ -16,6 +16,12 @@ pub fn is_modular_hash(text: &str) -> bool {
     matches!(id, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", _)))
 }
 
+/// Whether cloud-init knows it for a hash in `chpasswd.list` (`\$(1|2a|2y|5|6)(\$.+){2}`).
+pub fn is_hash_in_list(hash: &str) -> bool {
+    let mut fields = hash.split('$').skip(1);
+    matches!(fields.next(), Some("1" | "2a" | "2y" | "5" | "6")) && fields.filter(|field| !field.is_empty()).count() > 1
+}
+
 /// Says where the text that stands for a hash is none that crypt(5) knows: most often it is the password itself.
 pub fn warn_of_no_hash(text: &str, origin: &Origin, findings: &mut Findings) {
     let traditional =
