@@ -126,7 +126,7 @@ impl Job<'_> {
         planner: &mut Planner,
     ) {
         let path = state::scripts(&self.input.instance.id).join("packages");
-        let progress = path.with_added_extension("progress");
+        let progress = path.with_extension("progress");
         let mut argv = vec!["/bin/sh".to_owned(), path.to_string_lossy().into_owned()];
         argv.extend(self.manager.command(what).chain(["--"]).map(str::to_owned));
         argv.extend_from_slice(names);

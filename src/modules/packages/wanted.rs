@@ -69,7 +69,7 @@ impl Wanted {
             Some([name, ..]) if !is_name(name) => format!("`{name}` is no name of a package"),
             Some([_, rest @ ..]) if rest.iter().any(|word| !is_word(word)) => "no such version".to_owned(),
             Some([name, rest @ ..]) if whose == Whose::Snap => {
-                return self.snaps.push([&[name.clone()], rest].concat());
+                return self.snaps.push([std::slice::from_ref(name), rest].concat());
             }
             Some([name, rest @ ..]) if rest.len() < 2 && rest.iter().all(|version| is_name(version)) => {
                 let (name, version) = (name.clone(), rest.first().cloned());
