@@ -9,12 +9,13 @@ use crate::finding::{Findings, Located, Origin};
 use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::modules::{Input, Planner};
-use crate::plan::action::{Action, Password};
+use crate::plan::action::{Action, Command, Password};
 use crate::plan::day::Day;
 use crate::plan::expand::changes;
 use crate::plan::overlay::Overlay;
 use crate::plan::step::Step;
 use crate::root::{Root, Tree};
+use crate::userdata::{Run, Script};
 
 /// What a module is given.
 pub struct Bench {
@@ -22,6 +23,7 @@ pub struct Bench {
     config: Node,
     instance: Instance,
     pub settings: Settings,
+    scripts: Vec<Script>,
 }
 
 /// What a module made of it.
@@ -31,13 +33,25 @@ pub struct Outcome {
     pub findings: Findings,
 }
 
+/// A script of the user's.
+pub fn script(name: &str, run: Run) -> Script {
+    let (content, prefix) = (b"#!/bin/sh\n".to_vec(), Vec::new());
+    Script { name: name.to_owned(), content, run, vendor: false, prefix, origin: Origin::document("user_data") }
+}
+
 impl Bench {
     /// A guest with root only, and this cloud-config.
     pub fn new(config: &str) -> Self {
         let mut findings = Findings::default();
         let config = parse(config, &Origin::document("user_data"), &mut findings).expect("the test's document");
         let directory = tempfile::tempdir().expect("a scratch directory");
-        let bench = Self { directory, config, instance: Instance::testing("i-1"), settings: Settings::default() };
+        let bench = Self {
+            directory,
+            config,
+            instance: Instance::testing("i-1"),
+            settings: Settings::default(),
+            scripts: Vec::new(),
+        };
         bench
             .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
             .file("/etc/group", "root:x:0:\n")
@@ -52,13 +66,43 @@ impl Bench {
         self
     }
 
-    /// With a program of that path in the guest.
+    /// With this program in the guest.
     pub fn program(self, path: &str) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let bench = self.file(path, "");
-        let place = bench.directory.path().join(path.trim_start_matches('/'));
-        std::fs::set_permissions(place, PermissionsExt::from_mode(0o755)).expect("a program");
+        let bench = self.file(path, "#!/bin/sh\n");
+        let path = bench.directory.path().join(path.trim_start_matches('/'));
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
         bench
+    }
+
+    /// With these scripts in the user-data.
+    pub fn scripts(mut self, scripts: impl IntoIterator<Item = Script>) -> Self {
+        self.scripts.extend(scripts);
+        self
+    }
+
+    /// With this program.
+    pub fn tool(self, name: &str) -> Self {
+        self.program(&format!("/usr/sbin/{name}"))
+    }
+
+    /// With this block device: its place in sysfs (`vda`, `vda/vda1`) and facts there; its node is empty.
+    pub fn block(self, place: &str, facts: &[(&str, &str)]) -> Self {
+        let name = place.rsplit('/').next().expect("a name").to_owned();
+        let class = self.directory.path().join("sys/class/block");
+        let bench = facts.iter().fold(self, |bench, (fact, text)| {
+            bench.file(&format!("/sys/devices/{place}/{fact}"), &format!("{text}\n"))
+        });
+        std::fs::create_dir_all(&class).expect("a directory");
+        std::os::unix::fs::symlink(format!("../../devices/{place}"), class.join(&name)).expect("a link");
+        bench.device(&name, b"")
+    }
+
+    /// With these bytes on a device.
+    pub fn device(self, name: &str, content: &[u8]) -> Self {
+        let path = self.directory.path().join("dev").join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, content).expect("a file");
+        self
     }
 
     /// With a symbolic link in the guest.
@@ -81,7 +125,7 @@ impl Bench {
         let mut planner = Planner::default();
         let input = Input {
             config: &self.config,
-            scripts: &[],
+            scripts: &self.scripts,
             datasource: "testing",
             instance: &self.instance,
             guest: &guest,
@@ -106,6 +150,23 @@ impl Outcome {
 
     fn actions(&self) -> impl Iterator<Item = &Action> {
         self.steps.iter().flat_map(|step| &step.actions)
+    }
+
+    /// The programs of all steps.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.actions().filter_map(|action| if let Action::Run(command) = action { Some(command) } else { None })
+    }
+
+    /// Why steps cannot be done here.
+    pub fn refusals(&self) -> Vec<&str> {
+        self.actions()
+            .filter_map(|action| if let Action::Refuse(why) = action { Some(why.as_str()) } else { None })
+            .collect()
+    }
+
+    /// The guest.
+    pub fn root(&self) -> Root {
+        Root::open(self.directory.path()).expect("a root")
     }
 
     /// A file's content after all steps; `None` where no step touches it.
