@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::finding::{Finding, Origin};
 
@@ -31,12 +32,13 @@ pub struct Error {
     origin: Option<Box<Origin>>,
     message: String,
     help: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, origin: None, message: message.into(), help: None, source: None }
+        Self { kind, origin: None, message: message.into(), help: None, retry_after: None, source: None }
     }
 
     /// Something that is not there.
@@ -73,6 +75,13 @@ impl Error {
         self
     }
 
+    /// Something that may work later, but not before that time has passed (HTTP's `Retry-After`).
+    #[must_use]
+    pub fn not_before(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
     /// The same error as part of doing `what`.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
@@ -96,6 +105,11 @@ impl Error {
     /// Whether trying again makes sense.
     pub fn is_transient(&self) -> bool {
         self.kind == Kind::Transient
+    }
+
+    /// How long to wait before trying again, where the other side said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The message and its causes on one line, without the advice.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is wrong with the input: severity, origin, message, help.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use std::sync::Arc;
 pub struct Origin {
     document: Arc<str>,
     place: Place,
+    /// Lines and columns that stand before the text in which places are counted.
+    before: (u32, u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,13 +26,28 @@ enum Place {
 impl Origin {
     /// The whole of `document`, e.g. `user_data` or `/etc/firstlight/config.yaml`.
     pub fn document(document: impl Into<Arc<str>>) -> Self {
-        Self { document: document.into(), place: Place::Whole }
+        Self { document: document.into(), place: Place::Whole, before: (0, 0) }
+    }
+
+    /// A part of the same document which begins below so many of its lines, indented by so many columns: places in the
+    /// part's own text come out as places in the document.
+    pub fn within(&self, lines: usize, columns: usize) -> Self {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let before = (self.before.0.saturating_add(narrow(lines)), self.before.1.saturating_add(narrow(columns)));
+        Self { document: self.document.clone(), place: Place::Whole, before }
+    }
+
+    /// The same text under another name.
+    pub fn named(&self, document: impl Into<Arc<str>>) -> Self {
+        Self { document: document.into(), ..self.clone() }
     }
 
     /// A place in the same document; line and column count from one, and the none that a parser may tell is one.
     pub fn at(&self, line: usize, column: usize) -> Self {
         let narrow = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
-        Self { document: self.document.clone(), place: Place::Line(narrow(line), narrow(column)) }
+        let place =
+            Place::Line(narrow(line).saturating_add(self.before.0), narrow(column).saturating_add(self.before.1));
+        Self { place, ..self.clone() }
     }
 
     /// A key of the same document, below the key that this origin already names.
@@ -39,7 +57,7 @@ impl Origin {
             Place::Key(above) => format!("{above}.{key}").into(),
             _ => key.into(),
         };
-        Self { document: self.document.clone(), place: Place::Key(path) }
+        Self { place: Place::Key(path), ..self.clone() }
     }
 
     /// An entry of a list of the same document.
@@ -214,24 +232,45 @@ impl fmt::Display for Finding {
 
 /// Everything found so far. Readers add to it and go on, so that one bad entry never drops its neighbours.
 #[derive(Debug, Default, Clone)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    found: Vec<Finding>,
+    /// The text of each document that was read, where somebody wants to see it.
+    texts: Option<BTreeMap<String, String>>,
+}
 
 impl Findings {
     /// How many are kept; a document of nothing but errors must not exhaust who reads it.
     const LIMIT: usize = 1000;
 
+    /// None so far; the texts of the documents are kept, for [`Findings::texts`].
+    pub fn keeping_texts() -> Self {
+        Self { texts: Some(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Tells what stands in a document, as the places of its findings count it: unpacked, decoded, rendered.
+    pub fn read(&mut self, document: &Origin, text: &str) {
+        if let Some(texts) = &mut self.texts {
+            texts.insert(document.document_name().to_owned(), text.to_owned());
+        }
+    }
+
+    /// The text of each document that was read, by its name; empty unless they are kept.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        self.texts.clone().unwrap_or_default()
+    }
+
     /// Adds one finding; the same one is kept once, and of very many the first ones.
     pub fn push(&mut self, mut finding: Finding) {
-        if self.0.len() > Self::LIMIT {
-            if let Some(rest) = self.0.last_mut() {
+        if self.found.len() > Self::LIMIT {
+            if let Some(rest) = self.found.last_mut() {
                 rest.severity = rest.severity.max(finding.severity);
             }
-        } else if !self.0.contains(&finding) {
-            if self.0.len() == Self::LIMIT {
+        } else if !self.found.contains(&finding) {
+            if self.found.len() == Self::LIMIT {
                 finding.message = format!("there is more to say from here on; these are the first {}", Self::LIMIT);
                 finding.help = None;
             }
-            self.0.push(finding);
+            self.found.push(finding);
         }
     }
 
@@ -242,17 +281,17 @@ impl Findings {
 
     /// In the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
-        self.0.iter()
+        self.found.iter()
     }
 
     /// Whether something that was asked for is not done.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| finding.severity == Severity::Error)
+        self.found.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 }
 
@@ -260,7 +299,7 @@ impl IntoIterator for Findings {
     type Item = Finding;
     type IntoIter = std::vec::IntoIter<Finding>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.found.into_iter()
     }
 }
 
@@ -312,6 +351,15 @@ mod tests {
     fn a_place_is_never_before_the_first_line_or_column() {
         // As serde_json tells the end of an empty line.
         assert_eq!(Origin::document("d").at(2, 0).to_string(), "d:2:1");
+    }
+
+    #[test]
+    fn places_in_a_part_are_places_in_the_document() {
+        let part = Origin::document("user_data").within(10, 0).named("user_data part 2").within(5, 4);
+        assert_eq!(part.at(1, 3).to_string(), "user_data part 2:16:7");
+        assert_eq!(part.at(1, 3).at(2, 1).to_string(), "user_data part 2:17:5");
+        assert_eq!(part.to_string(), "user_data part 2");
+        assert_eq!(part.within(usize::MAX, 0).at(9, 1).line(), Some((u32::MAX, 5)));
     }
 
     #[test]

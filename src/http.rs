@@ -11,14 +11,16 @@ use std::error::Error as StdError;
 
 mod answer;
 mod client;
+mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod serve;
 mod tls;
 mod url;
 
-pub use client::Client;
-pub use url::parse;
+pub use client::{Client, Request};
+pub use retry::{retry, spread};
+pub use url::{form, parse, shown_text};
 
 /// How the agent names itself to servers.
 pub const USER_AGENT: &str = concat!("Firstlight/", env!("CARGO_PKG_VERSION"));

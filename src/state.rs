@@ -68,6 +68,11 @@ pub fn seed(id: &str) -> PathBuf {
     instance(id).join("seed")
 }
 
+/// Documents that an instance's user-data names, as they were fetched (0600).
+pub fn includes(id: &str) -> PathBuf {
+    instance(id).join("includes")
+}
+
 /// What was done for an instance.
 pub fn journal(id: &str) -> PathBuf {
     instance(id).join("journal")

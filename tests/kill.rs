@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,49 @@ fn a_run_that_was_killed_at_any_moment_is_finished_by_the_next() {
     assert!(killed >= KILLS / 4, "only {killed} of {KILLS} runs were really killed in the middle");
 }
 
+#[test]
+fn a_run_that_was_killed_at_any_record_is_finished_by_the_next() {
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/everything");
+    let run = |root: &Path, at: Option<usize>| {
+        let mut agent = quiet(PROGRAM);
+        agent.arg("run").arg("--source").arg(&seed).arg("--root").arg(root);
+        agent.envs(at.map(|at| ("FIRSTLIGHT_KILL_AT", at.to_string())));
+        agent.status().unwrap().code()
+    };
+    let undisturbed = tempfile::tempdir().unwrap();
+    fresh("debian", undisturbed.path());
+    let before = left(undisturbed.path());
+    let code = run(undisturbed.path(), None);
+    assert!(matches!(code, Some(0 | 2)), "{code:?}");
+    let expected = left(undisturbed.path());
+
+    // Until there are no more records.
+    let next = AtomicUsize::new(0);
+    let kill_all = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let root = tempfile::tempdir().unwrap();
+            fresh("debian", root.path());
+            if run(root.path(), Some(at)).is_some() {
+                return at;
+            }
+            let between = left(root.path());
+            let halves = halves(&between, &before, &expected);
+            assert!(halves.is_empty(), "killed at {at}: {halves:?}");
+            assert_eq!(run(root.path(), None), code, "after {at}");
+            let found = left(root.path());
+            let differs = |path: &&String| expected.get(*path) != found.get(*path);
+            let different: Vec<&String> = expected.keys().chain(found.keys()).filter(differs).collect();
+            assert!(different.is_empty(), "killed at {at}: {different:?}");
+        }
+    };
+    let records = std::thread::scope(|scope| {
+        let lanes = [scope.spawn(kill_all), scope.spawn(kill_all)];
+        lanes.map(|lane| lane.join().unwrap()).into_iter().min().unwrap()
+    });
+    assert!(records > 40, "only {records} places to kill it at");
+}
+
 /// The running system as far as a run changes it, in name spaces of this user's own.
 struct Guest(tempfile::TempDir);
 
@@ -182,4 +226,36 @@ fn what_was_to_come_when_the_agent_was_told_to_end_is_done_once_by_the_next_run(
     assert!(guest.text("run/firstlight/output.json").contains("hunter2"));
     let mode = fs::metadata(guest.path("run/firstlight/output.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn commands_of_a_run_that_was_killed_at_any_record_run_once_or_are_reported() {
+    let user_data = "#cloud-config\n\
+        users: []\n\
+        ssh_genkeytypes: [ed25519]\n\
+        bootcmd: ['echo bootcmd >>/run/done']\n\
+        write_files:\n\
+        - {path: /etc/appended, append: yes, content: \"once\\n\"}\n\
+        - {path: /etc/written, content: \"whole\\n\"}\n\
+        runcmd: ['echo runcmd-1 >>/run/done', [sh, -c, 'echo runcmd-2 >>/run/done']]\n";
+    for at in 0.. {
+        let Some(guest) = Guest::new(user_data) else {
+            return eprintln!("SKIPPED: a running system, as this user may have no name spaces (unshare)");
+        };
+        let what = format!("'{PROGRAM}' run --source ../seed");
+        let killed = guest.command(&what).env("FIRSTLIGHT_KILL_AT", at.to_string()).status().unwrap();
+        let code = guest.run().code();
+        assert!(matches!(code, Some(0 | 2)), "killed at {at}: {code:?}");
+        assert_eq!([guest.text("etc/appended"), guest.text("etc/written")], ["once\n", "whole\n"], "killed at {at}");
+        let (done, status) = (guest.text("run/done"), guest.text("run/firstlight/status.json"));
+        for (name, step) in [("bootcmd", "bootcmd"), ("runcmd-1", "runcmd"), ("runcmd-2", "runcmd")] {
+            let times = done.lines().filter(|line| *line == name).count();
+            let told = status.contains(&format!("\"{step}\"")) && status.contains("interrupted");
+            assert!(times == 1 || (times == 0 && told), "killed at {at}: {name} ran {times} times: {status}");
+        }
+        if killed.code().is_some_and(|code| code < 128) {
+            assert!(at > 20, "only {at} places to kill it at");
+            return;
+        }
+    }
 }

@@ -188,13 +188,16 @@ impl Book {
 
     fn add(&mut self, entry: &Entry, durable: bool) -> Result<()> {
         let line = self.line(entry)?;
+        boundary();
         self.write(&line, durable)?;
+        boundary();
         self.note(entry);
         Ok(())
     }
 
     fn hold(&mut self, entry: &Entry) -> Result<()> {
         let line = self.line(entry)?;
+        boundary();
         self.held.extend(line);
         self.note(entry);
         Ok(())
@@ -202,7 +205,11 @@ impl Book {
 
     fn settle(&mut self) -> Result<()> {
         let held = std::mem::take(&mut self.held);
-        if held.is_empty() { Ok(()) } else { self.write(&held, false) }
+        if held.is_empty() {
+            return Ok(());
+        }
+        boundary();
+        self.write(&held, false)
     }
 
     fn line(&self, entry: &Entry) -> Result<Vec<u8>> {
@@ -229,6 +236,19 @@ impl Book {
         Ok(())
     }
 }
+
+/// Before or after a record. A test has the program killed at the one that `FIRSTLIGHT_KILL_AT` counts, from zero.
+#[cfg(debug_assertions)]
+fn boundary() {
+    static PASSED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let at = std::env::var("FIRSTLIGHT_KILL_AT").ok().and_then(|at| at.parse().ok());
+    if at == Some(PASSED.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
+#[cfg(not(debug_assertions))]
+const fn boundary() {}
 
 /// Opens a journal at its end; a line that a crash cut off is ended first, so that the next one is read.
 fn open_for_append(root: &Root, path: &Path) -> Result<File> {

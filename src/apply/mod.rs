@@ -8,6 +8,7 @@ pub mod journal;
 mod lines;
 mod lock;
 pub mod output;
+mod request;
 pub mod run_lock;
 pub mod steps;
 pub mod target;

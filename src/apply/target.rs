@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is changed: the live system or an image's root; and how each change is made on it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
@@ -33,7 +35,13 @@ pub struct Target {
     owners: bool,
     /// A directory on each file system that was changed, by its device.
     changed: RefCell<BTreeMap<u64, Arc<OwnedFd>>>,
+    /// How long devices are still waited for.
+    patience: Cell<Duration>,
 }
+
+/// How long all steps together wait for devices: far less than the stage may last.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
 
 impl Target {
     /// `root` as what is changed.
@@ -42,7 +50,7 @@ impl Target {
         if !owners {
             log::debug!("not root: whatever is made in {} belongs to you", root.path().display());
         }
-        Self { root, owners, changed: RefCell::default() }
+        Self { root, owners, changed: RefCell::default(), patience: Cell::new(PATIENCE) }
     }
 
     /// The tree.
@@ -93,8 +101,28 @@ impl Target {
                 file.write_all(bytes).at("write", pool)
             }
             Change::HostKey { kind, path } => self.host_key(*kind, path),
-            Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) => Ok(()),
-            Change::Run(command) => run(command),
+            // A request is made, and its answer performed, by whoever works through the steps.
+            Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Request(_) => Ok(()),
+            Change::Run(command) => {
+                if self.is_needed(command)? {
+                    run(command)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What a command's guard says. A device that is absent may only be late: all steps together wait for [`PATIENCE`].
+    fn is_needed(&self, command: &Command) -> Result<bool> {
+        let Some(guard) = &command.guard else { return Ok(true) };
+        loop {
+            match guard(&self.root) {
+                Err(error) if error.is_absent() && self.patience.get() > POLL => {
+                    self.patience.set(self.patience.get() - POLL);
+                    sleep(POLL);
+                }
+                verdict => return verdict,
+            }
         }
     }
 

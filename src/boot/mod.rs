@@ -10,7 +10,7 @@ use crate::config::base::{self, Settings};
 use crate::config::document::Node;
 use crate::datasource::{self, Context, Detection, Fetched};
 use crate::error::{Error, Kind, Result};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
 use crate::input;
 use crate::instance::Instance;
@@ -18,19 +18,21 @@ use crate::instance::redacted;
 use crate::modules::{self, Input};
 use crate::network::{self, model::NetworkConfig};
 use crate::plan::day::Day;
-use crate::plan::order::{self, Plan, Record as _};
+use crate::plan::order::{self, Plan, Progress, Record as _};
 use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};
 use crate::report::{self};
 use crate::root::{READ_LIMIT, Root};
 use crate::seed::{Document, Seed};
-use crate::userdata::{self, Files, Script, UserData};
+use crate::userdata::{self, Script, UserData};
 
+mod includes;
 mod run;
 mod seek;
 
 pub use run::run;
 
+use includes::{Fetcher, Remote};
 use seek::{Found, seek};
 
 /// What a person or a unit says about a run.
@@ -68,20 +70,54 @@ pub struct Known {
     pub guest: Guest,
     /// The image's settings, rendered with this instance's data.
     pub settings: Settings,
-    /// Image, vendor and user merged.
+    /// The image's cloud-config alone.
+    pub image: Node,
+    /// Image, vendor and user merged, as far as they are known.
     pub config: Node,
     /// The user's and vendor's scripts.
     pub scripts: Vec<Script>,
     /// The platform's network.
     pub network: Option<NetworkConfig>,
+    /// How much of the user-data is known.
+    pub extent: Extent,
+    /// Whether the user-data names documents that need the network, fetched or not.
+    pub names_servers: bool,
+}
+
+/// How much of the user-data is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Some of it has to be fetched by a later stage; what is known may be replaced by it, so it is not applied yet.
+    Awaited,
+    /// Some of it could not be had in this boot. The rest counts.
+    Lacking,
 }
 
 impl Known {
+    /// As the modules get it.
+    fn input(&self) -> Input<'_> {
+        Input {
+            config: &self.config,
+            scripts: &self.scripts,
+            datasource: &self.seed.datasource,
+            instance: &self.instance,
+            guest: &self.guest,
+            settings: &self.settings,
+            network: self.network.as_ref(),
+        }
+    }
+
     /// The network where it is ours to make and nothing of it has to be asked for.
     fn static_network(&self) -> Option<&NetworkConfig> {
-        let ours = self.settings.network.as_ref().is_none_or(|settings| settings.enabled != Some(false));
-        self.network.as_ref().filter(|network| ours && network::online::is_static(network))
+        static_network(&self.settings, self.network.as_ref())
     }
+}
+
+fn static_network<'a>(settings: &Settings, network: Option<&'a NetworkConfig>) -> Option<&'a NetworkConfig> {
+    let ours = settings.network.as_ref().is_none_or(|settings| settings.enabled != Some(false));
+    network.filter(|network| ours && network::online::is_static(network))
 }
 
 /// What is to be done, and what is to be said.
@@ -112,16 +148,26 @@ pub fn detect(options: &Options) -> Result<Detection> {
 }
 
 /// From raw bytes to everything that modules may know.
-pub fn understand(options: &Options, guest: Guest, seed: Seed, findings: &mut Findings) -> Result<Known> {
+fn understand(options: &Options, guest: Guest, seed: Seed, remote: Remote, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
     let data = data(&instance, &seed, &guest);
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
+    let mut of_network = Findings::default();
+    let network =
+        seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, &mut of_network));
+    let waited_for = static_network(&settings, network.as_ref()).filter(|_| options.root.is_live());
+    let fetcher = Fetcher::new(&options.root, &instance.id, remote, waited_for.map(|network| (network, &guest)));
     let user_data = seed.user_data.as_ref();
-    // What is not known before the network is up is left out for now, and said.
-    let UserData { config, scripts, incomplete: _ } =
-        userdata::combine(image, &seed.vendor_data, user_data, &data, &Files(&options.root), findings);
-    let network = seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, findings));
-    Ok(Known { seed, instance, data, guest, settings, config, scripts, network })
+    let UserData { config, scripts, incomplete } =
+        userdata::combine(image.clone(), &seed.vendor_data, user_data, &data, &fetcher, findings);
+    let extent = match incomplete {
+        true => Extent::Awaited,
+        false if fetcher.lacks_something() => Extent::Lacking,
+        false => Extent::Whole,
+    };
+    let names_servers = fetcher.names_servers();
+    findings.extend(of_network);
+    Ok(Known { seed, instance, data, guest, settings, image, config, scripts, network, extent, names_servers })
 }
 
 /// What templates may ask for.
@@ -130,28 +176,43 @@ fn data(instance: &Instance, seed: &Seed, guest: &Guest) -> Value {
 }
 
 /// What is due for an instance, by what the journal tells of earlier runs.
-fn decide_for(options: &Options, seed: Seed, mut findings: Findings) -> Result<Decision> {
-    let mut known = understand(options, Guest::read(&options.root)?, seed, &mut findings)?;
+fn decide_for(options: &Options, seed: Seed, remote: Remote, mut findings: Findings) -> Result<Decision> {
+    let mut known = understand(options, Guest::read(&options.root)?, seed, remote, &mut findings)?;
     let journal = Journal::read(&options.root, &known.instance.id)?;
     if let (Some(network), false) = (&known.network, journal.completed(Stage::Local)) {
         known.guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
     }
-    let steps = steps(&known, &mut findings);
-    let plan = order::due(steps, &journal, &mut findings);
+    let steps = match known.extent {
+        Extent::Awaited => {
+            let fresh = |step: &Step| journal.progress(step) == Progress::Fresh;
+            let (steps, said) =
+                modules::plan_for_now(&Input { config: &known.image, scripts: &[], ..known.input() }, fresh);
+            findings.extend(said);
+            findings.push(awaited(&known, &options.root));
+            steps
+        }
+        Extent::Whole | Extent::Lacking => steps(&known, &mut findings),
+    };
+    let mut plan = order::due(steps, &journal, &mut findings);
+    plan.incomplete = known.extent != Extent::Whole;
     Ok(Decision { known, plan, findings })
 }
 
+/// What to say where the user-data is not applied yet. Whoever works on an image has to know that it is not in there.
+fn awaited(known: &Known, root: &Root) -> Finding {
+    let documents = known.seed.user_data.iter().chain(&known.seed.vendor_data);
+    let origin = documents.map(Document::origin).next().unwrap_or_else(|| known.config.origin.clone());
+    let (severity, until) = match root.is_live() {
+        true => (Severity::Note, "the network is up"),
+        false => (Severity::Warning, "the boot"),
+    };
+    let text = format!("what it asks for waits for {until}: not all of it is known yet");
+    Finding { severity, ..Finding::note(&origin, text) }
+}
+
 /// What the modules want, done or not.
-pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
-    let (steps, said) = modules::plan(&Input {
-        config: &known.config,
-        scripts: &known.scripts,
-        datasource: &known.seed.datasource,
-        instance: &known.instance,
-        guest: &known.guest,
-        settings: &known.settings,
-        network: known.network.as_ref(),
-    });
+fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
+    let (steps, said) = modules::plan(&known.input());
     findings.extend(said);
     steps
 }
@@ -159,7 +220,7 @@ pub fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
 /// The whole decision, nothing touched. `None` where there is no configuration and never was.
 pub fn decide(options: &Options) -> Result<Option<Decision>> {
     let found = seek(options)?;
-    found.seed.map(|seed| decide_for(options, seed, found.findings)).transpose()
+    found.seed.map(|seed| decide_for(options, seed, Remote::Later, found.findings)).transpose()
 }
 
 /// Reads a configuration as far as the plan, for what there is to say of it. On the running system its own facts are
@@ -169,7 +230,7 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
     if options.root.is_live() {
         guest.nics = None;
     }
-    let known = understand(options, guest, seed, findings)?;
+    let known = understand(options, guest, seed, Remote::Later, findings)?;
     steps(&known, findings);
     Ok(())
 }
@@ -225,6 +286,6 @@ pub fn instance_data(options: &Options) -> Result<Value> {
     let absent =
         || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
     let seed = seek(options)?.seed.ok_or_else(absent)?;
-    let known = understand(options, Guest::read(&options.root)?, seed, &mut Findings::default())?;
+    let known = understand(options, Guest::read(&options.root)?, seed, Remote::Later, &mut Findings::default())?;
     Ok(redacted(known.data))
 }

@@ -12,8 +12,9 @@ use crate::apply::output::Output;
 use crate::apply::run_lock;
 use crate::apply::steps::{Ending, Worker};
 use crate::apply::target::Target;
+use crate::boot::includes::Remote;
 use crate::boot::seek::{Found, seek};
-use crate::boot::{Decision, Known, Options, decide_for, settings_of_instance, settled};
+use crate::boot::{Decision, Extent, Known, Options, decide_for, settings_of_instance, settled};
 use crate::bootstrap::{self, Bootstrap};
 use crate::datasource::Drive;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::media;
 use crate::network;
 use crate::plan::day::Day;
-use crate::plan::order::{Plan, Record as _};
+use crate::plan::order::Record as _;
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
@@ -64,6 +65,7 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
 /// Does what the seed asks for. `data` is the instance's, as soon as it is known.
 fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data: &mut Option<Value>) -> Result<()> {
     let looks = stages.contains(&Stage::Local);
+    let live = options.root.is_live();
     let found = if looks { seek(options)? } else { Found::of_this_boot(&options.root)? };
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
@@ -73,8 +75,10 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         }
         return Ok(());
     };
-    let mut decision = decide_for(options, seed, found.findings)?;
+    let mut decision = decide_for(options, seed, remote(stages, live), found.findings)?;
     let known = &decision.known;
+    let mut journal = Journal::read(&options.root, &known.instance.id)?;
+    let now = stages_now(stages, known, journal.completed(Stage::Local));
     let mut remembers = true;
     if looks {
         *data = Some(known.data.clone());
@@ -91,17 +95,41 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
     if looks || status.place.is_none() {
         status.place = Some(found.place.unwrap_or_else(|| known.seed.place.clone()));
     }
-    status.found(&decision.findings, stages);
-    let mut journal = Journal::read(&options.root, &known.instance.id)?;
+    status.found(&decision.findings, &now);
     if !remembers {
         journal.forget();
     }
-    apply(options, &decision, stages, &mut journal, status)?;
-    if looks && remembers {
-        want_later(options, &decision.plan, stages, &mut journal)?;
-        want_network(options, &decision, stages)?;
+    apply(options, &decision, &now, &mut journal, status)?;
+    if now.contains(&Stage::Local) && remembers {
+        let own: Vec<Stage> = Stage::ALL.into_iter().filter(|it| stages.contains(it) || now.contains(it)).collect();
+        want_later(options, &decision, &own, &mut journal)?;
+        want_network(options, &decision, &own)?;
     }
-    Ok(())
+    match stages {
+        // By hand, all at once: the network is as good as it gets.
+        [Stage::Local, rest @ ..] if now.len() < stages.len() && live => work_for_seed(options, rest, status, data),
+        _ => Ok(()),
+    }
+}
+
+/// What becomes of documents of the user-data that are on a server. An image gets nothing that only a boot can fetch.
+fn remote(stages: &[Stage], live: bool) -> Remote {
+    if stages.contains(&Stage::Local) || !live {
+        Remote::Later
+    } else if stages.contains(&Stage::Network) {
+        Remote::Now
+    } else {
+        Remote::Never
+    }
+}
+
+/// Which stages are worked through by a run of `stages`. Where documents are awaited, what the local stage would do for them
+/// is done with them, by the network stage.
+fn stages_now(stages: &[Stage], known: &Known, local_is_complete: bool) -> Vec<Stage> {
+    let awaits = known.extent == Extent::Awaited;
+    let makes_up = stages.first() == Some(&Stage::Network) && known.names_servers && !awaits && !local_is_complete;
+    let local = makes_up.then_some(Stage::Local);
+    local.into_iter().chain(stages.iter().copied().filter(|stage| !awaits || *stage == Stage::Local)).collect()
 }
 
 /// Keeps the seed for the later stages and boots.
@@ -121,11 +149,13 @@ fn not_kept(error: &Error) -> Finding {
     }
 }
 
-/// Wants the later stages that have work, and marks those that have none as completed: what is added to the user-data of
+/// Wants the later stages that have work, as the network stage has where documents are awaited, and marks those that have
+/// none as completed: what is added to the user-data of
 /// a configured instance is left out, whichever its stage.
-fn want_later(options: &Options, plan: &Plan, stages: &[Stage], journal: &mut Journal) -> Result<()> {
+fn want_later(options: &Options, decision: &Decision, stages: &[Stage], journal: &mut Journal) -> Result<()> {
+    let awaits = |stage| stage == Stage::Network && decision.known.extent == Extent::Awaited;
     for stage in Stage::ALL.into_iter().filter(|stage| !stages.contains(stage)) {
-        if plan.has_work(stage) {
+        if decision.plan.has_work(stage) || awaits(stage) {
             report::want(&options.root, stage.name())?;
         } else if journal.completed(Stage::Local) {
             journal.complete(stage)?;
@@ -134,10 +164,10 @@ fn want_later(options: &Options, plan: &Plan, stages: &[Stage], journal: &mut Jo
     Ok(())
 }
 
-/// Wants the network where somebody's scripts in a later stage expect it. A static one that stage waits for itself.
+/// Wants the network where somebody's scripts or a request in a later stage expect it, or documents are awaited. A static one that stage waits for itself.
 fn want_network(options: &Options, decision: &Decision, stages: &[Stage]) -> Result<()> {
-    let expected =
-        decision.plan.steps.iter().any(Step::is_for_the_network) && decision.known.static_network().is_none();
+    let needed = decision.known.extent == Extent::Awaited || decision.plan.steps.iter().any(Step::is_for_the_network);
+    let expected = needed && decision.known.static_network().is_none();
     if expected && !stages.contains(&Stage::Final) { report::want(&options.root, report::ONLINE) } else { Ok(()) }
 }
 
@@ -224,12 +254,16 @@ fn apply(
 }
 
 #[cfg(test)]
+mod awaiting;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
     use crate::boot::understand;
     use crate::guest::Guest;
+    use crate::plan::order::Plan;
     use crate::plan::step::Frequency;
     use crate::root::Tree as _;
     use crate::scratch::Scratch;
@@ -246,16 +280,17 @@ mod tests {
             origin: Origin::document("user_data"),
             actions: Vec::new(),
         };
-        let plan = Plan { steps: vec![step], interrupted: Vec::new() };
+        let mut decision = awaiting::decided(&options, None, Remote::Later);
+        decision.plan = Plan { steps: vec![step], ..Plan::default() };
         let mut journal = Journal::read(&options.root, "i-1").unwrap();
         let completed = |journal: &Journal| -> BTreeSet<&str> {
             Stage::ALL.iter().filter(|stage| journal.completed(**stage)).map(|stage| stage.name()).collect()
         };
         // The next run may find more to do where the local stage is to be gone on with.
-        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
         assert!(completed(&journal).is_empty());
         journal.complete(Stage::Local).unwrap();
-        want_later(&options, &plan, &[Stage::Local], &mut journal).unwrap();
+        want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
         assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
         assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
     }
@@ -267,7 +302,7 @@ mod tests {
         let options = Options { root: scratch.root(), source: None, config: None };
         let seed = Seed::new("config-drive", "/config-drive", Document::new("meta_data.json", "{\"uuid\": \"i-1\"}"));
         let guest = Guest::read(&options.root).unwrap();
-        let known = understand(&options, guest, seed, &mut Findings::default()).unwrap();
+        let known = understand(&options, guest, seed, Remote::Later, &mut Findings::default()).unwrap();
         let live = Root::open("/".as_ref()).unwrap();
         let told = keep_mounted(&live, &known, None).unwrap();
         assert_eq!(told.severity, Severity::Warning);

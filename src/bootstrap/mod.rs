@@ -20,7 +20,6 @@ mod conclusion;
 mod environment;
 mod fetch;
 mod files;
-mod jitter;
 pub mod lock;
 mod output;
 mod record;
@@ -127,7 +126,7 @@ impl Bootstrap {
             record.write(root)?;
             // No pause where there will be no other try.
             if self.stopped(files, record).is_none()
-                && Interrupt::watch()?.sleep(jitter::spread(self.interval, SPREAD_PERCENT))
+                && Interrupt::watch()?.sleep(http::spread(self.interval, SPREAD_PERCENT))
             {
                 return Ok(Conclusion::Interrupted { tries: number });
             }

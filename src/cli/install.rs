@@ -131,7 +131,7 @@ impl Arguments {
         }
         findings.iter().filter(|told| told.severity > Severity::Note).for_each(|told| tell(&told.to_string()));
         let code = ExitCode::from(if findings.has_errors() { 2 } else { 0 });
-        let plan = Plan { steps, interrupted: Vec::new() };
+        let plan = Plan { steps, ..Plan::default() };
         if self.dry_run {
             print(&show::preview(&plan, &root, Day::today()).to_string())?;
             return Ok(code);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::config::events::{Event, Mark, Parser, Problem, Properties};
 use crate::config::mapping::Mapping;
 use crate::config::node::{Data, Node, Scalar};
-use crate::config::resolve::{YAML_TAG, tagged};
+use crate::config::resolve::{YAML_TAG, refused, tagged};
 use crate::config::syntax;
 use crate::finding::{Finding, Findings, Origin};
 
@@ -45,7 +45,7 @@ impl Composer<'_> {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart, _) => {}
                 (Event::StreamEnd, _) => return Ok(Some(Node::empty(self.document.clone()))),
-                (event, mark) => break self.node(event, mark, 1)?,
+                (event, mark) => break self.value(event, mark, 1)?,
             }
         };
         loop {
@@ -72,20 +72,28 @@ impl Composer<'_> {
 
     fn node(&mut self, event: Event, mark: Mark, depth: usize) -> Composed {
         let origin = self.at(mark);
+        if let Some(name) = event.anchor().map(str::to_owned)
+            && self.anchors.insert(name, None).is_some()
+        {
+            self.peer_gives_up(&origin, "an anchor of the same name as one before it");
+        }
         let (Properties { anchor, tag }, data) = match event {
             Event::Alias(name) => return self.alias(&name, &origin, depth),
             Event::Scalar { properties, text, plain } => {
                 self.count(1, text.len(), &origin)?;
                 let tag = properties.tag.clone();
+                if let (true, None, Some(what)) = (plain, &tag, refused(&text)) {
+                    self.peer_gives_up(&origin, what);
+                }
                 (properties, Data::Scalar(Scalar { text, plain, tag }))
             }
             Event::SequenceStart(properties) => {
-                self.enter(&properties, depth, &origin)?;
+                self.enter(depth, &origin)?;
                 let data = self.sequence(depth)?;
                 (properties, data)
             }
             Event::MappingStart(properties) => {
-                self.enter(&properties, depth, &origin)?;
+                self.enter(depth, &origin)?;
                 let data = self.mapping(depth)?;
                 (properties, data)
             }
@@ -101,12 +109,9 @@ impl Composer<'_> {
     }
 
     /// Before the content of a list or mapping is read, so that `[` 100,000 times ends at the hundredth.
-    fn enter(&mut self, properties: &Properties, depth: usize, origin: &Origin) -> Result<(), Finding> {
+    fn enter(&mut self, depth: usize, origin: &Origin) -> Result<(), Finding> {
         if depth > DEPTH_LIMIT {
             return Err(too_deep(origin));
-        }
-        if let Some(anchor) = &properties.anchor {
-            self.anchors.insert(anchor.clone(), None);
         }
         self.count(1, 0, origin)
     }
@@ -116,9 +121,23 @@ impl Composer<'_> {
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(Data::Sequence(items)),
-                (event, mark) => items.extend(self.node(event, mark, depth + 1)?),
+                (event, mark) => items.extend(self.value(event, mark, depth + 1)?),
             }
         }
+    }
+
+    /// What is no key.
+    fn value(&mut self, event: Event, mark: Mark, depth: usize) -> Composed {
+        let node = self.node(event, mark, depth)?;
+        if let Some(node) = node.as_ref().filter(|node| is_merge(node)) {
+            self.peer_gives_up(&node.origin, "a lone `<<` that is no key");
+        }
+        Ok(node)
+    }
+
+    fn peer_gives_up(&mut self, origin: &Origin, what: &str) {
+        let warning = Finding::warning(origin, format!("{what}: cloud-init would use nothing of this document"));
+        self.findings.push(warning.help("text needs quotes here; each anchor a name of its own"));
     }
 
     fn mapping(&mut self, depth: usize) -> Result<Data, Finding> {
@@ -130,7 +149,7 @@ impl Composer<'_> {
                 (event, mark) => self.node(event, mark, depth + 1)?,
             };
             let (event, mark) = self.next()?;
-            let value = self.node(event, mark, depth + 1)?;
+            let value = self.value(event, mark, depth + 1)?;
             match (key, value) {
                 (Some(key), Some(value)) if is_merge(&key) => self.merge(value, &mut merged),
                 (Some(key), Some(value)) if key.text().is_some() => self.insert(key, value, &mut own),

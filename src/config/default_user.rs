@@ -21,7 +21,9 @@ pub fn default_user(config: &Node, distribution: &[String], has_group: impl Fn(&
 fn built_in(distribution: &[String], has_group: impl Fn(&str) -> bool) -> Node {
     let is = |names: &[&str]| distribution.iter().any(|id| names.contains(&id.as_str()));
     let (groups, shell) = match () {
-        () if is(&["debian", "ubuntu"]) => ("adm audio cdrom dialout dip floppy plugdev sudo video", "/bin/bash"),
+        () if is(&["debian", "ubuntu"]) => {
+            ("adm audio cdrom dialout dip floppy netdev plugdev sudo video", "/bin/bash")
+        }
         () if is(&["alpine"]) => ("adm wheel", "/bin/ash"),
         () if is(&["suse", "opensuse", "sles"]) => ("cdrom users", "/bin/bash"),
         () => ("adm systemd-journal wheel", "/bin/bash"),

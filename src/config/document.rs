@@ -22,6 +22,7 @@ pub fn parse(text: &str, document: &Origin, findings: &mut Findings) -> Option<N
         return None;
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    findings.read(document, text);
     compose(text, document, findings).unwrap_or_else(|finding| {
         findings.push(finding);
         None
@@ -29,7 +30,7 @@ pub fn parse(text: &str, document: &Origin, findings: &mut Findings) -> Option<N
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn read(text: &str) -> (Option<Node>, Vec<String>) {
@@ -39,7 +40,7 @@ mod tests {
     }
 
     /// The tree on one line: scalars by their text, quoted where they are not plain.
-    fn shown(node: &Node) -> String {
+    pub fn shown(node: &Node) -> String {
         match &node.data {
             Data::Scalar(scalar) if scalar.plain => scalar.text.clone(),
             Data::Scalar(scalar) => format!("{:?}", scalar.text),
@@ -122,7 +123,11 @@ mod tests {
             ("- *nothing\n- 2", "[2]", "d:1:3: error: an alias of nothing"),
             ("- &a [*a]\n- 2", "[[], 2]", "d:1:7: error: an alias inside of its own anchor"),
             ("a: {{ name }}\nb: 2", "{a: {}, b: 2}", "d:1:5: error: a mapping cannot be a key"),
-            ("a: 2024-13-01\nb: 2\n---\nc: 3", "{a: 2024-13-01, b: 2}", "d:3:1: error: a second document"),
+            ("a: x\nb: 2\n---\nc: 3", "{a: x, b: 2}", "d:3:1: error: a second document"),
+            ("a: 2024-13-01\nb: 2", "{a: 2024-13-01, b: 2}", "d:1:4: warning: a date or time that there is not"),
+            ("a: =\nb: 2", "{a: =, b: 2}", "d:1:4: warning: a lone `=`: cloud-init would use nothing"),
+            ("a: <<\nb: 2", "{a: <<, b: 2}", "d:1:4: warning: a lone `<<` that is no key"),
+            ("a: &x 1\nb: &x 2", "{a: 1, b: 2}", "d:2:4: warning: an anchor of the same name"),
         ] {
             let (node, findings) = read(text);
             assert_eq!(shown(&node.unwrap()), kept, "{text}");

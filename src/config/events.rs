@@ -43,6 +43,18 @@ pub(super) enum Event {
     MappingEnd,
 }
 
+impl Event {
+    /// The anchor that it sets.
+    pub fn anchor(&self) -> Option<&str> {
+        match self {
+            Event::Scalar { properties, .. } | Event::SequenceStart(properties) | Event::MappingStart(properties) => {
+                properties.anchor.as_deref()
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Why the text is not YAML, in libyaml's words.
 #[derive(Debug)]
 pub(super) struct Problem {

@@ -13,10 +13,11 @@ pub(super) struct Mapping {
     index: HashMap<Identity, usize>,
 }
 
-/// What makes two keys the same: `yes` and `true` are, `1` and `"1"` are not.
+/// What makes two keys the same, as in a dict of Python: `yes`, `true` and `1` are, `1` and `"1"` are not.
 #[derive(PartialEq, Eq, Hash)]
 enum Identity {
     Text(String),
+    Number(i128),
     Other(String),
 }
 
@@ -24,6 +25,10 @@ impl Identity {
     fn of(key: &Node) -> Self {
         match key.value() {
             Some(Value::Text(text)) => Self::Text(text),
+            Some(Value::Integer(number)) => Self::Number(number),
+            Some(Value::Bool(value)) => Self::Number(value.into()),
+            // Exact up to here.
+            Some(Value::Float(number)) if number.fract() == 0.0 && number.abs() < 1e15 => Self::Number(number as i128),
             other => Self::Other(format!("{other:?}")),
         }
     }

@@ -12,6 +12,7 @@ pub mod template;
 pub mod types;
 
 mod compose;
+mod dates;
 mod escape;
 mod events;
 mod mapping;

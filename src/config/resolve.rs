@@ -2,12 +2,13 @@
 //! What a scalar means: YAML 1.1 as PyYAML's `safe_load` resolves it.
 //!
 //! `yes` is true, `0644` is octal, `22:22` is 1342 and `1e3` is a string: documents in the field are written, and tested,
-//! against these rules. Where PyYAML gives up on the whole document (`2024-13-01`, `0b_`) the text stays.
+//! against these rules. Where PyYAML gives up on the whole document (`2024-13-01`, `0b_`) the text stays, with a warning.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::config::dates;
 use crate::config::node::{Data, Node, Scalar, Value};
 
 /// The prefix of YAML's own tags, written `!!`.
@@ -32,7 +33,7 @@ pub(super) fn tagged(tag: &str, text: &str) -> Option<Value> {
         "int" => integer(text.trim()).map(Value::Integer),
         "float" => float(text.trim()).map(Value::Float),
         "binary" => binary(text).map(Value::Binary),
-        "timestamp" => is_timestamp(text).then(|| Value::Date(text.to_owned())),
+        "timestamp" => dates::is_date(text).then(|| Value::Date(text.to_owned())),
         _ => None,
     }
 }
@@ -74,7 +75,20 @@ fn plain(text: &str) -> Option<Value> {
         _ if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => None,
         _ if looks_like_integer(text) => integer(text).map(Value::Integer),
         _ if looks_like_float(text) => float(text).map(Value::Float),
-        _ if is_timestamp(text) => Some(Value::Date(text.to_owned())),
+        _ if dates::is_date(text) => Some(Value::Date(text.to_owned())),
+        _ => None,
+    }
+}
+
+/// Why PyYAML gives up on the whole document at this plain scalar without a tag, where it does. Here it is text.
+pub(super) fn refused(text: &str) -> Option<&'static str> {
+    match text {
+        "=" => Some("a lone `=`"),
+        _ if dates::looks_like_date(text) && !dates::is_date(text) => Some("a date or time that there is not"),
+        _ if text.starts_with(['0', '+', '-']) && looks_like_integer(text) && text.ends_with('_') => {
+            let digits = unsigned(text).trim_end_matches('_');
+            matches!(digits, "0b" | "0x").then_some("a number without digits")
+        }
         _ => None,
     }
 }
@@ -217,51 +231,6 @@ fn binary(text: &str) -> Option<Vec<u8>> {
     LENIENT.decode(digits).ok()
 }
 
-/// `2024-01-02`, or with a time and perhaps a zone behind it. Whether there is such a day is not asked.
-fn is_timestamp(text: &str) -> bool {
-    date_and_time(text).is_some()
-}
-
-fn date_and_time(text: &str) -> Option<()> {
-    let (year, rest) = number(text, 4..=4)?;
-    let _ = year;
-    let (month, rest) = number(rest.strip_prefix('-')?, 1..=2)?;
-    let (day, rest) = number(rest.strip_prefix('-')?, 1..=2)?;
-    if rest.is_empty() {
-        // A date alone has all its digits.
-        return (month.len() == 2 && day.len() == 2).then_some(());
-    }
-    let clock = match rest.strip_prefix(['T', 't']) {
-        Some(clock) => clock,
-        None => rest.strip_prefix([' ', '\t'])?.trim_start_matches([' ', '\t']),
-    };
-    let (_, rest) = number(clock, 1..=2)?;
-    let (_, rest) = number(rest.strip_prefix(':')?, 2..=2)?;
-    let (_, rest) = number(rest.strip_prefix(':')?, 2..=2)?;
-    let rest = match rest.strip_prefix('.') {
-        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
-        None => rest,
-    };
-    match rest.trim_start_matches([' ', '\t']) {
-        "" if rest.is_empty() => Some(()),
-        "Z" => Some(()),
-        zone => {
-            let (_, rest) = number(zone.strip_prefix(['+', '-'])?, 1..=2)?;
-            if rest.is_empty() {
-                return Some(());
-            }
-            let (_, rest) = number(rest.strip_prefix(':')?, 2..=2)?;
-            rest.is_empty().then_some(())
-        }
-    }
-}
-
-/// The digits that `text` begins with, and the rest; `None` where there are fewer or more than `count`.
-fn number(text: &str, count: std::ops::RangeInclusive<usize>) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    if count.contains(&end) { text.split_at_checked(end) } else { None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,7 +291,6 @@ mod tests {
         assert!(matches!(read(".nan"), Value::Float(nan) if nan.is_nan()));
         for date in [
             "2024-01-02",
-            "2024-13-01",
             "2001-12-14t21:59:43.10-05:00",
             "2001-12-14 21:59:43.10 -5",
             "2001-1-4T1:59:43Z",
@@ -365,6 +333,7 @@ mod tests {
             "..",
             "1.2.3",
             "2024-1-2",
+            "2024-13-01",
             "2024-01-02 ",
             "2024-01-02T1:2:3",
             "2024-01-02T10:00:00 ",
@@ -374,6 +343,16 @@ mod tests {
             "99999999999999999999999999999999999999999",
         ] {
             assert_eq!(read(text), Value::Text(text.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_pyyaml_gives_up_on_is_known() {
+        for text in ["=", "2024-13-01", "2023-02-29", "2024-01-02 25:00:00", "0b_", "-0x__"] {
+            assert!(refused(text).is_some() && matches!(read(text), Value::Text(_)), "{text}");
+        }
+        for text in ["==", "2024-02-29", "2024-1-2", "0b", "0b1_", "0_", "1_"] {
+            assert_eq!(refused(text), None, "{text}");
         }
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Types that occur in more than one module: file modes, durations, one-or-many.
+//! Types that occur in more than one module: file modes, sizes, durations, one-or-many.
 
 use std::path::{Component, PathBuf};
 use std::time::Duration;
@@ -181,7 +181,50 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// `1.5h` as the number 1.5 and the unit `h`; no sign, no exponent.
+/// A size in bytes: a number, or one with `K`, `M`, `G` or `T` behind it (also `KB`, `KiB`), base 1024 as for
+/// cloud-init's `human2bytes`, which refuses lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl Read for Size {
+    fn kind() -> Kind {
+        Kind::Scalar("a size such as 1073741824, `512M` or `2G`")
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let bytes = match node.value() {
+            Some(Value::Integer(bytes)) => u64::try_from(bytes).ok(),
+            Some(Value::Text(text)) => size(text.trim()),
+            _ => None,
+        };
+        let Some(bytes) = bytes else { return unfit(node, &Self::kind(), findings) };
+        let text = node.text().unwrap_or_default();
+        if text.contains(['k', 'm', 'g', 't']) {
+            let lower = format!("`{text}` is taken as {bytes} bytes; cloud-init knows upper case only");
+            findings.push(Finding::note(&node.origin, lower));
+        }
+        Some(Self(bytes))
+    }
+}
+
+fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text)?;
+    let unit = unit.to_ascii_lowercase();
+    let power = match unit.strip_suffix("ib").or(unit.strip_suffix('b')).unwrap_or(&unit) {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return None,
+    };
+    let bytes = number * 1024f64.powi(power);
+    // Beyond 2^53 a float no longer counts single bytes; no disk is larger.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (bytes < 9_007_199_254_740_992.0).then_some(bytes as u64)
+}
+
+/// `1.5G` as the number 1.5 and the unit `G`; no sign, no exponent.
 fn split_unit(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
@@ -261,6 +304,21 @@ mod tests {
         }
         for text in ["-1", "10 weeks", "s", "1e9s", "soon", "400d", ".nan"] {
             assert_eq!(read::<Duration>(text).0, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in
+            [("512", 512), ("2G", 2 << 30), ("2GiB", 2 << 30), ("1.5K", 1536), ("10 MB", 10 << 20), ("7B", 7)]
+        {
+            assert_eq!(fine::<Size>(text), Size(bytes), "{text}");
+        }
+        let (lower, finding) = read::<Size>("1g");
+        assert_eq!(lower, Some(Size(1 << 30)));
+        assert!(finding.contains("note: `1g` is taken as 1073741824 bytes"), "{finding}");
+        for text in ["auto", "-1G", "2X", "G", "9999999T", "[1]"] {
+            assert_eq!(read::<Size>(text).0, None, "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::finding::closest;
 use crate::root::{FileKind, Root, Tree as _};
 
+pub mod disks;
 mod nics;
 
 pub use nics::Nic;
@@ -28,7 +29,8 @@ pub struct Guest {
     pub distribution: Vec<String>,
     /// `VERSION_ID` of os-release, e.g. `12`; empty where it has none.
     pub version: String,
-    /// `VERSION_CODENAME` of os-release, e.g. `bookworm`; empty where it has none.
+    /// `VERSION_CODENAME` of os-release, e.g. `bookworm`, else what `VERSION` has between brackets (`Blue Onyx`); empty
+    /// where there is none.
     pub codename: String,
     /// Network interfaces; `None` where the root shows none (an image that is not running).
     pub nics: Option<Vec<Nic>>,
@@ -72,7 +74,7 @@ impl Guest {
         Ok(Self {
             distribution: distribution(&release),
             version: released(&release, "VERSION_ID").to_owned(),
-            codename: released(&release, "VERSION_CODENAME").to_owned(),
+            codename: codename(&release).to_owned(),
             nics: nics::read(root)?,
             command_line: line("/proc/cmdline"),
             dmi: Dmi {
@@ -168,10 +170,13 @@ impl Guest {
 
     /// Whether there is a program of that name where the guest's shells look for it.
     pub fn has_tool(&self, name: &str) -> bool {
-        TOOL_DIRECTORIES.iter().any(|directory| {
-            let found = self.root.stat(&Path::new(directory).join(name)).ok().flatten();
-            found.is_some_and(|stat| stat.kind == FileKind::File && stat.mode & 0o111 != 0)
-        })
+        TOOL_DIRECTORIES.iter().any(|directory| self.is_program(&format!("{directory}/{name}")) == Some(true))
+    }
+
+    /// Whether the file at `path` may be executed; `None` where there is no file.
+    pub fn is_program(&self, path: &str) -> Option<bool> {
+        let found = self.root.stat(Path::new(path)).ok().flatten();
+        found.filter(|stat| stat.kind == FileKind::File).map(|stat| stat.mode & 0o111 != 0)
     }
 
     /// Whether systemd is the init: running, or installed in an image.
@@ -183,13 +188,7 @@ impl Guest {
     /// Whether a service is started at boot by the administrator's or the distribution's choice: `ssh.service` for
     /// systemd; OpenRC's name for it is without the ending. A masked one is not.
     pub fn service_enabled(&self, unit: &str) -> bool {
-        if self
-            .root
-            .read_link(&Path::new(UNITS).join(unit))
-            .ok()
-            .flatten()
-            .is_some_and(|to| to == Path::new("/dev/null"))
-        {
+        if self.link_target(&format!("{UNITS}/{unit}")).is_some_and(|to| to == Path::new("/dev/null")) {
             return false;
         }
         let wants = self.list(UNITS).into_iter().filter(|name| name.ends_with(".wants") || name.ends_with(".requires"));
@@ -219,6 +218,11 @@ impl Guest {
         text(&self.root, path)
     }
 
+    /// The bytes of a file.
+    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        self.root.read(Path::new(path)).ok().flatten()
+    }
+
     /// Whether there is something at `path`.
     pub fn exists(&self, path: &str) -> bool {
         self.root.exists(Path::new(path))
@@ -226,7 +230,12 @@ impl Guest {
 
     /// Whether `path` itself is a symbolic link, wherever it leads.
     pub fn is_link(&self, path: &str) -> bool {
-        matches!(self.root.read_link(Path::new(path)), Ok(Some(_)))
+        self.link_target(path).is_some()
+    }
+
+    /// Where the link at `path` itself points; `None` where there is no link.
+    pub fn link_target(&self, path: &str) -> Option<PathBuf> {
+        self.root.read_link(Path::new(path)).ok().flatten()
     }
 
     /// The names in a directory, sorted; none where it is not there.
@@ -246,6 +255,16 @@ fn text(root: &Root, path: &str) -> Option<String> {
 /// `ID` and `ID_LIKE` of os-release(5).
 fn distribution(release: &str) -> Vec<String> {
     ["ID", "ID_LIKE"].iter().flat_map(|key| released(release, key).split_whitespace()).map(str::to_owned).collect()
+}
+
+/// The release by its name.
+fn codename(release: &str) -> &str {
+    let between =
+        |version: &'static str| released(release, version).split_once('(')?.1.split_once(')').map(|(name, _)| name);
+    match released(release, "VERSION_CODENAME") {
+        "" => between("VERSION").unwrap_or_default(),
+        name => name,
+    }
 }
 
 /// The value of one key of os-release(5).
@@ -269,13 +288,14 @@ mod tests {
         let scratch = Scratch::new();
         scratch.file(
             "/usr/lib/os-release",
-            "NAME=\"Rocky\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n",
+            "NAME=\"Rocky\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION=\"9.4 (Blue Onyx)\"\nVERSION_ID=\"9.4\"\n",
         );
         scratch.file("/proc/cmdline", "root=/dev/vda1 ds=nocloud\n");
         scratch.file("/sys/class/dmi/id/product_name", "OpenStack Nova\n");
         let guest = guest(&scratch);
         assert_eq!(guest.distribution, ["rocky", "rhel", "centos", "fedora"]);
         assert_eq!((guest.family(), guest.version.as_str()), (Family::RedHat, "9.4"));
+        assert_eq!(guest.codename, "Blue Onyx");
         assert_eq!(guest.command_line, "root=/dev/vda1 ds=nocloud");
         assert_eq!((guest.dmi.product_name.as_str(), guest.dmi.sys_vendor.as_str()), ("OpenStack Nova", ""));
         assert_eq!(guest.nics, None, "an image shows no interfaces");

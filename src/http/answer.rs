@@ -2,22 +2,32 @@
 //! Answers: what a status means for the caller, and a body that is whole or refused.
 
 use std::io::Read;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{StatusCode, blocking};
 
 use crate::error::{Error, Result};
 use crate::http::{Response, innermost};
 
 /// What a status that is neither good nor a redirect means.
-pub fn refused(status: StatusCode) -> Error {
+pub fn refused(status: StatusCode, reply: &blocking::Response) -> Error {
     let message = format!("the server answered {status}");
     match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Error::absent(message),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::transient(message),
-        _ if status.is_server_error() => Error::transient(message),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => busy(message, reply),
+        _ if status.is_server_error() => busy(message, reply),
         _ => Error::fatal(message),
+    }
+}
+
+/// The date form of `Retry-After` is left out: it needs a clock that is right, which a VM at first boot may not have.
+fn busy(message: String, reply: &blocking::Response) -> Error {
+    let pause = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok());
+    let error = Error::transient(message);
+    match pause {
+        Some(seconds) => error.not_before(Duration::from_secs(seconds.into())),
+        None => error,
     }
 }
 

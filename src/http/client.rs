@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{StatusCode, Url, blocking, redirect};
 
 use crate::error::{Error, Result};
@@ -32,6 +32,18 @@ struct Road {
     direct: bool,
 }
 
+/// What is asked of a server.
+#[derive(Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// Where.
+    pub url: &'a str,
+    /// Name and value of each header beside the client's own. They may be a secret of this server: where a redirect leads
+    /// to another one they are left out.
+    pub headers: &'a [(String, String)],
+    /// What is sent with POST, as [`form`](crate::http::form) writes it; else it is a GET.
+    pub form: Option<&'a str>,
+}
+
 impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
@@ -45,25 +57,57 @@ impl Client {
     /// Absent: the server says 404 or 410. Transient: no connection, no answer in time, half an answer, 408, 429 or
     /// a 500. Fatal: everything that asking again won't mend.
     pub fn get(&self, url: &str, limit: u64, deadline: Instant) -> Result<Response> {
-        let mut url = parse(url)?;
+        self.ask(&Request { url, ..Request::default() }, limit, deadline)
+    }
+
+    /// What the server answers to `request`, with the bounds and errors of [`Self::get`].
+    ///
+    /// A form is sent again where the redirect says so (307, 308); else the other place is asked with GET, as browsers do.
+    pub fn ask(&self, request: &Request, limit: u64, deadline: Instant) -> Result<Response> {
+        let mut url = parse(request.url)?;
+        let mut headers = header_map(request.headers)?;
+        let mut form = request.form;
+        let doing = |url: &Url, form: Option<&str>| match form {
+            Some(_) => format!("cannot post to {}", shown(url)),
+            None => format!("cannot fetch {}", shown(url)),
+        };
         for _ in 0..=MOST_REDIRECTS {
-            let reply = self.send(&url, deadline).map_err(|error| error.while_doing(fetching(&url)))?;
-            match next(&url, &reply).map_err(|error| error.while_doing(fetching(&url)))? {
-                Some(other) => url = other,
-                None => return read(reply, limit, deadline).map_err(|error| error.while_doing(fetching(&url))),
+            let answered = self.send(&url, &headers, form, deadline).and_then(|reply| Ok((next(&url, &reply)?, reply)));
+            let (other, reply) = answered.map_err(|error| error.while_doing(doing(&url, form)))?;
+            let Some(other) = other else {
+                return read(reply, limit, deadline).map_err(|error| error.while_doing(doing(&url, form)));
+            };
+            if other.origin() != url.origin() {
+                headers.clear();
             }
+            if !matches!(reply.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                form = None;
+            }
+            url = other;
         }
-        let error = Error::fatal(format!("{}: more than {MOST_REDIRECTS} redirects", fetching(&url)));
+        let error = Error::fatal(format!("{}: more than {MOST_REDIRECTS} redirects", doing(&url, form)));
         Err(error.help("ask the server with a browser or curl where the document really is"))
     }
 
-    fn send(&self, url: &Url, deadline: Instant) -> Result<blocking::Response> {
+    fn send(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        form: Option<&str>,
+        deadline: Instant,
+    ) -> Result<blocking::Response> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Error::transient("no time left"));
         }
-        let road = Road { secure: url.scheme() == "https", direct: is_near(url) };
-        self.client(road)?.get(url.clone()).timeout(left).send().map_err(|error| unreachable(&error))
+        let client = self.client(Road { secure: url.scheme() == "https", direct: is_near(url) })?;
+        let request = match form {
+            Some(form) => {
+                client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned())
+            }
+            None => client.get(url.clone()),
+        };
+        request.headers(headers.clone()).timeout(left).send().map_err(|error| unreachable(&error))
     }
 
     fn client(&self, road: Road) -> Result<blocking::Client> {
@@ -87,8 +131,18 @@ impl Client {
     }
 }
 
-fn fetching(url: &Url) -> String {
-    format!("cannot fetch {}", shown(url))
+/// The value of a header is not repeated: it may be a secret.
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let header = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+        let Some((header, mut value)) = header else {
+            return Err(Error::malformed(format!("`{}` can't be sent as a header", name.escape_debug())));
+        };
+        value.set_sensitive(true);
+        map.append(header, value);
+    }
+    Ok(map)
 }
 
 /// Where a redirect leads; `None` for an answer that is to be read.
@@ -98,7 +152,7 @@ fn next(from: &Url, reply: &blocking::Response) -> Result<Option<Url>> {
         return Ok(None);
     }
     if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-        return Err(refused(status));
+        return Err(refused(status, reply));
     }
     let place = reply.headers().get(LOCATION).and_then(|place| place.to_str().ok());
     let to = place.and_then(|place| from.join(place).ok());
@@ -219,6 +273,33 @@ mod tests {
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.to_string().contains(&status[..3]), "{error}");
         }
+        let error = get(whole("429 Too Many Requests", "Retry-After: 7\r\n", "")).unwrap_err();
+        assert_eq!((error.kind(), error.retry_after()), (Kind::Transient, Some(Duration::from_secs(7))));
+    }
+
+    #[test]
+    fn a_form_is_posted_and_headers_stay_with_the_server_that_they_are_for() {
+        let other = Scripted::start(vec![whole("200 OK", "", "")]);
+        let place = format!("Location: {}\r\n", other.url("/there"));
+        let server = Scripted::start(vec![
+            whole("308 Permanent Redirect", "Location: /b\r\n", ""),
+            whole("302 Found", &place, ""),
+        ]);
+        let headers = [("X-Token".to_owned(), "secret".to_owned())];
+        let request = Request { url: &server.url("/a"), headers: &headers, form: Some("id=i-1") };
+        Client::files().ask(&request, 10, Instant::now() + Duration::from_secs(10)).unwrap();
+        let heads = server.requests();
+        for (head, first) in heads.iter().zip(["POST /a HTTP/1.1", "POST /b HTTP/1.1"]) {
+            assert!(head.starts_with(first) && head.contains("x-token: secret"), "{head}");
+            assert!(head.contains("content-type: application/x-www-form-urlencoded"), "{head}");
+            assert!(head.ends_with("\n\nid=i-1"), "{head}");
+        }
+        let last = other.requests();
+        assert!(last[0].starts_with("GET /there") && !last[0].contains("secret"), "{last:?}");
+        let headers = [("X-Token".to_owned(), "hunter2\nHost: b".to_owned())];
+        let request = Request { url: &server.url("/a"), headers: &headers, form: None };
+        let error = Client::files().ask(&request, 10, Instant::now()).unwrap_err();
+        assert!(error.to_string().contains("X-Token") && !error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

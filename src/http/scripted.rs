@@ -22,9 +22,7 @@ impl Scripted {
         thread::spawn(move || {
             for answer in answers {
                 let Ok((mut peer, _)) = listener.accept() else { return };
-                let head: Vec<String> =
-                    BufReader::new(&peer).lines().map_while(|line| line.ok().filter(|line| !line.is_empty())).collect();
-                let _ = sender.send(head.join("\n"));
+                let _ = sender.send(request(&peer));
                 answer(&mut peer);
             }
         });
@@ -35,10 +33,20 @@ impl Scripted {
         format!("http://{}{path}", self.address)
     }
 
-    /// The heads of the requests so far, lines joined by newlines.
+    /// The requests so far, the lines of each joined by newlines; a body stands after an empty line.
     pub fn requests(&self) -> Vec<String> {
         self.requests.try_iter().collect()
     }
+}
+
+fn request(peer: &TcpStream) -> String {
+    let mut reader = BufReader::new(peer);
+    let lines = reader.by_ref().lines().map_while(|line| line.ok().filter(|line| !line.is_empty()));
+    let head = lines.collect::<Vec<_>>().join("\n");
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = String::new();
+    let _ = reader.take(length.unwrap_or(0)).read_to_string(&mut body);
+    if body.is_empty() { head } else { format!("{head}\n\n{body}") }
 }
 
 /// Sends these bytes and closes.

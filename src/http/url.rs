@@ -31,6 +31,19 @@ pub fn shown(url: &Url) -> String {
     plain.into()
 }
 
+/// The text of a URL as it may be shown; why it is none, where it is none.
+pub fn shown_text(url: &str) -> String {
+    parse(url).map_or_else(|error| error.to_string(), |url| shown(&url))
+}
+
+/// `fields` as `application/x-www-form-urlencoded`.
+pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<String> {
+    // A URL's query is written the same way.
+    let mut url = parse("http://form/")?;
+    url.query_pairs_mut().extend_pairs(fields);
+    Ok(url.query().unwrap_or_default().to_owned())
+}
+
 /// Whether the host is a number of a network that no proxy should be asked for.
 pub fn is_near(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
@@ -45,6 +58,13 @@ pub fn is_near(url: &Url) -> bool {
 mod tests {
     use super::*;
     use crate::error::Kind;
+
+    #[test]
+    fn a_form_is_one_line_whatever_its_fields_hold() {
+        let fields = [("pub_key", "ssh-rsa AA+/= a&b\n"), ("host name", "é")];
+        assert_eq!(form(fields).unwrap(), "pub_key=ssh-rsa+AA%2B%2F%3D+a%26b%0A&host+name=%C3%A9");
+        assert_eq!(form([]).unwrap(), "");
+    }
 
     #[test]
     fn near_hosts_are_asked_without_a_proxy() {

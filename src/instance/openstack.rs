@@ -10,28 +10,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::instance::{File, Instance, hostname};
-use crate::json::described;
+use crate::json::{self, described};
 use crate::public_key::PublicKey;
 use crate::seed::Document;
 
 /// Reads the document; `content` holds the bytes that it refers to.
 pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: &mut Findings) -> Result<Instance> {
     let origin = document.origin();
-    let keys = match serde_json::from_slice(&document.bytes) {
-        Ok(Value::Object(keys)) => keys,
-        Ok(other) => {
+    let keys = match json::parse(&document.bytes, &origin, findings)? {
+        Value::Object(keys) => keys,
+        other => {
             return Err(Finding::error(&origin, format!("expected an object, found {}", described(&other))).into());
-        }
-        Err(error) => {
-            let place = origin.at(error.line(), error.column());
-            let message = error.to_string();
-            // The place is already said.
-            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-            return Err(Error::from(Finding::error(&place, format!("this is not JSON: {message}")))
-                .help("is the document complete? `python3 -m json.tool` shows where it breaks"));
         }
     };
     let mut reader = Reader { keys: &keys, origin, findings };
@@ -299,12 +291,12 @@ mod tests {
     #[test]
     fn a_document_that_cannot_be_read_says_where() {
         for (json, expected) in [
-            ("{\"uuid\": \"x\",\n \"meta\"", "meta_data.json:2:7: this is not JSON: EOF while parsing an object\n"),
-            ("", "meta_data.json:1:1: this is not JSON: EOF while parsing a value\n"),
+            ("{\"uuid\": \"x\",\n \"meta\"", "meta_data.json:2:7: not JSON: EOF while parsing an object\n"),
+            ("", "meta_data.json:1:1: not JSON: EOF while parsing a value\n"),
             ("[]", "meta_data.json: expected an object, found a list"),
             ("{}", "meta_data.json: uuid: it is missing: which instance this is can't be told\n"),
             (r#"{"uuid": ""}"#, "meta_data.json: uuid: it is missing: which instance this is can't be told\n"),
-            (&"[".repeat(100_000), "meta_data.json:1:128: this is not JSON: recursion limit exceeded\n"),
+            (&"[".repeat(100_000), "meta_data.json:1:128: not JSON: recursion limit exceeded\n"),
         ] {
             let error = instance(json).0.unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod fat;
 pub mod iso9660;
 pub mod mount;
+pub mod signature;
 pub mod uevent;
 
 pub use bytes::Bytes;

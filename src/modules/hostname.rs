@@ -7,6 +7,7 @@
 
 use crate::config::base::HostnameFrom;
 use crate::finding::{Finding, Findings, Located};
+use crate::guest::Family;
 use crate::instance::hostname;
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Action, Edit};
@@ -87,8 +88,8 @@ fn plan(input: &Input, planner: &mut Planner) {
         return;
     }
     let Some(names) = names(input, planner) else { return };
-    let qualified =
-        keys.prefer_fqdn_over_hostname.unwrap_or_else(|| ["rhel", "fedora"].iter().any(|it| input.guest.is_like(it)));
+    let family = input.guest.family();
+    let qualified = keys.prefer_fqdn_over_hostname.unwrap_or(family == Family::RedHat);
     let name = match &names.qualified {
         Some(fqdn) if qualified => fqdn.clone(),
         _ => names.short.clone(),
@@ -100,6 +101,11 @@ fn plan(input: &Input, planner: &mut Planner) {
     let line = format!("{name}\n");
     let step = planner.step("hostname", &names.origin);
     if keys.create_hostname_file != Some(false) {
+        if family == Family::Suse {
+            // Its older releases start from this file; the newer ones have a link here, or nothing.
+            let line = line.clone();
+            step.edit(Edit::new("/etc/HOSTNAME", move |_| line.clone()).only_existing());
+        }
         step.edit(Edit::new("/etc/hostname", move |_| line.clone()));
     }
     step.action(Action::Hostname(name));
@@ -140,10 +146,22 @@ mod tests {
             ("ID=fedora\n", "vm.example"),
             ("ID=\"rhel\"\nID_LIKE=\"fedora\"\n", "vm.example"),
             ("ID=rocky\nID_LIKE=\"rhel centos fedora\"\n", "vm.example"),
+            ("ID=amzn\n", "vm.example"),
             ("ID=debian\n", "vm"),
+            ("ID=alpine\n", "vm"),
         ] {
             let outcome = Bench::new("fqdn: vm.example").file("/etc/os-release", release).plan(plan);
             assert_eq!(outcome.hostname().as_deref(), Some(name), "{release}");
         }
+    }
+
+    #[test]
+    fn suse_s_older_file_follows_where_it_is() {
+        let suse = |file: &str| {
+            let bench = Bench::new("fqdn: vm.example").file("/etc/os-release", "ID=sles\nID_LIKE=suse\n");
+            bench.file(file, "old\n").plan(plan).content("/etc/HOSTNAME")
+        };
+        assert_eq!(suse("/etc/HOSTNAME").as_deref(), Some("vm\n"));
+        assert_eq!(suse("/etc/motd"), None);
     }
 }

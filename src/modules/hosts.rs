@@ -6,6 +6,7 @@
 
 use crate::config::document::Node;
 use crate::finding::{Finding, Findings};
+use crate::guest::Family;
 use crate::modules::hostname::{self, Names};
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::Edit;
@@ -51,28 +52,34 @@ fn plan(input: &Input, planner: &mut Planner) {
         return;
     }
     let Some(names) = hostname::names(input, planner) else { return };
-    let own = own_line(&names);
+    let address = match input.guest.family() {
+        Family::RedHat => "127.0.0.1",
+        _ => "127.0.1.1",
+    };
+    let own = own_line(address, &names);
     let edit = match manage {
         Manage::Nothing => return,
-        Manage::Own => Edit::new("/etc/hosts", move |old| with_own_line(old, &own)),
+        Manage::Own => Edit::new("/etc/hosts", move |old| with_own_line(old, address, &own)),
         Manage::All => Edit::new("/etc/hosts", move |_| whole(&own)),
     };
     planner.step("hosts", &asked.unwrap_or(names.origin)).edit(edit);
 }
 
-/// Debian's convention: the name's own loopback address, so that it also resolves without a network.
-const OWN: &str = "127.0.1.1";
-
-fn own_line(names: &Names) -> String {
+/// The machine's line at an address of its own, so that its name also resolves without a network. The RHEL family has no
+/// such address and puts the name at that of localhost, in a line of its own.
+fn own_line(address: &str, names: &Names) -> String {
     match &names.qualified {
-        Some(fqdn) if *fqdn != names.short => format!("{OWN} {fqdn} {}\n", names.short),
-        _ => format!("{OWN} {}\n", names.short),
+        Some(fqdn) if *fqdn != names.short => format!("{address} {fqdn} {}\n", names.short),
+        _ => format!("{address} {}\n", names.short),
     }
 }
 
 /// In place of the first such line and of all others; at the end where there is none.
-fn with_own_line(old: &str, own: &str) -> String {
-    let is_own = |line: &str| line.split_whitespace().next() == Some(OWN);
+fn with_own_line(old: &str, address: &str, own: &str) -> String {
+    let is_own = |line: &str| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        words.next() == Some(address) && words.all(|name| !name.starts_with("localhost"))
+    };
     let mut new = String::new();
     let mut written = false;
     for line in old.lines() {
@@ -136,5 +143,17 @@ mod tests {
     fn a_name_without_a_domain_stands_once() {
         let line = hosts("fqdn: vm1").unwrap();
         assert!(line.contains("\n127.0.1.1 vm1\n"), "{line}");
+    }
+
+    #[test]
+    fn the_rhel_family_names_the_machine_at_localhost_s_address() {
+        let rocky = |old: &str| {
+            let bench = Bench::new("fqdn: vm1.example.org").file("/etc/os-release", "ID=rocky\nID_LIKE=\"rhel\"\n");
+            bench.file("/etc/hosts", old).plan(plan).content("/etc/hosts").unwrap()
+        };
+        let localhost = "127.0.0.1   localhost localhost.localdomain\n::1 localhost\n";
+        let expected = format!("{localhost}127.0.0.1 vm1.example.org vm1\n");
+        assert_eq!(rocky(localhost), expected);
+        assert_eq!(rocky(&format!("{localhost}127.0.0.1 old.example old\n")), expected);
     }
 }

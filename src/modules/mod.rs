@@ -2,7 +2,7 @@
 //! One file for each topic of cloud-config; the table of them all, in the order in which they run.
 
 use crate::config::base::Settings;
-use crate::config::document::Node;
+use crate::config::document::{Data, Node};
 use crate::config::read::Key;
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
@@ -14,9 +14,12 @@ use crate::userdata::{self, Script};
 mod ansible;
 mod apk_repos;
 mod apt;
+mod assignments;
 mod bootcmd;
+mod boothook;
 mod ca_certs;
 mod crypt;
+mod devices;
 mod disk_setup;
 mod files;
 mod final_message;
@@ -43,6 +46,7 @@ mod rh_subscription;
 mod rsyslog;
 mod runcmd;
 mod scripts;
+mod service;
 mod shell;
 mod snap;
 mod ssh;
@@ -61,6 +65,7 @@ mod zypper;
 /// All modules in the order in which they run within a stage.
 pub const MODULES: &[Module] = &[
     random_seed::MODULE,
+    boothook::MODULE,
     bootcmd::MODULE,
     hostname::MODULE,
     hosts::MODULE,
@@ -82,12 +87,12 @@ pub const MODULES: &[Module] = &[
     yum_repos::MODULE,
     zypper::MODULE,
     apk_repos::MODULE,
-    ntp::MODULE,
-    rsyslog::MODULE,
-    wireguard::MODULE,
     users::MODULE,
     rh_subscription::MODULE,
     packages::MODULE,
+    ntp::MODULE,
+    rsyslog::MODULE,
+    wireguard::MODULE,
     write_files::OWNED,
     passwords::MODULE,
     ssh::MODULE,
@@ -97,6 +102,7 @@ pub const MODULES: &[Module] = &[
     runcmd::IMAGE,
     scripts::MODULE,
     runcmd::MODULE,
+    scripts::AFTER_RUNCMD,
     fingerprints::MODULE,
     phone_home::MODULE,
     final_message::MODULE,
@@ -134,6 +140,21 @@ pub struct Input<'a> {
     pub settings: &'a Settings,
     /// The platform's description of the network.
     pub network: Option<&'a NetworkConfig>,
+}
+
+impl Input<'_> {
+    /// Whether `packages` asks for the package, in whichever of its forms.
+    pub fn installs(&self, package: &str) -> bool {
+        self.config.get("packages").is_some_and(|list| asks_for(list, package))
+    }
+}
+
+fn asks_for(list: &Node, package: &str) -> bool {
+    match &list.data {
+        Data::Scalar(scalar) => scalar.text == package,
+        Data::Sequence(items) => items.iter().any(|item| asks_for(item, package)),
+        Data::Mapping(entries) => entries.iter().any(|(_, list)| asks_for(list, package)),
+    }
 }
 
 /// What a module adds its steps and findings to.
@@ -191,7 +212,30 @@ impl Planner {
 pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
     let mut planner = Planner::default();
     unbuilt::report(input.config, &known_keys(), &mut planner.findings);
-    for module in MODULES {
+    run(MODULES, input, &mut planner);
+    (planner.steps, planner.findings)
+}
+
+/// The name of the step that names the machine before the user-data could be asked.
+const NAME_FOR_NOW: &str = "hostname (for now)";
+
+/// The steps that need nothing of the user-data: for a run that does not know it whole. `fresh` tells whether a step was
+/// never begun.
+///
+/// Whose keys and files there are is the user-data's to say; how the machine is reached, and by which name the DHCP server
+/// knows it, can't wait. The name is the platform's until the whole document has been read: it goes by another step.
+pub fn plan_for_now(input: &Input, fresh: impl Fn(&Step) -> bool) -> (Vec<Step>, Findings) {
+    let mut planner = Planner::default();
+    run(&[hostname::MODULE, network::MODULE, files::MODULE], input, &mut planner);
+    planner.steps.retain(|step| step.name != hostname::MODULE.name || fresh(step));
+    for step in planner.steps.iter_mut().filter(|step| step.name == hostname::MODULE.name) {
+        (step.name, step.frequency) = (NAME_FOR_NOW.to_owned(), Frequency::PerBoot);
+    }
+    (planner.steps, planner.findings)
+}
+
+fn run(modules: &[Module], input: &Input, planner: &mut Planner) {
+    for module in modules {
         let mut own = Planner { stage: module.stage, frequency: module.frequency, ..Planner::default() };
         let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             (module.plan)(input, &mut own);
@@ -208,7 +252,6 @@ pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
             ),
         }
     }
-    (planner.steps, planner.findings)
 }
 
 /// The top-level keys that a module, or the layering of the documents, owns.

@@ -4,6 +4,7 @@
 //! Keys as cloud-init's `cc_timezone`. A zone that the guest does not have is a finding, and the old zone stays.
 
 use crate::finding::{Finding, Located};
+use crate::modules::assignments::assign;
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::Edit;
 use crate::plan::step::{Frequency, Stage};
@@ -31,10 +32,18 @@ fn plan(input: &Input, planner: &mut Planner) {
         return planner.finding(unknown.help(help));
     };
     let line = format!("{}\n", *zone);
-    planner
+    let step = planner
         .step("timezone", &zone.origin)
         .link("/etc/localtime", file)
         .edit(Edit::new("/etc/timezone", move |_| line.clone()).only_existing());
+    // What older releases of SUSE and of the RHEL family name it by besides; a file without the key is somebody else's.
+    let name = format!("\"{}\"", *zone);
+    let clock = move |old: &str| {
+        let key =
+            ["TIMEZONE", "ZONE"].into_iter().find(|key| old.lines().any(|line| line.starts_with(&format!("{key}="))));
+        key.map_or_else(|| old.to_owned(), |key| assign(old, key, &name))
+    };
+    step.edit(Edit::new("/etc/sysconfig/clock", clock).only_existing());
 }
 
 #[cfg(test)]
@@ -60,5 +69,16 @@ mod tests {
             let outcome = plans(&format!("timezone: {bad}"));
             assert_eq!((outcome.steps().len(), outcome.findings.iter().count()), (0, 1), "{bad}");
         }
+    }
+
+    #[test]
+    fn older_files_follow_where_they_name_a_zone() {
+        let clock = |old: &str| {
+            let bench = Bench::new("timezone: Etc/UTC").file("/usr/share/zoneinfo/Etc/UTC", "TZif2");
+            bench.file("/etc/sysconfig/clock", old).plan(plan).content("/etc/sysconfig/clock")
+        };
+        assert_eq!(clock("ZONE=\"Europe/Rome\"\nUTC=true\n").as_deref(), Some("ZONE=\"Etc/UTC\"\nUTC=true\n"));
+        assert_eq!(clock("TIMEZONE=\"Europe/Rome\"\n").as_deref(), Some("TIMEZONE=\"Etc/UTC\"\n"));
+        assert_eq!(clock("UTC=true\n"), None);
     }
 }

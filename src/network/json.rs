@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::json::described;
+use crate::json::{self, described};
 use crate::seed::Document;
 
 /// The largest document that is read, in bytes; one with a hundred interfaces has a tenth of it.
@@ -37,17 +37,7 @@ pub fn parse(document: &Document, findings: &mut Findings) -> Option<Value> {
         findings.push(Finding::error(&origin, message));
         return None;
     }
-    match serde_json::from_slice(&document.bytes) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let place = origin.at(error.line(), error.column().max(1));
-            let text = error.to_string();
-            let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-            let help = if error.is_eof() { "the document ends too early: was it cut off?" } else { "it must be JSON" };
-            findings.push(Finding::error(&place, format!("not JSON: {reason}")).help(help));
-            None
-        }
-    }
+    json::parse(&document.bytes, &origin, findings).map_err(|finding| findings.push(finding)).ok()
 }
 
 impl<'a> Json<'a> {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::host_key;
+use crate::plan::request::{Purpose, Request};
+use crate::root::Root;
 
 /// One primitive change. Relative to the machine's state only in ways that are a pure function of it.
 #[derive(Debug, Clone)]
@@ -42,6 +44,11 @@ pub enum Action {
     HostKey { kind: host_key::Kind, path: PathBuf },
     /// A program.
     Run(Command),
+    /// A request to a server, and what its answer asks for.
+    Request(Request),
+    /// What this machine rules out: why. The plan shows it and the step fails with it, so that nothing is left out in
+    /// silence.
+    Refuse(String),
     /// A line for whoever watches the console: `$uptime` and `$timestamp` are those of its moment.
     Message(String),
 }
@@ -49,12 +56,36 @@ pub enum Action {
 impl Action {
     /// Whether an image root has nothing that it could change.
     pub fn needs_live_system(&self) -> bool {
-        matches!(self, Action::Hostname(_) | Action::Entropy(_) | Action::HostKey { .. } | Action::Run(_))
+        matches!(
+            self,
+            Action::Hostname(_)
+                | Action::Entropy(_)
+                | Action::HostKey { .. }
+                | Action::Run(_)
+                | Action::Request(_)
+                | Action::Refuse(_)
+        )
+    }
+
+    /// The file that it writes, wherever the content comes from.
+    pub fn written(&self) -> Option<&Write> {
+        match self {
+            Action::Write(write) | Action::Request(Request { purpose: Purpose::File { write, .. }, .. }) => Some(write),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn written_mut(&mut self) -> Option<&mut Write> {
+        match self {
+            Action::Write(write) | Action::Request(Request { purpose: Purpose::File { write, .. }, .. }) => Some(write),
+            _ => None,
+        }
     }
 
     /// Whether it adds to the end of a file: done twice it leaves another tree than done once.
     pub fn appends(&self) -> bool {
-        matches!(self, Action::Write(write) if write.append)
+        self.written().is_some_and(|write| write.append)
     }
 }
 
@@ -242,6 +273,8 @@ pub struct AuthorizedKeys {
     pub keys: Vec<String>,
 }
 
+type Guard = Arc<dyn Fn(&Root) -> Result<bool> + Send + Sync>;
+
 /// A program, run without a shell.
 #[derive(Clone)]
 pub struct Command {
@@ -263,6 +296,10 @@ pub struct Command {
     pub fetches: bool,
     /// What it tells of its parts.
     pub progress: Option<Progress>,
+    /// Looks at the running system directly before: whether the program is still needed, or an error why it must not
+    /// run. For what can't be undone, and depends on more than was known when it was planned. An absent device is
+    /// waited for, for a while.
+    pub guard: Option<Guard>,
 }
 
 /// Where a program appends an `ENTRY EXIT UPTIME` line after each of its parts.
@@ -302,7 +339,22 @@ impl Command {
             waits_for_boot: true,
             fetches: false,
             progress: None,
+            guard: None,
         }
+    }
+
+    /// Looked at by `guard` directly before.
+    #[must_use]
+    pub fn guarded(mut self, guard: impl Fn(&Root) -> Result<bool> + Send + Sync + 'static) -> Self {
+        self.guard = Some(Arc::new(guard));
+        self
+    }
+
+    /// On an image root the whole step waits for the boot.
+    #[must_use]
+    pub fn waiting_for_boot(mut self) -> Self {
+        self.waits_for_boot = true;
+        self
     }
 }
 

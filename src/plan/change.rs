@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::host_key::Kind;
 use crate::plan::action::Command;
+use crate::plan::request::Request;
 
 /// One change of the machine, nothing left to decide.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub enum Change {
         path: PathBuf,
     },
     Run(Command),
+    /// What its answer comes to is known when it has come.
+    Request(Request),
     Message(String),
 }
 
@@ -68,6 +71,7 @@ impl fmt::Debug for Change {
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
             Change::HostKey { kind, path } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
             Change::Run(command) => write!(f, "Run({command:?})"),
+            Change::Request(request) => write!(f, "Request({request:?})"),
             Change::Message(text) => write!(f, "Message({text})"),
         }
     }

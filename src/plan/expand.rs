@@ -55,6 +55,12 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
                 draft.push(Change::Run(command.clone()))?;
             }
         }
+        Action::Request(request) => {
+            if tree.is_live() {
+                draft.push(Change::Request(request.clone()))?;
+            }
+        }
+        Action::Refuse(why) => return Err(Error::fatal(why)),
         Action::Message(text) => draft.push(Change::Message(text.clone()))?,
     }
     Ok(draft.into_changes())

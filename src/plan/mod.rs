@@ -10,5 +10,6 @@ mod draft;
 pub mod expand;
 pub mod order;
 pub mod overlay;
+pub mod request;
 pub mod show;
 pub mod step;

@@ -35,6 +35,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Steps that must not be repeated and were stopped in the middle: reported, not run.
     pub interrupted: Vec<Step>,
+    /// More may be asked for in the same stages, once all of the user-data is known: none of them is completed by this.
+    pub incomplete: bool,
 }
 
 impl Plan {

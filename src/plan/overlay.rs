@@ -39,7 +39,7 @@ impl<'a> Overlay<'a> {
         self.booted = true;
     }
 
-    /// Takes `change` for made. What a program does is not known, so it changes nothing here.
+    /// Takes `change` for made. What a program does and a server answers is not known, so it changes nothing here.
     pub fn apply(&mut self, change: &Change) -> Result<()> {
         let (path, entry) = match change {
             Change::File { path, content, mode, uid, gid, .. } => {
@@ -55,7 +55,9 @@ impl<'a> Overlay<'a> {
                 let stat = stat(FileKind::File, 0o644, 0, 0, 0);
                 (HOSTNAME.into(), Entry::File(stat, format!("{name}\n").into_bytes()))
             }
-            Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Message(_) => return Ok(()),
+            Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Request(_) | Change::Message(_) => {
+                return Ok(());
+            }
         };
         self.above.insert(path, entry);
         Ok(())

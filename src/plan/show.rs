@@ -99,6 +99,12 @@ pub enum Line {
     Run {
         argv: Vec<String>,
     },
+    Request {
+        method: &'static str,
+        url: String,
+        /// What becomes of it.
+        purpose: String,
+    },
     Message {
         text: String,
     },
@@ -173,7 +179,12 @@ fn path(change: &Change) -> Option<&Path> {
         | Change::Directory { path, .. }
         | Change::Link { path, .. }
         | Change::Remove { path } => Some(path),
-        Change::Hostname(_) | Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Message(_) => None,
+        Change::Hostname(_)
+        | Change::Entropy(_)
+        | Change::HostKey { .. }
+        | Change::Run(_)
+        | Change::Request(_)
+        | Change::Message(_) => None,
     }
 }
 
@@ -208,6 +219,9 @@ fn line(change: &Change) -> Line {
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
         Change::HostKey { kind, path } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
+        Change::Request(request) => {
+            Line::Request { method: request.method(), url: request.shown_url(), purpose: request.use_made() }
+        }
         Change::Message(text) => Line::Message { text: text.clone() },
     }
 }
@@ -294,6 +308,9 @@ impl fmt::Display for Line {
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
             Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
             Line::Run { argv } => writeln!(f, "    run {}", escaped(&argv.join(" "))),
+            Line::Request { method, url, purpose } => {
+                writeln!(f, "    {method} {} {}", escaped(url), escaped(purpose))
+            }
             Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
         }
     }

@@ -67,10 +67,17 @@ impl Step {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
     }
 
-    /// Whether it fetches something, or runs somebody's commands so late in the boot that they may expect the network.
+    /// Whether it asks a server, or runs somebody's commands so late in the boot that they may expect the network.
     pub fn is_for_the_network(&self) -> bool {
-        let fetches = |action: &Action| matches!(action, Action::Run(command) if command.fetches);
-        self.stage > Stage::Local && (self.at_most_once() || self.actions.iter().any(fetches))
+        self.stage > Stage::Local && (self.at_most_once() || self.asks_a_server())
+    }
+
+    fn asks_a_server(&self) -> bool {
+        self.actions.iter().any(|action| match action {
+            Action::Request(_) => true,
+            Action::Run(command) => command.fetches,
+            _ => false,
+        })
     }
 
     /// Whether the next run must know that it was begun, also after a power cut: the tree alone does not tell how far it
@@ -79,29 +86,25 @@ impl Step {
         self.at_most_once() || self.actions.iter().any(Action::appends)
     }
 
-    /// Whether it can only be done on a running system: a program asks for one, or nothing of it concerns a tree.
+    /// Whether it can only be done on a running system: a program asks for one, a server is asked, or nothing of
+    /// it concerns a tree.
     pub fn waits_for_boot(&self) -> bool {
-        self.actions.iter().any(|action| matches!(action, Action::Run(command) if command.waits_for_boot))
+        self.asks_a_server()
+            || self.actions.iter().any(|action| matches!(action, Action::Run(command) if command.waits_for_boot))
             || (!self.actions.is_empty() && self.actions.iter().all(Action::needs_live_system))
     }
 
     /// The same step as one that an earlier run began.
     #[must_use]
     pub fn begun(mut self) -> Self {
-        for action in &mut self.actions {
-            if let Action::Write(write) = action {
-                write.begun = true;
-            }
-        }
+        self.actions.iter_mut().filter_map(Action::written_mut).for_each(|write| write.begun = true);
         self
     }
 
     /// The files that it writes whole.
     pub fn overwrites(&self) -> impl Iterator<Item = &Path> {
-        self.actions.iter().filter_map(|action| match action {
-            Action::Write(write) if !write.append => Some(write.path.as_path()),
-            _ => None,
-        })
+        let written = self.actions.iter().filter_map(Action::written);
+        written.filter(|write| !write.append).map(|write| write.path.as_path())
     }
 
     /// In another stage than the module's.
@@ -141,6 +144,11 @@ impl Step {
         self.action(Action::Remove { path: path.into() })
     }
 
+    /// What this machine rules out, and why.
+    pub fn refuse(&mut self, why: impl Into<String>) -> &mut Self {
+        self.action(Action::Refuse(why.into()))
+    }
+
     /// A program.
     pub fn run(&mut self, command: Command) -> &mut Self {
         self.action(Action::Run(command))
@@ -149,7 +157,10 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::plan::request::{Purpose, Request};
 
     fn step(actions: Vec<Action>) -> Step {
         let origin = Origin::document("user_data");
@@ -166,5 +177,21 @@ mod tests {
         assert!(!step(vec![file(), name()]).waits_for_boot(), "the file is what the boot reads the name from");
         assert!(step(vec![file(), Action::Run(Command::script(["true"]))]).waits_for_boot());
         assert!(!step(Vec::new()).waits_for_boot());
+        assert!(step(vec![file(), Action::Request(request())]).waits_for_boot());
+    }
+
+    fn request() -> Request {
+        let write = Write { append: true, ..Write::new("/etc/x", "") };
+        let purpose = Purpose::File { write, fallback: true };
+        Request { url: "http://h/".into(), headers: Vec::new(), tries: 1, limit: Duration::ZERO, purpose }
+    }
+
+    #[test]
+    fn a_request_needs_the_network_and_may_be_repeated() {
+        let mut step = step(vec![Action::Request(request())]);
+        step.stage(Stage::Network);
+        assert!(step.is_for_the_network() && !step.at_most_once());
+        assert!(step.must_be_remembered(), "it appends");
+        assert!(step.begun().actions[0].written().unwrap().begun);
     }
 }

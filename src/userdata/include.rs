@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::finding::Origin;
+use crate::finding::{Finding, Origin};
 use crate::root::Tree;
+use crate::userdata::parts::{DEPTH_LIMIT, Part, Parts};
 
 /// How many documents are fetched in all.
-pub(super) const COUNT_LIMIT: usize = 100;
+const COUNT_LIMIT: usize = 100;
 
 /// Where documents that user-data names come from.
 pub trait Includes {
@@ -40,20 +41,20 @@ impl Includes for Files<'_> {
 
 /// One line of an include document.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
-    pub url: &'a str,
-    pub once: bool,
+struct Line<'a> {
+    url: &'a str,
+    once: bool,
     /// Counted from one.
-    pub number: usize,
+    number: usize,
     /// Counted from one.
-    pub column: usize,
+    column: usize,
 }
 
 /// The URLs, one in a line; empty lines and comments are passed over.
 ///
 /// A header may have a URL behind it and may stand anywhere, as cloud-init has it: `#include-once` and `#include` hold
 /// for what follows. `once` is what the declared type says before any of them.
-pub(super) fn lines(text: &str, once: bool) -> impl Iterator<Item = Line<'_>> {
+fn lines(text: &str, once: bool) -> impl Iterator<Item = Line<'_>> {
     let mut once = once;
     text.lines().enumerate().filter_map(move |(index, whole)| {
         let mut line = whole.trim_start_matches('\u{feff}');
@@ -70,8 +71,39 @@ pub(super) fn lines(text: &str, once: bool) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+impl Parts<'_> {
+    /// The documents that `part` names, each of any form.
+    pub(super) fn include(&mut self, part: &Part, once: bool) {
+        let Some(text) = self.text(part.bytes, &part.origin) else { return };
+        for line in lines(text, once) {
+            let place = part.origin.at(line.number, line.column);
+            if part.depth >= DEPTH_LIMIT {
+                let deep = format!("included more than {DEPTH_LIMIT} levels deep; it is left out");
+                return self.findings.push(Finding::error(&place, deep).help("does a document include itself?"));
+            }
+            if self.fetched == COUNT_LIMIT {
+                let many = format!("more than {COUNT_LIMIT} documents are included; this is left out");
+                return self.findings.push(Finding::error(&place, many));
+            }
+            self.fetched += 1;
+            let name = shown(line.url);
+            match self.context.includes.fetch(line.url, line.once, &place) {
+                Ok(Some(content)) if self.take(content.len(), &place) => {
+                    self.blob(&content, &Origin::document(name), part.depth + 1);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.incomplete = true;
+                    self.findings.push(Finding::note(&place, format!("{name} is fetched when the network is up")));
+                }
+                Err(error) => self.findings.push(error.while_doing(format!("cannot include {name}")).finding(&place)),
+            }
+        }
+    }
+}
+
 /// A URL as it may be shown: without user, password, query and fragment, where people put secrets.
-pub(super) fn shown(url: &str) -> String {
+fn shown(url: &str) -> String {
     let plain = url.split(['?', '#']).next().unwrap_or_default();
     match plain.split_once("://") {
         Some((scheme, rest)) => {

@@ -3,70 +3,60 @@
 
 use serde_json::Value;
 
-use crate::config::document::{self, Data, Node};
-use crate::config::merge::{overlay, replace_keys};
-use crate::config::template::{self, Purpose};
-use crate::finding::{Finding, Findings, Origin};
+use crate::config::document::Node;
+use crate::config::merge::overlay;
+use crate::finding::{Finding, Findings};
 use crate::seed::Document;
-use crate::userdata::form::{Before, Form, sniff};
+use crate::userdata::layers::VendorData;
+use crate::userdata::parts::Parts;
 
 pub mod compression;
 
+mod archive;
 mod form;
 mod include;
+mod layers;
+mod mime;
+mod parts;
+mod patch;
+mod script;
+mod unknown;
 mod vendor;
 
 pub use include::{Files, Includes};
-
-/// The largest user-data or vendor-data as the platform hands it over, in bytes.
-pub const SIZE_LIMIT: usize = 16 << 20;
-
-/// How deep documents may hold other documents.
-const DEPTH_LIMIT: usize = 10;
-
-/// A script of the user-data, run once for each instance in the final stage.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// File name: `part-001`, `vendor-part-001`.
-    pub name: String,
-    /// The whole script, its `#!` line first.
-    pub content: Vec<u8>,
-    /// Where it came from.
-    pub origin: Origin,
-}
+pub use layers::Layers;
+pub use parts::SIZE_LIMIT;
+pub use script::{Run, Script};
 
 /// What user-data comes to.
 #[derive(Debug, Clone)]
 pub struct UserData {
     /// Its cloud-config.
     pub config: Node,
-    /// Its scripts, in the order in which they run.
+    /// Its scripts, in the order in which they were found: vendor-data's, then user-data's.
     pub scripts: Vec<Script>,
     /// Something that it names cannot be known before the network is up.
     pub incomplete: bool,
 }
 
-crate::keys! {
-    /// Which layers count.
-    pub struct Layers {
-        /// `false` in the image's settings leaves user-data out.
-        allow_userdata: bool,
-        /// What becomes of vendor-data.
-        vendor_data: VendorData,
-    }
+/// What user-data may refer to.
+struct Context<'a> {
+    instance_data: &'a Value,
+    includes: &'a dyn Includes,
 }
 
-crate::keys! {
-    /// What becomes of vendor-data.
-    pub struct VendorData {
-        /// `false` leaves it out.
-        enabled: bool,
+impl Context<'_> {
+    /// The number of this instance among those that were launched together, where the platform tells it.
+    fn launch_index(&self) -> Option<i64> {
+        let meta_data = self.instance_data.pointer("/ds/meta_data")?;
+        let index = ["launch-index", "launch_index", "ami-launch-index"].iter().find_map(|key| meta_data.get(key))?;
+        index.as_i64().or_else(|| index.as_str()?.trim().parse().ok())
     }
 }
 
 /// All layers as one: the image's defaults, vendor-data in its order, user-data on top.
 ///
-/// The scripts of vendor-data run before those of user-data. [`Layers`] of the image and of the user can leave some out.
+/// [`Layers`] of the image and of the user can leave some out; the user has the last word.
 pub fn combine(
     image: Node,
     vendor: &[Document],
@@ -82,251 +72,72 @@ pub fn combine(
         findings.push(Finding::note(&document.origin(), left_out));
     }
     let user = user.filter(|_| !refused).map(|document| decode(document, instance_data, includes, findings));
-    let by_user = user.as_ref().and_then(|user| Layers::take(&user.config, findings).vendor_data);
-    let vendor_wanted = [by_user, by_image.vendor_data].into_iter().flatten().find_map(|vendor| vendor.enabled);
+    let by_user = user.as_ref().map(|user| Layers::take(&user.config, findings)).unwrap_or_default();
 
     let mut layers = Vec::new();
-    if vendor_wanted != Some(false) {
-        layers.extend(vendor.iter().map(|document| decode_vendor(document, instance_data, includes, findings)));
+    for document in vendor {
+        let wanted = by_user.of_vendor(&document.name).over(by_image.of_vendor(&document.name));
+        if wanted.enabled != Some(false) {
+            layers.push(decode_vendor(document, wanted, instance_data, includes, findings));
+        }
     }
     layers.extend(user);
     let mut all = UserData { config: image, scripts: Vec::new(), incomplete: false };
     for layer in layers {
         all.incomplete |= layer.incomplete;
         all.config = overlay(all.config, layer.config);
-        all.scripts.extend(layer.scripts);
+        for mut script in layer.scripts {
+            // Both vendor-data count their parts from one.
+            let (run, vendor) = (script.run, script.vendor);
+            while all.scripts.iter().any(|other| (other.run, other.vendor, &other.name) == (run, vendor, &script.name))
+            {
+                script.name += "-2";
+            }
+            all.scripts.push(script);
+        }
     }
     all
 }
 
 /// One user-data document, whichever form it has.
-pub fn decode(
-    document: &Document,
-    instance_data: &Value,
-    includes: &dyn Includes,
-    findings: &mut Findings,
-) -> UserData {
-    let mut parts = Parts::new(document, "", instance_data, includes, findings);
+fn decode(document: &Document, instance_data: &Value, includes: &dyn Includes, findings: &mut Findings) -> UserData {
+    let context = Context { instance_data, includes };
+    let mut parts = Parts::new(document, Vec::new(), &context, findings);
     parts.blob(&document.bytes, &document.origin(), 0);
     parts.into_user_data()
 }
 
 /// One vendor-data document: text like user-data, or JSON that holds such text.
-pub fn decode_vendor(
+fn decode_vendor(
     document: &Document,
+    wanted: VendorData,
     instance_data: &Value,
     includes: &dyn Includes,
     findings: &mut Findings,
 ) -> UserData {
+    let context = Context { instance_data, includes };
     let texts = vendor::parts(document, findings);
-    let mut parts = Parts::new(document, "vendor-", instance_data, includes, findings);
+    let disabled = wanted.disabled_handlers.unwrap_or_default().0;
+    let mut parts = Parts::new(document, disabled, &context, findings);
     for (bytes, origin) in texts {
         parts.blob(&bytes, &origin, 0);
     }
-    parts.into_user_data()
-}
-
-/// The parts of one document, as they are taken apart.
-struct Parts<'a> {
-    /// Before the name of each script.
-    prefix: &'static str,
-    instance_data: &'a Value,
-    includes: &'a dyn Includes,
-    findings: &'a mut Findings,
-    config: Node,
-    scripts: Vec<Script>,
-    incomplete: bool,
-    /// Parts so far; scripts without a name of their own are numbered by it.
-    count: usize,
-    /// Documents that were fetched.
-    fetched: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn new(
-        document: &Document,
-        prefix: &'static str,
-        instance_data: &'a Value,
-        includes: &'a dyn Includes,
-        findings: &'a mut Findings,
-    ) -> Self {
-        let config = Node::empty(document.origin());
-        let (scripts, incomplete, count, fetched) = (Vec::new(), false, 0, 0);
-        Self { prefix, instance_data, includes, findings, config, scripts, incomplete, count, fetched }
-    }
-
-    fn into_user_data(self) -> UserData {
-        UserData { config: self.config, scripts: self.scripts, incomplete: self.incomplete }
-    }
-
-    /// Bytes as the platform gave them, compressed or not.
-    fn blob(&mut self, bytes: &[u8], origin: &Origin, depth: usize) {
-        if bytes.len() > SIZE_LIMIT {
-            let large = format!("larger than {} MiB; it is not used", SIZE_LIMIT >> 20);
-            return self.findings.push(Finding::error(origin, large).help("fetch large content from a server"));
-        }
-        if !compression::is_gzip(bytes) {
-            return self.part(bytes, origin, false, depth);
-        }
-        match compression::gunzip(bytes, compression::LIMIT) {
-            Ok(content) => self.part(&content, origin, false, depth),
-            Err(error) => self.findings.push(Finding::error(origin, format!("{error}; it is not used"))),
+    let mut vendor = parts.into_user_data();
+    let prefix = wanted.prefix.unwrap_or_default().0;
+    for script in &mut vendor.scripts {
+        script.vendor = true;
+        if script.run == Run::User {
+            script.prefix.clone_from(&prefix);
         }
     }
-
-    /// One part. This is where the forms that hold other parts (MIME, archive, include) come back to, once for each.
-    fn part(&mut self, bytes: &[u8], origin: &Origin, rendered: bool, depth: usize) {
-        let (form, before) = sniff(bytes);
-        if !matches!(form, Form::Template | Form::Empty) {
-            self.count += 1;
-        }
-        match form {
-            Form::Empty => {}
-            Form::Script => self.script(bytes, before, origin),
-            Form::CloudConfig => self.cloud_config(bytes, before, origin),
-            Form::Include => self.include(bytes, origin, depth + 1),
-            Form::Template if !rendered => self.template(bytes, origin, depth),
-            Form::Template => {
-                self.findings.push(Finding::error(origin, "a template that makes a template; it is left out"));
-            }
-            Form::Unbuilt(name) => self.findings.push(
-                Finding::error(
-                    origin,
-                    format!("user-data of the form `{name}` is known, not built yet; it is left out"),
-                )
-                .help("`#cloud-config` and `#!` scripts are applied"),
-            ),
-            Form::Unknown => self.unknown(bytes, origin),
-        }
-    }
-
-    fn script(&mut self, bytes: &[u8], before: Before, origin: &Origin) {
-        // The kernel looks for `#!` at the very first byte, and for no `\r` behind the interpreter.
-        let mut content = bytes.get(before.length..).unwrap_or_default().to_vec();
-        if before.length > 0 {
-            self.findings.push(Finding::note(origin, "what stands before the `#!` of this script is removed"));
-        }
-        if content.split(|byte| *byte == b'\n').next().is_some_and(|line| line.ends_with(b"\r")) {
-            self.findings.push(Finding::note(origin, "this script has line ends of Windows; they are changed"));
-            content = without_carriage_returns(&content);
-        }
-        let name = format!("{}part-{:03}", self.prefix, self.count);
-        self.scripts.push(Script { name, content, origin: origin.clone() });
-    }
-
-    fn cloud_config(&mut self, bytes: &[u8], before: Before, origin: &Origin) {
-        if before.byte_order_mark || before.document_start {
-            let what = if before.byte_order_mark { "a byte order mark" } else { "`---`" };
-            let hidden = format!("{what} stands before `#cloud-config`; cloud-init would not read this");
-            self.findings.push(Finding::note(origin, hidden));
-        }
-        let Some(text) = self.text(bytes, origin) else { return };
-        let Some(config) = document::parse(text, origin, self.findings) else { return };
-        match config.data {
-            Data::Mapping(_) => {
-                let earlier = std::mem::replace(&mut self.config, Node::empty(origin.clone()));
-                self.config = replace_keys(earlier, config);
-            }
-            _ if config.is_null() => {}
-            _ => {
-                let found = config.described();
-                let message = format!("expected keys such as `users:`, found {found}; nothing of it is used");
-                self.findings.push(Finding::error(&config.origin, message));
-            }
-        }
-    }
-
-    fn template(&mut self, bytes: &[u8], origin: &Origin, depth: usize) {
-        let Some(text) = self.text(bytes, origin) else { return };
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        let header = template::split_header(text).map(|(header, _)| header.to_ascii_lowercase());
-        if header.is_some_and(|header| !header.starts_with("## template: jinja")) {
-            let loose = "cloud-init reads this only as `## template: jinja`, with these spaces";
-            self.findings.push(Finding::note(&origin.at(1, 1), loose));
-        }
-        let Some(output) = template::render(text, origin, self.instance_data, Purpose::UserData, self.findings) else {
-            return;
-        };
-        // Where blocks added or removed lines, places are places in what was rendered.
-        let same_lines = output.lines().count() == text.lines().count();
-        let rendered = Origin::document(format!("{} (rendered)", origin.document_name()));
-        let (origin, output) = if same_lines { (origin, output.as_str()) } else { (&rendered, output.trim_start()) };
-        self.part(output.as_bytes(), origin, true, depth);
-    }
-
-    /// The documents that `bytes` names, each of any form.
-    fn include(&mut self, bytes: &[u8], origin: &Origin, depth: usize) {
-        let Some(text) = self.text(bytes, origin) else { return };
-        for line in include::lines(text, false) {
-            let place = origin.at(line.number, line.column);
-            if depth > DEPTH_LIMIT {
-                let deep = format!("included more than {DEPTH_LIMIT} levels deep; it is left out");
-                return self.findings.push(Finding::error(&place, deep).help("does a document include itself?"));
-            }
-            if self.fetched == include::COUNT_LIMIT {
-                let many = format!("more than {} documents are included; this is left out", include::COUNT_LIMIT);
-                return self.findings.push(Finding::error(&place, many));
-            }
-            self.fetched += 1;
-            let name = include::shown(line.url);
-            match self.includes.fetch(line.url, line.once, &place) {
-                Ok(Some(content)) => self.blob(&content, &Origin::document(name), depth),
-                Ok(None) => {
-                    self.incomplete = true;
-                    self.findings.push(Finding::note(&place, format!("{name} is fetched when the network is up")));
-                }
-                Err(error) => self.findings.push(error.while_doing(format!("cannot include {name}")).finding(&place)),
-            }
-        }
-    }
-
-    fn text<'b>(&mut self, bytes: &'b [u8], origin: &Origin) -> Option<&'b str> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
-                let message = "not UTF-8 from here on; nothing of it is used";
-                self.findings.push(Finding::error(&origin.at(line, 1), message).help("save it as UTF-8"));
-                None
-            }
-        }
-    }
-
-    fn unknown(&mut self, bytes: &[u8], origin: &Origin) {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-        let first = text.unwrap_or_default().trim_start().lines().next().unwrap_or_default();
-        let bare: String = first.to_ascii_lowercase().split_whitespace().collect();
-        let (message, help) = match text {
-            None => ("binary, and not gzip; it is left out", "user-data is text, MIME or gzip"),
-            Some(_) if bare.starts_with("#cloud-config") => {
-                ("the first line is not quite `#cloud-config`; it is left out", "write it without spaces")
-            }
-            Some(_) => (
-                "the first line does not say what this is; it is left out",
-                "begin with `#cloud-config`, or with `#!` for a script",
-            ),
-        };
-        self.findings.push(Finding::error(origin, message).help(help));
-    }
-}
-
-fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(bytes.len());
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        match line.strip_suffix(b"\r\n") {
-            Some(line) => {
-                kept.extend_from_slice(line);
-                kept.push(b'\n');
-            }
-            None => kept.extend_from_slice(line),
-        }
-    }
-    kept
+    vendor
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::document;
+    use crate::finding::Origin;
     use flate2::{Compression, write::GzEncoder};
     use serde_json::json;
     use std::io::Write as _;
@@ -344,14 +155,14 @@ mod tests {
         }
     }
 
-    fn read(bytes: &[u8]) -> (UserData, Vec<String>) {
+    pub(super) fn read(bytes: &[u8]) -> (UserData, Vec<String>) {
         let mut findings = Findings::default();
-        let data = json!({"meta": {"role": "web"}});
+        let data = json!({"meta": {"role": "web"}, "ds": {"meta_data": {"launch_index": 1}}});
         let read = decode(&Document::new("user_data", bytes), &data, &NoNetwork, &mut findings);
         (read, findings.iter().map(ToString::to_string).collect())
     }
 
-    fn value(user_data: &UserData, key: &str) -> Option<String> {
+    pub(super) fn value(user_data: &UserData, key: &str) -> Option<String> {
         user_data.config.get(key).and_then(Node::text).map(str::to_owned)
     }
 
@@ -424,10 +235,12 @@ mod tests {
     #[test]
     fn what_cannot_be_used_says_why() {
         for (bytes, start) in [
-            (
-                &b"#cloud-boothook\n"[..],
-                "user_data: error: user-data of the form `#cloud-boothook` is known, not built yet",
-            ),
+            (&b"#part-handler\ndef list_types(): pass\n"[..], "user_data: error: a part handler is Python code"),
+            (b"\xfd7zXZ\0\0", "user_data: error: compressed with xz, which is not supported here"),
+            (b"BZh91AY&SY\xff", "user_data: error: compressed with bzip2"),
+            (b"\xff\xfe#\0!\0", "user_data: error: UTF-16"),
+            (b"I2Nsb3VkLWNv\nbmZpZwphOiAx\n", "user_data: error: base64; it is left out"),
+            (b"TUlNRS1WZXJzaW9uOiAxLjAKCg==", "user_data: error: base64"),
             (b"users: []\n", "user_data: error: the first line does not say what this is"),
             (b"# cloud-config\n", "user_data: error: the first line is not quite `#cloud-config`"),
             (b"\x89PNG\0", "user_data: error: binary, and not gzip"),
@@ -459,7 +272,7 @@ mod tests {
         let (all, findings) = layers("a: image\nd: image", &vendor, "#cloud-config\nc: user");
         let values: Vec<_> = ["a", "b", "c", "d"].iter().map(|key| value(&all, key).unwrap()).collect();
         assert_eq!(values, ["v1", "v2", "user", "image"]);
-        assert_eq!(all.scripts[0].name, "vendor-part-002");
+        assert!(all.scripts[0].name == "part-002" && all.scripts[0].vendor);
         assert_eq!(findings, [""; 0]);
     }
 
@@ -468,8 +281,28 @@ mod tests {
         let vendor = ["\"#cloud-config\\na: vendor\""];
         assert_eq!(value(&layers("{}", &vendor, "#cloud-config\nvendor_data: {enabled: no}").0, "a"), None);
         assert_eq!(value(&layers("vendor_data: {enabled: no}", &vendor, "").0, "a"), None);
+        assert_eq!(
+            value(
+                &layers("vendor_data: {enabled: no}", &vendor, "#cloud-config\nvendor_data: {enabled: 'yes'}").0,
+                "a"
+            )
+            .as_deref(),
+            Some("vendor")
+        );
+        assert_eq!(value(&layers("{}", &vendor, "#cloud-config\nvendor_data: false").0, "a"), None);
         let (all, findings) = layers("allow_userdata: false", &vendor, "#cloud-config\na: user");
         assert_eq!(value(&all, "a").as_deref(), Some("vendor"));
         assert!(findings[0].contains("allow_userdata"));
+    }
+
+    #[test]
+    fn the_user_decides_how_vendor_data_runs() {
+        let vendor = ["[\"#!/bin/a\", \"#cloud-boothook\\n#!/bin/b\", \"#cloud-config\\na: vendor\"]"];
+        let user = "#cloud-config\nvendor_data:\n  prefix: [timeout, 30]\n  disabled_handlers: [text/cloud-config]\n";
+        let (all, findings) = layers("vendor_data: {prefix: nice}", &vendor, user);
+        assert_eq!(value(&all, "a"), None);
+        let prefixes: Vec<_> = all.scripts.iter().map(|script| (script.run, script.prefix.join(" "))).collect();
+        assert_eq!(prefixes, [(Run::User, "timeout 30".to_owned()), (Run::Boothook, String::new())]);
+        assert_eq!(findings, ["vendor_data.json: [2]: note: left out: `disabled_handlers` names text/cloud-config"]);
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::finding::{Finding, Findings, Origin};
+use crate::json;
 use crate::seed::Document;
 
 /// The parts of one vendor-data document.
@@ -17,15 +18,14 @@ pub(super) fn parts(document: &Document, findings: &mut Findings) -> Vec<(Vec<u8
     if !is_json {
         return vec![(document.bytes.clone(), origin)];
     }
-    match serde_json::from_slice(&document.bytes) {
+    match json::parse(&document.bytes, &origin, findings) {
         Ok(Value::Object(mut object)) => match object.remove("cloud-init") {
             Some(value) => from_value(value, &origin.key("cloud-init"), findings),
             None => Vec::new(),
         },
         Ok(value) => from_value(value, &origin, findings),
-        Err(error) => {
-            let place = origin.at(error.line(), error.column());
-            findings.push(Finding::error(&place, format!("not JSON ({error}); the vendor-data is not used")));
+        Err(finding) => {
+            findings.push(finding);
             Vec::new()
         }
     }

@@ -6,7 +6,7 @@
 //! quotes, a bad entry costs only itself, and an existing user joins the named groups.
 
 use crate::config::document::Node;
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner, crypt, keys};
 use crate::plan::action::{Action, AuthorizedKeys, Group, Password, User};
 use crate::plan::step::{Frequency, Stage};
@@ -57,6 +57,14 @@ fn plan(input: &Input, planner: &mut Planner) {
 /// The name of the default user where one is made.
 pub fn default_name(input: &Input) -> Option<String> {
     wanted(input, &mut Findings::default()).into_iter().find(|user| user.is_default).map(|user| user.name)
+}
+
+/// Each user that is made: its name, whether it is the default one, and whose published keys it gets.
+pub fn imports(input: &Input) -> Vec<(String, bool, Vec<Located<String>>)> {
+    let users = wanted(input, &mut Findings::default()).into_iter();
+    users
+        .map(|user| (user.name, user.is_default, user.account.ssh_import_id.map_or_else(Vec::new, |ids| ids.0)))
+        .collect()
 }
 
 fn make(user: Wanted, input: &Input, planner: &mut Planner) {
@@ -162,7 +170,6 @@ fn not_built(account: &Account, findings: &mut Findings) {
         ("doas", &account.doas),
         ("selinux_user", &account.selinux_user),
         ("ssh_redirect_user", &account.ssh_redirect_user),
-        ("ssh_import_id", &account.ssh_import_id),
         ("snapuser", &account.snapuser),
     ] {
         if let Some(node) = node {
@@ -296,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_said_and_the_user_is_made() {
-        let outcome = makes("doas: [x], selinux_user: y, snapuser: z, ssh_import_id: [gh:x], ssh_redirect_user: true");
-        assert_eq!((outcome.findings.iter().count(), outcome.steps().len()), (5, 1));
+        let outcome = makes("doas: [x], selinux_user: y, snapuser: z, ssh_redirect_user: true");
+        assert_eq!((outcome.findings.iter().count(), outcome.steps().len()), (4, 1));
     }
 }

@@ -4,7 +4,7 @@
 //! ifupdown and networkd hand name servers to resolvconf or systemd-resolved. A minimal guest has neither, and would
 //! silently resolve nothing.
 
-use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use crate::guest::Guest;
 use crate::network::model::NetworkConfig;
@@ -19,14 +19,18 @@ pub fn render(config: &NetworkConfig, guest: &Guest) -> Option<RenderedFile> {
     if dns.servers.is_empty() || has_resolver(guest) {
         return None;
     }
-    let mut content = HEADER.to_owned();
-    if !dns.search.is_empty() {
-        let _ = writeln!(content, "search {}", dns.search.join(" "));
-    }
-    for server in &dns.servers {
-        let _ = writeln!(content, "nameserver {server}");
-    }
+    let content = format!("{HEADER}{}", lines(&dns.search, &dns.servers));
     Some(RenderedFile { path: PATH.into(), content, mode: 0o644 })
+}
+
+/// The lines of resolv.conf(5) for search domains and servers.
+pub fn lines(search: &[String], servers: &[IpAddr]) -> String {
+    let mut lines = String::new();
+    if !search.is_empty() {
+        lines.extend(["search ", &search.join(" "), "\n"]);
+    }
+    lines.extend(servers.iter().map(|server| format!("nameserver {server}\n")));
+    lines
 }
 
 fn has_resolver(guest: &Guest) -> bool {
