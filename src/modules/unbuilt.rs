@@ -94,7 +94,8 @@ const SETTINGS: &[&str] = &["firstlight", "system_info"];
 pub fn report(config: &Node, known: &[&str], findings: &mut Findings) {
     for (key, _) in config.entries() {
         let name = key.text().unwrap_or_default();
-        if SETTINGS.contains(&name) || known.contains(&name) {
+        // As the modules read their keys: `ca-certs` is `ca_certs`.
+        if SETTINGS.contains(&name) || known.contains(&name.replace('-', "_").as_str()) || known.contains(&name) {
             continue;
         }
         let never = NEVER.iter().find(|(known, _)| *known == name);
