@@ -39,6 +39,7 @@ pub struct Guest {
     /// What the firmware says of the machine.
     pub dmi: Dmi,
     root: Root,
+    elsewhere: bool,
 }
 
 /// Distributions that keep their settings in the same places.
@@ -83,6 +84,7 @@ impl Guest {
                 chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
             },
             root: root.clone(),
+            elsewhere: false,
         })
     }
 

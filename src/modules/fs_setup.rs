@@ -32,7 +32,7 @@ const LIMIT: Duration = Duration::from_secs(3 * 60);
 crate::keys! {
     struct Keys {
         /// File systems to make.
-        fs_setup: Vec<Located<Setup>>,
+        fs_setup: Vec<Node>,
     }
 }
 
@@ -73,7 +73,6 @@ const MAKERS: &[(&str, &str, usize, &str, bool)] = &[
     ("f2fs", "-l", 512, "-f", false),
     ("ntfs", "-L", 128, "-F", false),
     ("reiserfs", "-l", 16, "-f", false),
-    ("", "-L", 255, "", false),
 ];
 
 /// Where a file system goes.
@@ -88,8 +87,10 @@ enum Choice {
 
 fn plan(input: &Input, planner: &mut Planner) {
     let mut taken = Vec::new();
-    for setup in Keys::take(input.config, &mut planner.findings).fs_setup.unwrap_or_default() {
-        one(&setup, &mut taken, input, planner);
+    for node in Keys::take(input.config, &mut planner.findings).fs_setup.unwrap_or_default() {
+        if let Some(setup) = devices::whole(&node, &mut planner.findings) {
+            one(&setup, &mut taken, input, planner);
+        }
     }
 }
 
@@ -100,6 +101,13 @@ fn one(setup: &Located<Setup>, taken: &mut Vec<PathBuf>, input: &Input, planner:
     let Some(device) = &setup.device else { return lacks("`device`") };
     if setup.filesystem.is_none() && setup.cmd.is_none() {
         return lacks("`filesystem`");
+    }
+    if let (Some(kind), Some(label), None) = (&setup.filesystem, &setup.label, &setup.cmd) {
+        let longest = maker(kind).2;
+        if label.len() > longest {
+            let long = format!("`{}` is too long for a label of {}; this file system is left out", **label, **kind);
+            return planner.finding(Finding::error(&label.origin, long).help(format!("at most {longest} bytes")));
+        }
     }
     let Some(named) = devices::named(device.text().unwrap_or_default(), input) else {
         return devices::unknown(device, &mut planner.findings);
@@ -173,7 +181,7 @@ fn same_type(written: &str, name: &str) -> bool {
 }
 
 fn make(setup: &Located<Setup>, node: &Path, was: &Content, input: &Input, planner: &mut Planner) {
-    let Some(command) = command(setup, node, input, &mut planner.findings) else { return };
+    let command = command(setup, node, input, &mut planner.findings);
     let overwrite = setup.overwrite == Some(true);
     let replaced = setup.replace_fs.clone().unwrap_or_default();
     let step = planner.step(format!("fs_setup {}", node.display()), &setup.origin);
@@ -185,9 +193,16 @@ fn make(setup: &Located<Setup>, node: &Path, was: &Content, input: &Input, plann
         step.refuse(spared(node, found));
         return;
     }
+    let command = match command {
+        Ok(command) => command,
+        Err(why) => {
+            step.refuse(why);
+            return;
+        }
+    };
     let (node, setup) = (node.to_owned(), setup.value.clone());
     step.run(command.guarded(move |root| {
-        let found = Disks(root).signature(&node)?;
+        let found = Disks::of(root).signature(&node)?;
         if !overwrite && found.as_ref().is_some_and(|found| is_as_wanted(&setup, found, true)) {
             return Ok(false);
         }
@@ -197,7 +212,12 @@ fn make(setup: &Located<Setup>, node: &Path, was: &Content, input: &Input, plann
     settle(step, input);
 }
 
-fn command(setup: &Located<Setup>, node: &Path, input: &Input, findings: &mut Findings) -> Option<Command> {
+fn maker(kind: &str) -> (&'static str, &'static str, usize, &'static str, bool) {
+    MAKERS.iter().copied().find(|maker| kind.starts_with(maker.0)).unwrap_or(("", "-L", 255, "", false))
+}
+
+/// The program that makes it, or why there is none.
+fn command(setup: &Located<Setup>, node: &Path, input: &Input, findings: &mut Findings) -> Result<Command, String> {
     let node = node.to_string_lossy();
     let kind = setup.filesystem.as_ref().map_or("", |kind| kind.as_str());
     let label = setup.label.as_ref().map_or("", |label| label.as_str());
@@ -213,34 +233,23 @@ fn command(setup: &Located<Setup>, node: &Path, input: &Input, findings: &mut Fi
         if argv.len() == 1 {
             argv.splice(..0, ["/bin/sh".to_owned(), "-c".to_owned()]);
         }
-        return Some(Command { timeout: Some(LIMIT), ..Command::script(argv) });
+        return Ok(Command { timeout: Some(LIMIT), ..Command::script(argv) });
     }
-    let mut unfit = |why: String, help: &str| {
-        findings.push(Finding::error(&setup.origin, format!("{why}; this file system is left out")).help(help));
-        None
-    };
     let tools = [format!("mkfs.{kind}"), format!("mk{kind}")];
     let plain = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let Some(tool) = tools.into_iter().find(|tool| plain && input.guest.has_tool(tool)) else {
-        return unfit(
-            format!("there is no mkfs here for `{kind}`"),
-            "the image needs its package: e2fsprogs, xfsprogs …",
-        );
-    };
-    let (_, label_option, longest, force, always) = MAKERS.iter().find(|maker| kind.starts_with(maker.0))?;
-    if label.len() > *longest || label.starts_with('-') {
-        return unfit(format!("`{label}` is no label for {kind}"), &format!("at most {longest} bytes"));
-    }
+    let tool = tools.into_iter().find(|tool| plain && input.guest.has_tool(tool));
+    let tool = tool.ok_or_else(|| format!("there is no mkfs here for `{kind}`; the image needs its package"))?;
+    let (_, label_option, _, force, always) = maker(kind);
     let mut argv = vec![tool];
     if !label.is_empty() {
-        argv.extend([(*label_option).to_owned(), label.to_owned()]);
+        argv.extend([label_option.to_owned(), label.to_owned()]);
     }
-    if !force.is_empty() && (forced || *always) {
-        argv.push((*force).to_owned());
+    if !force.is_empty() && (forced || always) {
+        argv.push(force.to_owned());
     }
     argv.extend(options(setup.extra_opts.as_ref()));
     argv.push(node.into_owned());
-    Some(Command {
+    Ok(Command {
         timeout: Some(LIMIT),
         repeatable: setup.overwrite != Some(true),
         ..Command::tool(argv).waiting_for_boot()
@@ -375,7 +384,9 @@ mod tests {
              ext4, partition: first}\n - {device: vdc, filesystem: xfs, label: thirteenbytes}\n - {device: ephemeral0, \
              filesystem: ext4}\n - {device: vdc, filesystem: ../x}\n - {device: vdc, filesystem: ext4}\n",
         ));
-        assert_eq!(outcome.steps(), ["fs_setup /dev/vdc"]);
-        assert_eq!(outcome.findings.iter().count(), 7, "{:?}", outcome.findings);
+        assert_eq!(outcome.steps().len(), 3);
+        assert_eq!(outcome.refusals().len(), 2, "{:?}", outcome.refusals());
+        assert_eq!(outcome.findings.iter().count(), 5, "{:?}", outcome.findings);
+        assert_eq!(outcome.commands().count(), 2, "mkfs and udevadm");
     }
 }

@@ -131,8 +131,7 @@ fn last_with_room(
     let path = Path::new(asked.as_str());
     let mounted = disks.mounted_at(path).and_then(|mount| disks.device_of(&mount));
     let mut left = |why: &str| {
-        // An image that is not running shows no devices at all.
-        if explicit && input.guest.exists("/sys/class/block") {
+        if explicit && disks.are_known() {
             findings.push(Finding::note(&asked.origin, format!("`{}` is not grown: {why}", **asked)));
         }
         None

@@ -145,7 +145,7 @@ fn made(path: &Path, size: u64, input: &Input, step: &mut Step) {
     for argv in programs {
         let path = path.to_owned();
         let command = Command { timeout: Some(LIMIT), ..Command::tool(argv) };
-        step.run(command.waiting_for_boot().guarded(move |root| is_needed(Disks(root), &path)));
+        step.run(command.waiting_for_boot().guarded(move |root| is_needed(Disks::of(root), &path)));
     }
 }
 

@@ -218,9 +218,11 @@ pub fn activated(line: &Line, input: &Input, step: &mut Step) {
     }
     let (spec, target, swap) = (line.spec.clone(), line.target.clone(), line.is_swap());
     let argv = if swap { ["swapon", &spec] } else { ["mount", &target] };
-    let command = Command { timeout: Some(LIMIT), ..Command::tool(argv) };
+    // In an image a line of fstab will do; not for what the boot is still to make.
+    let made = ["disk_setup", "fs_setup"].iter().any(|key| input.config.get(key).is_some());
+    let command = Command { timeout: Some(LIMIT), waits_for_boot: made, ..Command::tool(argv) };
     step.run(command.guarded(move |root| {
-        let (disks, spec) = (Disks(root), Path::new(&spec));
+        let (disks, spec) = (Disks::of(root), Path::new(&spec));
         if spec.starts_with("/dev") && disks.find(spec).is_none() {
             return Err(Error::absent(format!("there is no block device {}", spec.display())));
         }
@@ -321,10 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_the_same_document_makes_is_mounted() {
+    fn a_partition_that_the_same_document_makes_is_mounted_when_it_is_there() {
         let outcome = plans("disk_setup: {vdb: {layout: true}}\nmounts: [[vdb, /data], [/dev/vdb.1, /more]]");
         assert_eq!(lines(&outcome)[0], "/dev/vdb1 /data auto defaults,nofail|0 2");
         assert!(lines(&outcome)[1].starts_with("/dev/vdb1 /more"));
+        assert!(outcome.step("mounts /data").waits_for_boot(), "also in an image");
     }
 
     #[test]
