@@ -65,7 +65,7 @@ fn what_user_data_asks_for_waits_until_all_of_it_is_known() {
     assert!([Stage::Local, Stage::Network].iter().all(|stage| journal.completed(*stage)), "the last has words to say");
     assert_eq!(
         options.root.list(state::WANTED.as_ref()).unwrap(),
-        ["network", report::ONLINE],
+        ["final", "network", report::ONLINE],
         "as the boot's local stage left it"
     );
 
