@@ -128,7 +128,17 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
 }
 
 /// Keys whose own name has a hyphen.
-const HYPHENATED: &[&str] = &["launch_index"];
+const HYPHENATED: &[&str] = &[
+    "activation_key",
+    "add_pool",
+    "auto_attach",
+    "disable_repo",
+    "enable_repo",
+    "launch_index",
+    "rhsm_baseurl",
+    "server_hostname",
+    "service_level",
+];
 
 /// Says of a key that is written with hyphens what it is called.
 pub fn warn_of_hyphen(key: &Node, name: &str, findings: &mut Findings) {
