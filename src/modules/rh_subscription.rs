@@ -61,8 +61,10 @@ fn plan(input: &Input, planner: &mut Planner) {
         return planner.finding(Finding::error(&wanted.origin, none));
     }
     let Some(entries) = entries(&wanted, planner) else { return };
-    let entry = |(index, shell): (usize, String)| Entry { number: index + 1, text: shell.clone(), shell };
-    let entries: Vec<_> = entries.into_iter().enumerate().map(entry).collect();
+    // The registration's own words have the password among them.
+    let text = |number, shell: &str| if number == 1 { "the registration".to_owned() } else { shell.to_owned() };
+    let entries = (1..).zip(entries).map(|(number, shell)| Entry { number, text: text(number, &shell), shell });
+    let entries: Vec<_> = entries.collect();
     let step = planner.step("rh_subscription", &wanted.origin);
     shell::run(step, "rh_subscription", &entries, Command::fetching(30, [""; 0]), input);
 }
