@@ -7,7 +7,7 @@
 
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Located};
-use crate::modules::shell::{self, quoted};
+use crate::modules::shell::{self, Entry, quoted};
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::Command;
 use crate::plan::step::{Frequency, Stage};
@@ -61,7 +61,10 @@ fn plan(input: &Input, planner: &mut Planner) {
         return planner.finding(Finding::error(&wanted.origin, none));
     }
     let Some(entries) = entries(&wanted, planner) else { return };
-    let entries: Vec<_> = entries.into_iter().enumerate().map(|(i, entry)| (i + 1, entry)).collect();
+    // The first one has the password in it.
+    let text = |index: usize, shell: &str| if index == 0 { format!("{TOOL} register") } else { shell.to_owned() };
+    let entry = |(index, shell): (usize, String)| Entry { number: index + 1, text: text(index, &shell), shell };
+    let entries: Vec<_> = entries.into_iter().enumerate().map(entry).collect();
     let step = planner.step("rh_subscription", &wanted.origin);
     shell::run(step, "rh_subscription", &entries, Command::fetching(30, [""; 0]), input);
 }
