@@ -70,6 +70,14 @@ impl Origin {
         &self.document
     }
 
+    /// The dotted path of a key, where that is all that is known.
+    pub fn key_path(&self) -> Option<&str> {
+        match &self.place {
+            Place::Key(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// One-based line and column, where the place is known so closely.
     pub fn line(&self) -> Option<(u32, u32)> {
         match self.place {

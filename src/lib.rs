@@ -9,6 +9,7 @@
 pub mod cli;
 
 pub mod boot;
+pub mod schema;
 
 pub mod apply;
 pub mod bootstrap;

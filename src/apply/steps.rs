@@ -11,8 +11,7 @@ use crate::apply::output::bounded;
 use crate::apply::request;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
-use crate::plan::accounts::hash::sha512_crypt;
-use crate::plan::action::{Action, Command, Password};
+use crate::plan::action::{Action, Command, Password, PasswordHash};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
 use crate::plan::order::Plan;
@@ -196,7 +195,7 @@ impl Worker<'_> {
     /// How many changes it took.
     fn random_password(&mut self, user: &str, expire: bool) -> Result<usize> {
         let password = random::password()?;
-        let hash = Some(sha512_crypt(&password, &random::bytes()?));
+        let hash = Some(PasswordHash::Typed { text: password.clone(), salt: random::bytes()? });
         let set = Action::Password(Password { user: user.to_owned(), hash, lock: None, expire });
         let changes = self.target.perform(&set, self.today, &mut |_| Ok(()))?;
         (self.console)(Text::Secret(&format!("the password of {user} is {password}")));

@@ -231,6 +231,25 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
     Ok(())
 }
 
+/// The same of the image's settings alone. What they ask of an instance by a template is not known, and not said.
+pub fn check_settings(options: &Options, document: Document, findings: &mut Findings) -> Result<()> {
+    let origin = document.origin();
+    let (settings, config) = base::settle(&[document], None, findings);
+    let instance = Instance::unknown(&origin);
+    let guest = Guest::read(&options.root)?;
+    let (_, said) = modules::plan(&Input {
+        config: &config,
+        scripts: &[],
+        datasource: "check",
+        instance: &instance,
+        guest: &guest,
+        settings: &settings,
+        network: None,
+    });
+    findings.extend(said);
+    Ok(())
+}
+
 /// What a decision comes to on the root.
 pub fn preview(options: &Options, decision: &Decision) -> Preview {
     show::preview(&decision.plan, &options.root, Day::today())

@@ -14,8 +14,9 @@ use serde_json::Value;
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::overlay;
 use crate::config::missing::{LeftOut, drop_missing};
-use crate::config::read::{Kind, Read, one_of};
+use crate::config::read::{Kind, Raw, Read, one_of};
 use crate::config::template::{self, Purpose};
+use crate::config::types::Commands;
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::root::Tree;
 use crate::seed::Document;
@@ -48,7 +49,7 @@ crate::keys! {
         bootstrap: Bootstrap,
         /// Commands of the image, run once for each instance before the user's scripts: in the forms of `runcmd`, which
         /// the user's own would replace.
-        runcmd: Node,
+        runcmd: Raw<Commands>,
         /// Whether the first step that fails ends the run; no.
         strict: bool,
     }
@@ -114,7 +115,7 @@ pub struct DatasourceName(pub &'static str);
 
 impl Read for DatasourceName {
     fn kind() -> Kind {
-        Kind::Scalar("the name of a datasource")
+        Kind::Word(DATASOURCES)
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -128,7 +129,7 @@ pub struct RendererName(pub &'static str);
 
 impl Read for RendererName {
     fn kind() -> Kind {
-        Kind::Scalar("the name of a network renderer")
+        Kind::Word(RENDERERS)
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -148,7 +149,7 @@ pub enum HostnameFrom {
 
 impl Read for HostnameFrom {
     fn kind() -> Kind {
-        Kind::Scalar("`hostname` or `name`")
+        Kind::Word(&["hostname", "name"])
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {

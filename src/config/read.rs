@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How a type is read from a document: what does not fit becomes a finding with its place, and its neighbours are kept.
 
+use std::marker::PhantomData;
+
 use crate::config::document::{Data, Node, Value};
 use crate::finding::{Finding, Findings, Located};
 
@@ -18,7 +20,15 @@ pub trait Read: Sized {
 pub enum Kind {
     /// A scalar type by its name: "a string", "a file mode".
     Scalar(&'static str),
+    /// YAML 1.1's booleans, in quotes too.
+    Boolean,
+    /// A whole number, in quotes too.
+    Integer,
+    /// One of a few words, as [`one_of`] reads them.
+    Word(&'static [&'static str]),
     List(Box<Kind>),
+    /// A mapping whose keys are names.
+    Named(Box<Kind>),
     /// A mapping with known keys.
     Keys(&'static [Key]),
     OneOf(Vec<Kind>),
@@ -105,7 +115,9 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
     };
     for (key, _) in entries {
         let name = key.text().unwrap_or_default();
-        if keys.iter().all(|known| !same_key(name, known.name)) {
+        if let Some(known) = keys.iter().find(|known| same_key(name, known.name)) {
+            warn_of_hyphen(key, known.name, findings);
+        } else {
             let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
             let names: Vec<&str> = keys.iter().map(|known| known.name).collect();
             let unknown = unknown.help(format!("known here: {}", names.join(", ")));
@@ -115,11 +127,48 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
     Some(())
 }
 
+/// Keys whose own name has a hyphen.
+const HYPHENATED: &[&str] = &[
+    "launch_index",
+    "activation_key",
+    "auto_attach",
+    "service_level",
+    "add_pool",
+    "enable_repo",
+    "disable_repo",
+    "rhsm_baseurl",
+    "server_hostname",
+];
+
+/// Says of a key that is written with hyphens what it is called.
+pub fn warn_of_hyphen(key: &Node, name: &str, findings: &mut Findings) {
+    if key.text() != Some(name) && !HYPHENATED.contains(&name) {
+        let old = format!("a key with hyphens is deprecated; it is read as `{name}`");
+        findings.push(Finding::warning(&key.origin, old).help(format!("write `{name}`")));
+    }
+}
+
+/// Says of a plain scalar that is taken as it is written where the peer, and other programs, see something else. Its
+/// text is not told: it may be a secret.
+pub fn warn_of_other_text(node: &Node, findings: &mut Findings) {
+    let text = node.text().unwrap_or_default();
+    let what = match node.value() {
+        Some(Value::Bool(_)) => "true or false",
+        Some(Value::Integer(_)) if text.contains(':') => "a number in base 60",
+        Some(Value::Integer(number)) if number.to_string() != text => "a number, and another one",
+        _ => return,
+    };
+    let message = format!("without quotes this is {what} to cloud-init; here it is the text as it is written");
+    findings.push(Finding::warning(&node.origin, message).help("put it in quotes"));
+}
+
 /// Reads one of a few `words`; upper case, hyphens and underscores make no difference.
 pub fn one_of(node: &Node, words: &'static [&'static str], findings: &mut Findings) -> Option<&'static str> {
     let bare = |word: &str| word.to_ascii_lowercase().replace(['-', '_'], "");
-    let written = String::read(node, findings)?;
-    let known = words.iter().copied().find(|word| bare(word) == bare(&written));
+    let Some(written) = node.text().filter(|_| !node.is_null()) else {
+        return unfit(node, &Kind::Word(words), findings);
+    };
+    let known = words.iter().copied().find(|word| bare(word) == bare(written));
     if known.is_none() {
         let unknown = Finding::error(&node.origin, format!("`{written}` is not known here; it is left out"));
         let unknown = unknown.help(format!("one of: {}", words.join(", ")));
@@ -128,7 +177,8 @@ pub fn one_of(node: &Node, words: &'static [&'static str], findings: &mut Findin
     known
 }
 
-fn same_key(written: &str, name: &str) -> bool {
+/// Whether a key is the one of that name; hyphens are read as underscores.
+pub fn same_key(written: &str, name: &str) -> bool {
     written == name || (written.contains('-') && written.replace('-', "_") == name)
 }
 
@@ -142,8 +192,12 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Kind::Scalar(name) => f.write_str(name),
+            Kind::Boolean => f.write_str("true or false"),
+            Kind::Integer => f.write_str("a whole number"),
+            Kind::Word([word]) => f.write_str(word),
+            Kind::Word(words) => write!(f, "one of {}", words.join(", ")),
             Kind::List(item) => write!(f, "a list (each entry {item})"),
-            Kind::Keys(_) => f.write_str("a mapping"),
+            Kind::Keys(_) | Kind::Named(_) => f.write_str("a mapping"),
             Kind::OneOf(kinds) => f.write_str(&kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(" or ")),
             Kind::Any => f.write_str("anything"),
         }
@@ -185,6 +239,27 @@ impl Read for Node {
     }
 }
 
+/// A value of the form of `T` that its module reads itself.
+#[derive(Debug, Clone)]
+pub struct Raw<T>(pub Node, PhantomData<T>);
+
+impl<T: Read> Read for Raw<T> {
+    fn kind() -> Kind {
+        T::kind()
+    }
+
+    fn read(node: &Node, _: &mut Findings) -> Option<Self> {
+        Some(Self(node.clone(), PhantomData))
+    }
+}
+
+impl<T> std::ops::Deref for Raw<T> {
+    type Target = Node;
+    fn deref(&self) -> &Node {
+        &self.0
+    }
+}
+
 /// The text as written, whatever YAML would make of it: `22:22`, `0644` and `1.10` stay what they are.
 impl Read for String {
     fn kind() -> Kind {
@@ -198,7 +273,10 @@ impl Read for String {
             Some(Value::Binary(bytes)) => {
                 String::from_utf8(bytes).ok().or_else(|| unfit(node, &Self::kind(), findings))
             }
-            Some(_) => node.text().map(str::to_owned),
+            Some(_) => {
+                warn_of_other_text(node, findings);
+                node.text().map(str::to_owned)
+            }
         }
     }
 }
@@ -206,7 +284,7 @@ impl Read for String {
 /// YAML 1.1's booleans, and the same words in quotes, as cloud-init's `translate_bool` takes them.
 impl Read for bool {
     fn kind() -> Kind {
-        Kind::Scalar("true or false")
+        Kind::Boolean
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -229,7 +307,7 @@ macro_rules! read_integers {
     ($($type:ty),*) => { $(
         impl Read for $type {
             fn kind() -> Kind {
-                Kind::Scalar("a whole number")
+                Kind::Integer
             }
 
             fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -287,7 +365,10 @@ mod tests {
         let lines: Vec<_> = keys.ssh_authorized_keys.unwrap().into_iter().map(|key| key.value).collect();
         assert_eq!(lines, ["a", "0644"]);
         assert_eq!((keys.uid, keys.lock_passwd), (Some(1000), Some(false)));
-        assert_eq!(findings, ["d:2:26: error: expected a string, found a list"]);
+        assert_eq!(findings.len(), 3, "{findings:?}");
+        assert!(findings[0].starts_with("d:2:1: warning: a key with hyphens is deprecated; it is read as `ssh_auth"));
+        assert_eq!(findings[1], "d:2:26: error: expected a string, found a list");
+        assert!(findings[2].starts_with("d:2:31: warning: without quotes"));
     }
 
     #[test]
@@ -308,6 +389,24 @@ mod tests {
     fn text_stays_as_written() {
         for text in ["52:54:00:12:34:00", "22:22", "0644", "1.10", "yes", "2024-13-01", "1_000"] {
             assert_eq!(read(&format!("type: {text}\n")).0.r#type.as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn text_that_is_another_one_to_the_peer_is_said_and_not_told() {
+        for (text, what) in [
+            ("52:54:00:12:34:00", "base 60"),
+            ("22:22", "base 60"),
+            ("0644", "another one"),
+            ("1_000", "another one"),
+            ("on", "true or false"),
+        ] {
+            let (_, findings) = read(&format!("type: {text}\n"));
+            assert!(findings[0].contains("d:1:7: warning") && findings[0].contains(what), "{findings:?}");
+            assert!(findings.len() == 1 && !findings[0].contains(text) || text == "on", "{findings:?}");
+        }
+        for text in ["1.10", "1000", "2024-01-02", "'0644'", "00:11:22:33:44:55", "\"on\"", "y"] {
+            assert_eq!(read(&format!("type: {text}\n")).1, [""; 0], "{text}");
         }
     }
 

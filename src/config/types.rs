@@ -25,13 +25,17 @@ impl<T: Read> Read for OneOrMany<T> {
     }
 }
 
+/// Commands: each a line for the shell, or a list of words; one alone needs no list.
+pub type Commands = OneOrMany<OneOrMany<String>>;
+
 /// Words in one string, between commas or spaces, or in a list, or as the keys of a mapping: how groups are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words(pub Vec<String>);
 
 impl Read for Words {
     fn kind() -> Kind {
-        Kind::Scalar("words between commas, or a list of them")
+        let words = Kind::Scalar("words between commas");
+        Kind::OneOf(vec![words.clone(), Kind::List(Box::new(words)), Kind::Named(Box::new(Kind::Any))])
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
@@ -62,6 +66,28 @@ impl<T: Read> Read for Named<T> {
     }
 }
 
+/// A password as it is typed. One that YAML makes a number of is a warning: the peer may see another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Typed(pub String);
+
+impl Read for Typed {
+    fn kind() -> Kind {
+        String::kind()
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let mut said = Findings::default();
+        let text = String::read(node, &mut said);
+        if text.is_some() && !matches!(node.value(), Some(Value::Text(_))) {
+            let number = format!("without quotes this password is {} to cloud-init, not the text", node.described());
+            findings.push(Finding::warning(&node.origin, number).help("put it in quotes"));
+        } else {
+            findings.extend(said);
+        }
+        text.map(Self)
+    }
+}
+
 /// An absolute path, without `..`.
 impl Read for PathBuf {
     fn kind() -> Kind {
@@ -82,7 +108,7 @@ pub struct OrFalse<T>(pub Option<T>);
 
 impl<T: Read> Read for OrFalse<T> {
     fn kind() -> Kind {
-        Kind::OneOf(vec![T::kind(), Kind::Scalar("false")])
+        Kind::OneOf(vec![T::kind(), Kind::Word(&["false"])])
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {

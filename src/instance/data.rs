@@ -196,7 +196,7 @@ fn redacted_text(text: &str) -> String {
 }
 
 /// Whether a key of this name holds a secret.
-fn is_secret(key: &str) -> bool {
+pub fn is_secret(key: &str) -> bool {
     let key = plain(key);
     SECRETS.contains(&key.as_str()) || SECRET_WORDS.iter().any(|word| key.contains(word))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Finding, Findings, Located, Origin};
 use crate::seed::{MetaFormat, Seed};
 
 /// Characters of an instance's id: the longest name that a directory can have.
@@ -16,7 +16,7 @@ mod environment;
 pub mod hostname;
 mod openstack;
 
-pub use data::{redacted, set_image, set_merged};
+pub use data::{is_secret, redacted, set_image, set_merged};
 
 /// The instance.
 #[derive(Debug, Clone)]
@@ -59,9 +59,14 @@ impl Instance {
     /// An instance that says nothing but its id, for tests.
     #[cfg(test)]
     pub fn testing(id: &str) -> Self {
-        let origin = crate::finding::Origin::document("meta_data.json");
+        let origin = Origin::document("meta_data.json");
+        Self { id: Located::new(id.to_owned(), origin.key("uuid")), ..Self::unknown(&origin) }
+    }
+
+    /// An instance of which nothing is known.
+    pub fn unknown(origin: &Origin) -> Self {
         Self {
-            id: Located::new(id.to_owned(), origin.key("uuid")),
+            id: Located::new(String::new(), origin.clone()),
             hostname: None,
             name: None,
             public_keys: Vec::new(),

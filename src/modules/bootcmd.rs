@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use crate::config::document::Node;
+use crate::config::read::Raw;
+use crate::config::types::Commands;
 use crate::modules::{Input, Module, Planner, shell};
 use crate::plan::step::{Frequency, Stage};
 
@@ -21,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(3 * 60);
 crate::keys! {
     struct Keys {
         /// Commands: each entry a string for the shell, or a list of words.
-        bootcmd: Node,
+        bootcmd: Raw<Commands>,
     }
 }
 

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::Input;
-use crate::plan::accounts::hash::sha512_crypt;
+use crate::plan::action::PasswordHash;
 
 /// The longest password that libcrypt takes (`CRYPT_MAX_PASSPHRASE_SIZE`).
 const LENGTH: usize = 512;
@@ -14,6 +14,12 @@ const LENGTH: usize = 512;
 pub fn is_modular_hash(text: &str) -> bool {
     let id = text.strip_prefix('$').and_then(|rest| rest.split_once('$')).filter(|(_, rest)| !rest.is_empty());
     matches!(id, Some(("1" | "2a" | "2b" | "2x" | "2y" | "5" | "6" | "7" | "y" | "gy" | "sha1", _)))
+}
+
+/// Whether cloud-init knows it for a hash in `chpasswd.list` (`\$(1|2a|2y|5|6)(\$.+){2}`).
+pub fn is_hash_in_list(hash: &str) -> bool {
+    let mut fields = hash.split('$').skip(1);
+    matches!(fields.next(), Some("1" | "2a" | "2y" | "5" | "6")) && fields.filter(|field| !field.is_empty()).count() > 1
 }
 
 /// Says where the text that stands for a hash is none that crypt(5) knows: most often it is the password itself.
@@ -32,7 +38,7 @@ pub fn warn_of_no_hash(text: &str, origin: &Origin, findings: &mut Findings) {
 
 /// A hash of a typed password; nothing of an empty one. Its salt comes from the instance and the user, so that `plan`
 /// and `run` agree.
-pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<String> {
+pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mut Findings) -> Option<PasswordHash> {
     // A block (`|`) ends with a line's end that nobody types.
     let text = password.trim_end_matches('\n');
     if text.len() > LENGTH {
@@ -41,9 +47,9 @@ pub fn hash(password: &Located<String>, user: &str, input: &Input, findings: &mu
         return None;
     }
     if text.is_empty() {
-        return Some(String::new());
+        return Some(PasswordHash::Given(String::new()));
     }
     let digest = Sha256::digest(format!("{}\0{user}", input.instance.id.value));
     let salt = digest.first_chunk().copied().unwrap_or_default();
-    Some(sha512_crypt(text, &salt))
+    Some(PasswordHash::Typed { text: text.to_owned(), salt })
 }

@@ -32,6 +32,10 @@ enum Manage {
 
 fn manage(node: Option<&Node>, findings: &mut Findings) -> Manage {
     let Some(node) = node else { return Manage::Own };
+    if node.text() == Some("template") {
+        let old = Finding::warning(&node.origin, "`manage_etc_hosts: template` is deprecated");
+        findings.push(old.help("manage_etc_hosts: true"));
+    }
     match node.text().map(|text| text.trim().to_ascii_lowercase()).as_deref() {
         Some("localhost") => Manage::Own,
         Some("true" | "yes" | "on" | "1" | "template") => Manage::All,

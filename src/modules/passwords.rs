@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::config::document::{Data, Node};
+use crate::config::document::{Data, Node, Value};
+use crate::config::types::Typed;
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::{Input, Module, Planner, crypt, users};
-use crate::plan::action::{Action, Command, Edit, Password};
+use crate::plan::action::{Action, Command, Edit, Password, PasswordHash};
 use crate::plan::step::{Frequency, Stage};
 use crate::sshd_config;
 
@@ -20,7 +21,7 @@ pub const MODULE: Module =
 crate::keys! {
     struct Keys {
         /// Password of the default user.
-        password: Located<String>,
+        password: Located<Typed>,
         /// Passwords of users.
         chpasswd: Chpasswd,
         /// Whether sshd takes passwords: true, false, or `unchanged`.
@@ -32,7 +33,7 @@ crate::keys! {
     struct Chpasswd {
         /// Ask for a new password at the first login (the default).
         expire: bool,
-        /// `user:password` lines.
+        /// `user:password` lines: deprecated, say it in `users`.
         list: Node,
         /// Users with their passwords.
         users: Vec<Located<Entry>>,
@@ -44,7 +45,7 @@ crate::keys! {
         /// Login name.
         name: Located<String>,
         /// Password or hash.
-        password: Located<String>,
+        password: Located<Typed>,
         /// `hash` (the default), `text`, or `RANDOM`: one is made at the boot and told on the console alone.
         r#type: Located<String>,
     }
@@ -58,6 +59,8 @@ fn plan(input: &Input, planner: &mut Planner) {
     let named = chpasswd.list.is_some() || !users.is_empty();
     let mut wanted = Vec::new();
     if let Some(list) = &chpasswd.list {
+        let old = Finding::warning(&list.origin, "`chpasswd.list` is deprecated, and still works");
+        planner.finding(old.help("chpasswd: {users: [{name: …, password: …, type: text}]}"));
         lines(list, &mut wanted, &mut planner.findings);
     }
     wanted.extend(users.iter().filter_map(|user| entry(user, &mut planner.findings)));
@@ -70,7 +73,7 @@ fn plan(input: &Input, planner: &mut Planner) {
             .help("add the default user to `chpasswd`"),
         ),
         (Some(password), Some(user)) => {
-            wanted.push(Wanted { user, secret: secret(&password), origin: password.origin });
+            wanted.push(Wanted { user, secret: secret(&password.0), origin: password.origin });
         }
         (Some(password), None) => planner.finding(
             Finding::error(&password.origin, "`password` is for the default user, and there is none")
@@ -80,7 +83,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     for Wanted { user, secret, origin } in last_of_each(wanted, &mut planner.findings) {
         let hash = match secret {
-            Secret::Hash(hash) => Some(hash),
+            Secret::Hash(hash) => Some(PasswordHash::Given(hash)),
             Secret::Text(text) => crypt::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
             Secret::Random => {
                 planner.step(format!("passwords {user}"), &origin).action(Action::RandomPassword { user, expire });
@@ -144,11 +147,16 @@ fn lines(node: &Node, wanted: &mut Vec<Wanted>, findings: &mut Findings) {
         Data::Scalar(scalar) => {
             for line in scalar.text.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 match line.split_once(':') {
-                    Some((user, password)) if !user.is_empty() && !password.is_empty() => wanted.push(Wanted {
-                        user: user.to_owned(),
-                        secret: secret(password),
-                        origin: node.origin.clone(),
-                    }),
+                    Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+                        let (user, secret) = (user.to_owned(), secret(password));
+                        if matches!(&secret, Secret::Hash(hash) if !crypt::is_hash_in_list(hash)) {
+                            let unknown =
+                                format!("cloud-init takes this kind of hash for the password of {user} itself");
+                            findings
+                                .push(Finding::note(&node.origin, unknown).help("`chpasswd.users` says which it is"));
+                        }
+                        wanted.push(Wanted { user, secret, origin: node.origin.clone() });
+                    }
                     _ => findings.push(
                         Finding::error(
                             &node.origin,
@@ -173,15 +181,15 @@ fn entry(entry: &Located<Entry>, findings: &mut Findings) -> Option<Wanted> {
     let kind = entry.r#type.as_ref();
     let secret = match (kind.map_or("hash", |kind| kind.as_str()), &entry.password) {
         ("RANDOM" | "R", _) => Secret::Random,
-        ("hash", Some(hash)) if hash.contains(|c: char| c == ':' || c.is_control()) => {
+        ("hash", Some(hash)) if hash.0.contains(|c: char| c == ':' || c.is_control()) => {
             findings.push(Finding::error(&hash.origin, "this is no password hash; it is left out"));
             return None;
         }
         ("hash", Some(hash)) => {
-            crypt::warn_of_no_hash(hash, &hash.origin, findings);
-            Secret::Hash(hash.value.clone())
+            crypt::warn_of_no_hash(&hash.0, &hash.origin, findings);
+            Secret::Hash(hash.0.clone())
         }
-        ("text", Some(text)) => Secret::Text(text.value.clone()),
+        ("text", Some(text)) => Secret::Text(text.0.clone()),
         ("hash" | "text", None) => {
             findings
                 .push(Finding::error(&entry.origin, format!("no `password` is given for {}; it stays", name.value)));
@@ -213,6 +221,10 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
             return planner.finding(Finding::error(&allow.origin, unknown));
         }
     };
+    if !matches!(allow.value(), Some(Value::Bool(_))) {
+        let old = Finding::warning(&allow.origin, "`ssh_pwauth` in quotes, or as a number, is deprecated");
+        planner.finding(old.help("ssh_pwauth: true, or false; leave it out to leave sshd alone"));
+    }
     let Some(main) = input.guest.read_text(sshd_config::MAIN) else {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
@@ -248,8 +260,33 @@ mod tests {
         let outcome =
             Bench::new("chpasswd:\n  expire: False\n  list: |\n    a:one\n    broken\n    b:two\n").plan(plan);
         assert_eq!(outcome.steps(), ["passwords a", "passwords b"]);
-        assert_eq!(outcome.findings.iter().count(), 1);
+        assert_eq!(outcome.findings.iter().count(), 2, "that the form is old, too");
         assert!(outcome.passwords().iter().all(|password| !password.expire));
+    }
+
+    #[test]
+    fn a_hash_that_the_peer_takes_for_the_password_is_noted() {
+        let noted = |hash: &str| {
+            let outcome = Bench::new(&format!("chpasswd: {{list: ['a:{hash}']}}")).plan(plan);
+            assert!(outcome.findings.iter().all(|finding| !finding.to_string().contains(hash)), "{hash}");
+            outcome.findings.iter().any(|finding| finding.message.contains("for the password of a itself"))
+        };
+        for hash in ["$y$j9T$salt$hash", "$2b$10$abc", "$7$a$b", "$gy$a$b"] {
+            assert!(noted(hash), "{hash}");
+        }
+        for hash in ["$6$salt$hash", "$5$rounds=5$salt$hash", "$2y$10$abc", "hunter2"] {
+            assert!(!noted(hash), "{hash}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_a_number_to_yaml_is_said_and_not_told() {
+        for config in ["password: 12345", "chpasswd: {users: [{name: a, type: text, password: 12345}]}"] {
+            let outcome = Bench::new(&format!("system_info: {{default_user: {{name: a}}}}\n{config}")).plan(plan);
+            let said: Vec<_> = outcome.findings.iter().map(ToString::to_string).collect();
+            assert!(said.len() == 1 && said[0].contains("is a number to cloud-init"), "{said:?}");
+            assert!(!said[0].contains("12345") && outcome.steps() == ["passwords a"], "{said:?}");
+        }
     }
 
     #[test]
@@ -282,8 +319,12 @@ mod tests {
     fn the_last_password_of_a_user_counts() {
         let hashes = |config: &str| {
             let outcome = Bench::new(config).plan(plan);
-            let hashes: Vec<_> = outcome.passwords().iter().map(|password| password.hash.clone().unwrap()).collect();
-            (hashes, outcome.findings.iter().count())
+            let hashes: Vec<_> = outcome
+                .passwords()
+                .iter()
+                .map(|password| password.hash.as_ref().unwrap().text().into_owned())
+                .collect();
+            (hashes, outcome.findings.iter().filter(|finding| finding.message.contains("twice")).count())
         };
         let twice = "chpasswd: {list: ['a:$6$s$one', 'b:$6$s$b', 'a:$6$s$two']}";
         assert_eq!(hashes(twice), (vec!["$6$s$two".to_owned(), "$6$s$b".to_owned()], 1));
@@ -327,7 +368,7 @@ mod tests {
             let outcome =
                 Bench::new(&format!("chpasswd:\n  users:\n  - name: ops\n    type: text\n    password: {password}\n"))
                     .plan(plan);
-            outcome.passwords()[0].hash.clone()
+            outcome.passwords()[0].hash.as_ref().map(|hash| hash.text().into_owned())
         };
         assert_eq!(hash("|\n      sesame"), hash("sesame"));
     }

@@ -5,7 +5,8 @@
 //! replaces that of the image, as every list does; what the image needs in any case is in its settings, `firstlight:
 //! runcmd:`, and runs before the user's scripts.
 
-use crate::config::document::Node;
+use crate::config::read::Raw;
+use crate::config::types::Commands;
 use crate::modules::{Input, Module, Planner, shell};
 use crate::plan::action::SCRIPT_LIMIT;
 use crate::plan::step::{Frequency, Stage};
@@ -21,7 +22,7 @@ pub const MODULE: Module =
 crate::keys! {
     struct Keys {
         /// Commands: each entry a string for the shell, or a list of words.
-        runcmd: Node,
+        runcmd: Raw<Commands>,
     }
 }
 
@@ -40,6 +41,7 @@ fn plan(input: &Input, planner: &mut Planner) {
 #[cfg(test)]
 mod tests {
     use crate::config::document::parse;
+    use crate::config::read::{Raw, Read as _};
     use crate::finding::{Findings, Origin};
     use crate::modules::MODULES;
     use crate::modules::testing::Bench;
@@ -49,7 +51,7 @@ mod tests {
     fn the_image_s_commands_are_not_replaced_by_the_user_s_and_come_first() {
         let mut bench = Bench::new("runcmd: [echo user]\n");
         let own = parse("- echo image\n- [id]\n", &Origin::document("config.yaml"), &mut Findings::default());
-        bench.settings.runcmd = own;
+        bench.settings.runcmd = own.and_then(|own| Raw::read(&own, &mut Findings::default()));
         let outcome = bench.plan(|input, planner| {
             MODULES.iter().filter(|module| module.name == "runcmd").for_each(|module| (module.plan)(input, planner));
         });

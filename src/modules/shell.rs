@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::document::{Data, Node};
+use crate::config::document::{Data, Node, Value};
+use crate::config::read::warn_of_other_text;
 use crate::finding::{Finding, Findings};
 use crate::modules::{Input, Planner};
 use crate::plan::action::{Command, Progress, Write};
@@ -100,11 +101,21 @@ fn entry(number: usize, node: &Node, findings: &mut Findings) -> Option<Entry> {
         _ if node.is_null() => return None,
         Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character",
         Data::Scalar(scalar) => {
+            if !matches!(node.value(), Some(Value::Text(_))) {
+                let whole =
+                    "this is no string to cloud-init, which would run nothing of the list; here it is a command";
+                findings.push(Finding::warning(&node.origin, whole).help("put it in quotes"));
+            }
             let shell = format!("command eval {}", quoted(&scalar.text));
             return Some(Entry { number, shell, text: scalar.text.clone() });
         }
         Data::Sequence(items) if items.is_empty() => return None,
-        Data::Sequence(items) => match items.iter().map(Node::text).collect::<Option<Vec<_>>>() {
+        Data::Sequence(items) => match items
+            .iter()
+            .inspect(|item| warn_of_other_text(item, findings))
+            .map(Node::text)
+            .collect::<Option<Vec<_>>>()
+        {
             Some(words) if words.iter().any(|word| word.contains('\0')) => "a command cannot hold a NUL character",
             Some(words) => {
                 let shell = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
@@ -154,7 +165,7 @@ mod tests {
     #[test]
     fn one_shell_runs_all_entries_and_each_exit_code_is_kept() {
         let (printed, codes, findings) =
-            run("runcmd:\n - cd /tmp\n - pwd\n - false\n - echo $?\n - [echo, it's, '$HOME']\n");
+            run("runcmd:\n - cd /tmp\n - pwd\n - 'false'\n - echo $?\n - [echo, it's, '$HOME']\n");
         assert_eq!(printed, "/tmp\n1\nit's $HOME\n");
         assert_eq!(codes, "1 0,2 0,3 1,4 0,5 0");
         assert_eq!(findings, 0);
@@ -175,6 +186,12 @@ mod tests {
             assert_eq!(codes.split(',').count(), 7, "{shell:?}");
             assert_eq!(failed.iter().map(|code| &code[..1]).collect::<Vec<_>>(), ["2", "3", "6"], "{shell:?}");
         }
+    }
+
+    #[test]
+    fn what_the_peer_would_run_otherwise_is_said() {
+        let (printed, _, findings) = run("runcmd:\n - [echo, 0644, yes, 1.10, 12]\n - true\n - echo 1\n");
+        assert_eq!((printed.as_str(), findings), ("0644 yes 1.10 12\n1\n", 3));
     }
 
     #[test]

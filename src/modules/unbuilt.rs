@@ -2,6 +2,7 @@
 //! Top-level keys that no module owns: known to the field and not built, or not known at all. Neither is passed over in silence.
 
 use crate::config::document::Node;
+use crate::config::read::{same_key, warn_of_hyphen};
 use crate::finding::{Finding, Findings};
 
 /// Keys of cloud-config that are not built yet.
@@ -88,18 +89,21 @@ const NEVER: &[(&str, &str)] = &[
 ];
 
 /// Keys of the image's settings, which are read elsewhere.
-const SETTINGS: &[&str] = &["firstlight", "system_info"];
+const SETTINGS: &[&str] = &["system_info"];
 
 /// Says of each key that is not among `known`, those that a module owns, what becomes of it.
 pub fn report(config: &Node, known: &[&str], findings: &mut Findings) {
     for (key, _) in config.entries() {
         let name = key.text().unwrap_or_default();
-        // As the modules read their keys: `ca-certs` is `ca_certs`.
-        if SETTINGS.contains(&name) || known.contains(&name.replace('-', "_").as_str()) || known.contains(&name) {
+        if let Some(known) = SETTINGS.iter().chain(known).find(|known| same_key(name, known)) {
+            warn_of_hyphen(key, known, findings);
             continue;
         }
         let never = NEVER.iter().find(|(known, _)| *known == name);
-        findings.push(if name == "network" {
+        findings.push(if name == "firstlight" {
+            Finding::error(&key.origin, "`firstlight` is for the image to say; here it is left out")
+                .help("it belongs in /etc/firstlight/config.yaml")
+        } else if name == "network" {
             Finding::error(&key.origin, "`network` in user-data is not applied, by the peers neither")
                 .help("it belongs in the platform's network data, or in `network-config` of a NoCloud seed")
         } else if let Some((_, why)) = never {
@@ -123,14 +127,18 @@ mod tests {
     #[test]
     fn no_key_is_passed_over_in_silence() {
         let mut findings = Findings::default();
-        let text = "runcmd: []\nwirte_files: []\nchef: {}\nnetwork: {}\nmine: 1\n";
+        let text = "runcmd: []\nwirte_files: []\nchef: {}\nnetwork: {}\nmine: 1\nfirstlight: {}\nwrite-files: []\n";
         let config = parse(text, &Origin::document("user_data"), &mut findings).unwrap();
         report(&config, &known_keys(), &mut findings);
         let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        assert_eq!(said.len(), 4, "{said:?}");
+        assert_eq!(said.len(), 6, "{said:?}");
         assert!(said[0].contains("unknown key `wirte_files`") && said[0].contains("did you mean `write_files`?"));
         assert!(
             said[1].contains("not supported") && said[2].contains("NoCloud") && said[3].contains("unknown key `mine`")
+        );
+        assert!(
+            said[4].contains("for the image to say") && said[5].contains("it is read as `write_files`"),
+            "{said:?}"
         );
     }
 }

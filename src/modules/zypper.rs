@@ -31,7 +31,7 @@ crate::keys! {
         /// Repositories: each with `id` and `baseurl`, and whatever else a `.repo` file may have.
         repos: Vec<Node>,
         /// Settings for `zypp.conf`.
-        config: Located<Named<Located<String>>>,
+        config: Located<Named<Node>>,
     }
 }
 
@@ -47,13 +47,18 @@ fn plan(input: &Input, planner: &mut Planner) {
             if key.value == "configdir" {
                 let moved = "where zypper has its settings can't be changed; `configdir` is left out";
                 planner.finding(Finding::error(&key.origin, moved));
-            } else if [&key, &value].iter().any(|text| text.contains('\n')) || key.contains('=') {
-                planner.finding(Finding::error(&key.origin, format!("`{}` is no setting; it is left out", *key)));
-            } else {
-                if key.value == "reposdir" && Path::new(&value.value).is_absolute() {
-                    directory = PathBuf::from(&value.value);
+                continue;
+            }
+            match value.text().filter(|text| !text.contains('\n') && !key.contains(['\n', '='])) {
+                Some(text) => {
+                    if key.value == "reposdir" && Path::new(text).is_absolute() {
+                        directory = PathBuf::from(text);
+                    }
+                    settings.push((key.value, text.to_owned()));
                 }
-                settings.push((key.value, value.value));
+                None => {
+                    planner.finding(Finding::error(&key.origin, format!("`{}` is no setting; it is left out", *key)))
+                }
             }
         }
         if !settings.is_empty() {

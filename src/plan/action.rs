@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The primitive changes that a step is made of.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::host_key;
+use crate::plan::accounts::hash::sha512_crypt;
 use crate::plan::power::PowerState;
 use crate::plan::request::{Purpose, Request};
 use crate::root::{Root, Tree};
@@ -261,12 +263,42 @@ impl fmt::Debug for User {
 #[allow(missing_docs)]
 pub struct Password {
     pub user: String,
-    /// A crypt(3) hash; none leaves it.
-    pub hash: Option<String>,
+    /// None leaves it.
+    pub hash: Option<PasswordHash>,
     /// `Some(true)` puts `!` before it, `Some(false)` takes it away.
     pub lock: Option<bool>,
     /// Must be changed at the next login.
     pub expire: bool,
+}
+
+/// What shadow gets for a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PasswordHash {
+    /// Made by crypt(3) elsewhere, or nothing.
+    Given(String),
+    /// Made of a password as it is typed, and only when it is written: it takes its milliseconds.
+    Typed {
+        /// The password.
+        text: String,
+        /// Always the same for one user of one instance, so that `plan` and `run` agree.
+        salt: [u8; 12],
+    },
+}
+
+impl From<&str> for PasswordHash {
+    fn from(hash: &str) -> Self {
+        PasswordHash::Given(hash.to_owned())
+    }
+}
+
+impl PasswordHash {
+    /// The hash.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            PasswordHash::Given(hash) => hash.into(),
+            PasswordHash::Typed { text, salt } => sha512_crypt(text, salt).into(),
+        }
+    }
 }
 
 impl fmt::Debug for Password {

@@ -8,7 +8,7 @@
 use crate::config::document::Node;
 use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner, crypt, keys};
-use crate::plan::action::{Action, AuthorizedKeys, Group, Password, User};
+use crate::plan::action::{Action, AuthorizedKeys, Group, Password, PasswordHash, User};
 use crate::plan::step::{Frequency, Stage};
 use account::Account;
 use names::{valid_name, valid_names};
@@ -45,6 +45,7 @@ fn plan(input: &Input, planner: &mut Planner) {
         planner.step(format!("groups {}", group.name), &group.origin).action(self::group(&group.name));
     }
     let users = wanted(input, &mut planner.findings);
+    note_no_default(&users, input, &mut planner.findings);
     let default = users.iter().find(|user| user.is_default).map(|user| user.name.clone());
     for user in users {
         match &user.account.snapuser {
@@ -58,6 +59,15 @@ fn plan(input: &Input, planner: &mut Planner) {
             let step = planner.step(format!("groups {name} {member}"), &origin);
             step.action(Action::Group(Group { name: name.clone(), members: vec![member], ..Group::default() }));
         }
+    }
+}
+
+/// A list that names others only is as good as any, and often the default user was meant to stay.
+fn note_no_default(users: &[Wanted], input: &Input, findings: &mut Findings) {
+    let Some(list) = input.config.get("users").filter(|_| !input.guest.distribution.is_empty()) else { return };
+    if !users.is_empty() && users.iter().all(|user| !user.is_default) {
+        let none = "there is no `default` in `users`, so the image's own user is not made";
+        findings.push(Finding::note(&list.origin, none).help("add `default` to the list unless this is meant"));
     }
 }
 
@@ -153,8 +163,8 @@ fn password(user: &Wanted, input: &Input, findings: &mut Findings) -> Password {
         }
         _ => {}
     }
-    let hashed = account.hashed_passwd.as_ref().map(|hash| hash.value.0.clone());
-    let hash = hashed.or_else(|| crypt::hash(plain?, name, input, findings));
+    let hashed = account.hashed_passwd.as_ref().map(|hash| PasswordHash::from(hash.value.0.as_str()));
+    let hash = hashed.or_else(|| crypt::hash(&plain?.clone().map(|typed| typed.0), name, input, findings));
     Password { user: name.clone(), hash, lock: Some(lock), expire: false }
 }
 
@@ -252,6 +262,18 @@ mod tests {
     fn a_primary_group_may_be_a_number() {
         let outcome = makes("primary_group: 0");
         assert!(line(&outcome, "/etc/passwd", "ops").unwrap().starts_with("ops:x:1000:0:"));
+    }
+
+    #[test]
+    fn a_list_without_default_is_noted_where_the_image_has_such_a_user() {
+        let noted = |config: &str| {
+            let outcome = Bench::new(config).file("/etc/os-release", "ID=debian\n").plan(plan);
+            findings(&outcome).iter().any(|said| said.contains("no `default`"))
+        };
+        assert!(noted("users: [{name: ops}]") && noted("users: ops"));
+        for fine in ["users: [default, ops]", "users: []", "users: [{gecos: x}]", "user: ops\nusers: [a]", ""] {
+            assert!(!noted(fine), "{fine}");
+        }
     }
 
     #[test]

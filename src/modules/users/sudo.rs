@@ -9,8 +9,17 @@ use crate::plan::action::Edit;
 const SUDOERS: &str = "/etc/sudoers.d/90-firstlight-users";
 
 /// The edits that give `user` its rules; none where it has none.
-pub fn edits(user: &str, asked: Option<OrFalse<OneOrMany<Located<String>>>>, findings: &mut Findings) -> Vec<Edit> {
-    let Some(OneOrMany(asked)) = asked.and_then(|asked| asked.0) else { return Vec::new() };
+pub fn edits(
+    user: &str,
+    asked: Option<Located<OrFalse<OneOrMany<Located<String>>>>>,
+    findings: &mut Findings,
+) -> Vec<Edit> {
+    let Some(Located { value: OrFalse(asked), origin }) = asked else { return Vec::new() };
+    let Some(OneOrMany(asked)) = asked else {
+        let old = Finding::warning(&origin, "`sudo: false` is deprecated; there are no rules without it either");
+        findings.push(old.help("leave `sudo` out"));
+        return Vec::new();
+    };
     let rules: Vec<_> = asked.iter().filter(|rule| check(rule, findings)).map(|rule| rule.trim()).collect();
     if rules.is_empty() {
         return Vec::new();
@@ -103,8 +112,8 @@ mod tests {
         let one = "# Rules for ops\nops ALL=(ALL) ALL\n";
         assert_eq!(rules("[{name: ops, sudo: ALL=(ALL) ALL}]"), (Some(one.to_owned()), 0));
         assert_eq!(rules("[{name: ops, sudo: [ALL=(ALL) ALL]}]"), (Some(one.to_owned()), 0));
-        for none in ["false", "~", "[]"] {
-            assert_eq!(rules(&format!("[{{name: ops, sudo: {none}}}]")), (None, 0), "{none}");
+        for (none, said) in [("false", 1), ("~", 0), ("[]", 0)] {
+            assert_eq!(rules(&format!("[{{name: ops, sudo: {none}}}]")), (None, said), "{none}");
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::plan::accounts::table::Table;
 use crate::plan::accounts::{PASSWD, SHADOW, existing_user, one_field, shadow_attributes};
-use crate::plan::action::Password;
+use crate::plan::action::{Password, PasswordHash};
 use crate::plan::draft::{Attributes, Draft};
 
 /// The fields of shadow.
@@ -26,7 +26,8 @@ pub fn set(asked: &Password, draft: &mut Draft) -> Result<()> {
         }
     };
     let mut hash = old.trim_start_matches('!');
-    if let Some(new) = &asked.hash {
+    let new = asked.hash.as_ref().map(PasswordHash::text);
+    if let Some(new) = new.as_deref() {
         one_field("password's hash", new).map_err(|error| error.while_doing(format!("user `{}`", asked.user)))?;
         if new.trim_start_matches('!') != hash {
             shadow.set(&asked.user, LAST_CHANGE, &draft.today.to_string());
@@ -75,8 +76,7 @@ mod tests {
 
     #[test]
     fn a_hash_replaces_what_is_there_and_is_dated() {
-        let hash = Some("$6$salt$hash".to_owned());
-        let set = Password { hash: hash.clone(), ..Password::default() };
+        let set = Password { hash: Some("$6$salt$hash".into()), ..Password::default() };
         assert_eq!(after("!", set.clone()), "u:$6$salt$hash:20000:0:99999:7:::\n");
         assert_eq!(after("$6$salt$hash", set.clone()), "u:$6$salt$hash:9:0:99999:7:::\n", "the same is not new");
         let locked = Password { lock: Some(true), ..set };
@@ -97,7 +97,7 @@ mod tests {
         let unlock = Password { lock: Some(false), ..Password::default() };
         assert!(after("!", unlock.clone()).starts_with("u:!:9:"));
         assert!(after("!!", unlock.clone()).starts_with("u:!:9:"));
-        let asked_for = Password { hash: Some(String::new()), ..unlock };
+        let asked_for = Password { hash: Some("".into()), ..unlock };
         assert!(after("!", asked_for).starts_with("u::"), "but an empty password that is asked for is set");
     }
 
@@ -113,7 +113,7 @@ mod tests {
         scratch.file("/etc/passwd", "root::0:0:root:/root:/bin/sh\n");
         let root = scratch.root();
         let mut draft = Draft::new(&root, Day(20000));
-        let asked = Password { user: "root".to_owned(), hash: Some("$6$a$b".to_owned()), ..Password::default() };
+        let asked = Password { user: "root".to_owned(), hash: Some("$6$a$b".into()), ..Password::default() };
         set(&asked, &mut draft).unwrap();
         let tree: &Overlay = draft.tree();
         assert_eq!(tree.read_text(Path::new(PASSWD)).unwrap().unwrap(), "root:x:0:0:root:/root:/bin/sh\n");
@@ -126,7 +126,7 @@ mod tests {
         let scratch = Scratch::new();
         scratch.file("/etc/passwd", "u:x:1000:1000::/home/u:/bin/sh\n");
         let root = scratch.root();
-        let asked = Password { user: "u".to_owned(), hash: Some("x\nroot::".to_owned()), ..Password::default() };
+        let asked = Password { user: "u".to_owned(), hash: Some("x\nroot::".into()), ..Password::default() };
         let error = set(&asked, &mut Draft::new(&root, Day(1))).unwrap_err().to_string();
         assert!(!error.contains("root::"), "the value is not told: {error}");
     }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a file is that somebody wants checked: told by its name, else by its content.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::datasource;
+use crate::error::{At, Error, Result};
+use crate::finding::Findings;
+use crate::input;
+use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
+
+/// The most that one file may hold.
+const LIMIT: u64 = 64 << 20;
+
+/// What is to be checked.
+pub(super) enum Input {
+    /// A whole seed, or one with a single document.
+    Seed(Box<Seed>),
+    /// The image's own settings.
+    Settings(Document),
+}
+
+/// Reads `file`. The text of a document goes to `findings` as it stands, until its reader knows better.
+pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if is_medium(file)? {
+        return seed(file, findings).map(|seed| Input::Seed(Box::new(seed)));
+    }
+    let document = Document::new(file.to_string_lossy(), input::read(file, LIMIT)?);
+    if let Ok(text) = std::str::from_utf8(&document.bytes) {
+        findings.read(&document.origin(), text);
+    }
+    let mut seed = Seed {
+        datasource: "check".to_owned(),
+        place: file.to_string_lossy().into_owned(),
+        meta_format: MetaFormat::OpenStack,
+        meta_data: Document::new("meta_data.json", br#"{"uuid": "00000000-0000-0000-0000-000000000000"}"#),
+        network: None,
+        user_data: None,
+        vendor_data: Vec::new(),
+        content: Default::default(),
+    };
+    match kind(&name, &document.bytes) {
+        Kind::MetaData => seed.meta_data = document,
+        Kind::Network => seed.network = Some((NetworkFormat::OpenStack, document)),
+        Kind::VendorData => seed.vendor_data.push(document),
+        Kind::UserData => seed.user_data = Some(document),
+        Kind::Settings => return Ok(Input::Settings(document)),
+        Kind::NoCloud => return Err(no_cloud(&document.name)),
+    }
+    Ok(Input::Seed(Box::new(seed)))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    MetaData,
+    Network,
+    VendorData,
+    UserData,
+    Settings,
+    NoCloud,
+}
+
+fn kind(name: &str, bytes: &[u8]) -> Kind {
+    match name {
+        "meta_data.json" => return Kind::MetaData,
+        "network_data.json" => return Kind::Network,
+        "vendor_data.json" | "vendor_data2.json" => return Kind::VendorData,
+        "user_data" | "user-data" => return Kind::UserData,
+        "meta-data" | "network-config" => return Kind::NoCloud,
+        _ => {}
+    }
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        let keys = match serde_json::from_slice(bytes) {
+            Ok(Value::Object(keys)) => keys,
+            _ => Default::default(),
+        };
+        return match () {
+            () if keys.contains_key("uuid") => Kind::MetaData,
+            () if keys.contains_key("links") || keys.contains_key("networks") => Kind::Network,
+            () if keys.contains_key("cloud-init") => Kind::VendorData,
+            () => Kind::UserData,
+        };
+    }
+    let is_user_data = bytes.trim_ascii_start().to_ascii_lowercase().starts_with(b"#cloud-config");
+    let has_block = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"firstlight:"));
+    if has_block && !is_user_data { Kind::Settings } else { Kind::UserData }
+}
+
+fn seed(medium: &Path, findings: &mut Findings) -> Result<Seed> {
+    let is_no_cloud = ["meta-data", "user-data"].iter().any(|name| medium.join(name).exists());
+    if is_no_cloud && !medium.join("openstack").exists() {
+        return Err(no_cloud(&medium.to_string_lossy()));
+    }
+    let seed = datasource::from_source(&medium.to_string_lossy(), findings)?;
+    let documents =
+        [Some(&seed.meta_data), seed.network.as_ref().map(|(_, document)| document), seed.user_data.as_ref()];
+    for document in documents.into_iter().flatten().chain(&seed.vendor_data) {
+        if let Ok(text) = std::str::from_utf8(&document.bytes) {
+            findings.read(&document.origin(), text);
+        }
+    }
+    Ok(seed)
+}
+
+fn no_cloud(name: &str) -> Error {
+    Error::malformed(format!("{name} is of a NoCloud seed, which is known and not built yet"))
+        .help("its user-data can be checked alone; whole seeds are those of a config drive (openstack/latest/…)")
+}
+
+/// A directory, an ISO 9660 image by its signature, or a disk image by its name.
+fn is_medium(file: &Path) -> Result<bool> {
+    let mut opened = input::open(file)?;
+    if opened.metadata().at("read", file)?.is_dir() || file.extension().is_some_and(|extension| extension == "img") {
+        return Ok(true);
+    }
+    let mut head = [0; 6];
+    let read = opened.seek(SeekFrom::Start(32768)).and_then(|_| opened.read_exact(&mut head));
+    Ok(read.is_ok() && head.ends_with(b"CD001"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_told_by_its_name_else_by_its_content() {
+        for (name, content, expected) in [
+            ("meta_data.json", "", Kind::MetaData),
+            ("x.json", "{\"uuid\": \"a\"}", Kind::MetaData),
+            ("x.json", " {\"links\": []}", Kind::Network),
+            ("vendor_data2.json", "[]", Kind::VendorData),
+            ("x", "{\"cloud-init\": \"\"}", Kind::VendorData),
+            ("x.json", "{", Kind::UserData),
+            ("config.yaml", "# x\nfirstlight: {}\n", Kind::Settings),
+            ("x.yaml", "## template: jinja\ntimezone: UTC\nfirstlight:\n", Kind::Settings),
+            ("x.yaml", "#cloud-config\nfirstlight: {}\n", Kind::UserData),
+            ("user-data", "firstlight: {}\n", Kind::UserData),
+            ("meta-data", "instance-id: x\n", Kind::NoCloud),
+            ("x", "#!/bin/sh\n", Kind::UserData),
+        ] {
+            assert_eq!(kind(name, content.as_bytes()), expected, "{name}: {content}");
+        }
+    }
+}
