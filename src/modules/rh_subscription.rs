@@ -134,6 +134,8 @@ mod tests {
             }
             Action::Run(command) => {
                 assert!(!command.argv.join(" ").contains("s3cret"));
+                let told = &command.progress.as_ref().unwrap().entries;
+                assert!(told.iter().all(|(_, text)| !text.contains("s3cret")), "the status tells it");
                 None
             }
             _ => None,
