@@ -129,15 +129,15 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
 
 /// Keys whose own name has a hyphen.
 const HYPHENATED: &[&str] = &[
-    "launch_index",
     "activation_key",
-    "auto_attach",
-    "service_level",
     "add_pool",
-    "enable_repo",
+    "auto_attach",
     "disable_repo",
+    "enable_repo",
+    "launch_index",
     "rhsm_baseurl",
     "server_hostname",
+    "service_level",
 ];
 
 /// Says of a key that is written with hyphens what it is called.

@@ -102,6 +102,21 @@ impl Read for PathBuf {
     }
 }
 
+/// A word, number or switch as it is written, for a file that says what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AsWritten(pub String);
+
+impl Read for AsWritten {
+    fn kind() -> Kind {
+        Kind::OneOf(vec![String::kind(), bool::kind(), i64::kind()])
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let text = node.text().filter(|_| !node.is_null());
+        text.map(|text| Self(text.to_owned())).or_else(|| unfit(node, &Self::kind(), findings))
+    }
+}
+
 /// A value, or `false` for none: `sudo: false`, `locale: false`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrFalse<T>(pub Option<T>);

@@ -257,7 +257,6 @@ mod tests {
     fn the_old_spelling_works_and_is_said() {
         let bench = Bench::new("ca-certs: {remove-defaults: yes}").file(LIST, "a\n");
         let outcome = bench.program("/usr/sbin/update-ca-certificates").plan(plan);
-        // The key of the document is said where all of those are read.
         assert_eq!((outcome.steps().len(), outcome.said().len()), (2, 1), "{:?}", outcome.said());
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::config::document::Node;
 use crate::config::read::{Kind, Read, unfit};
-use crate::config::types::{OneOrMany, OrFalse, Typed, Words};
+use crate::config::types::{AsWritten, OneOrMany, OrFalse, Typed, Words};
 use crate::finding::{Findings, Located};
 use crate::plan::day::Day;
 
@@ -59,7 +59,7 @@ crate::keys! {
         /// Public keys.
         ssh_authorized_keys: Node,
         /// Answer logins with the platform's keys with the name of the default user: true or `default`.
-        ssh_redirect_user: Located<String>,
+        ssh_redirect_user: Located<AsWritten>,
         /// Keys to fetch from a key server.
         ssh_import_id: OneOrMany<Located<String>>,
         /// E-mail address of an account of the Ubuntu store: snapd makes this user, and all else here is left out.
