@@ -20,7 +20,7 @@ mod url;
 
 pub use client::{Client, Request};
 pub use retry::{retry, spread};
-pub use url::{form, parse, shown};
+pub use url::{form, parse, shown_text};
 
 /// How the agent names itself to servers.
 pub const USER_AGENT: &str = concat!("Firstlight/", env!("CARGO_PKG_VERSION"));

@@ -22,6 +22,8 @@ pub const TAILS: &str = "/run/firstlight/output.json";
 pub const RESULT: &str = "/run/firstlight/result.json";
 /// Instance data for `query` and templates, without secrets, for everyone.
 pub const INSTANCE_DATA: &str = "/run/firstlight/instance-data.json";
+/// The same with its secrets, and with the merged configuration (0600).
+pub const SENSITIVE_DATA: &str = "/run/firstlight/instance-data-sensitive.json";
 /// Properties of the instance as an environment file for other units.
 pub const METADATA: &str = "/run/firstlight/metadata";
 /// Held by whatever is changing the machine.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::apply::interrupt::Interrupt;
 use crate::error::{Error, Result};
 use crate::http::{self, Client};
 use crate::plan::action::{Action, AuthorizedKeys, Write};
@@ -19,14 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Makes the request: the action that its answer asks for; none where it was a report.
 ///
 /// # Errors
-/// No answer in all its tries, or one that can't be used; not for a file that has something to fall back on.
-pub fn make(request: &Request, root: &Root) -> Result<Option<Action>> {
+/// No answer in all its tries, or one that can't be used; for a file that has something to fall back on, that is a
+/// `warning`.
+pub fn make(request: &Request, root: &Root, warning: &mut Option<String>) -> Result<Option<Action>> {
     Ok(match &request.purpose {
         Purpose::File { write, fallback } => {
             let content = match answer(request, None, READ_LIMIT) {
                 Ok(body) => body,
                 Err(error) if *fallback => {
-                    log::warn!("{}; {} gets its `content`", error.without_advice(), write.path.display());
+                    let told = format!("{}; {} gets its `content`", error.without_advice(), write.path.display());
+                    log::warn!("{told}");
+                    *warning = Some(told);
                     write.content.clone()
                 }
                 Err(error) => return Err(error),
@@ -55,9 +59,9 @@ fn answer(request: &Request, form: Option<&str>, limit: u64) -> Result<Vec<u8>> 
     let client = Client::files();
     let deadline = Instant::now() + request.limit;
     let asked = http::Request { url: &request.url, headers: &request.headers, form };
-    let answer =
-        http::retry(request.tries, deadline, || client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE)));
-    Ok(answer?.body)
+    let ask = || client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE));
+    let interrupt = Interrupt::watch()?;
+    Ok(http::retry(request.tries, deadline, |pause| interrupt.sleep(pause), ask)?.body)
 }
 
 /// The lines that are keys, as `ssh-import-id` marks them. Options are not taken from a server: they can name a program.
@@ -84,9 +88,9 @@ mod tests {
         Request { url, headers: Vec::new(), tries: 3, limit: Duration::from_secs(10), purpose }
     }
 
-    fn written(url: String, fallback: bool) -> Result<Vec<u8>> {
+    fn written(url: String, fallback: bool, warning: &mut Option<String>) -> Result<Vec<u8>> {
         let write = Write { append: true, ..Write::new("/etc/x", "own").mode(0o600) };
-        match make(&request(url, Purpose::File { write, fallback }), &Scratch::new().root())? {
+        match make(&request(url, Purpose::File { write, fallback }), &Scratch::new().root(), warning)? {
             Some(Action::Write(write)) if write.append && write.mode == 0o600 => Ok(write.content),
             other => panic!("{other:?}"),
         }
@@ -100,11 +104,14 @@ mod tests {
             raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"),
             whole("200 OK", "", "body\0"),
         ]);
-        assert_eq!(written(server.url("/a"), true).unwrap(), b"body\0");
+        let mut warning = None;
+        assert_eq!(written(server.url("/a"), true, &mut warning).unwrap(), b"body\0");
+        assert_eq!(warning, None);
         let server = Scripted::start(vec![busy(), busy(), busy()]);
-        assert_eq!(written(server.url("/a"), true).unwrap(), b"own");
+        assert_eq!(written(server.url("/a"), true, &mut warning).unwrap(), b"own");
+        assert!(warning.unwrap().ends_with("503 Service Unavailable; /etc/x gets its `content`"));
         let server = Scripted::start(vec![whole("404 Not Found", "", "")]);
-        let error = written(server.url("/a?token=secret"), false).unwrap_err().to_string();
+        let error = written(server.url("/a?token=secret"), false, &mut None).unwrap_err().to_string();
         assert!(error.contains("404") && !error.contains("secret"), "{error}");
     }
 
@@ -117,7 +124,7 @@ mod tests {
         let asks = |body: &str| {
             let server = Scripted::start(vec![whole("200 OK", "", body)]);
             let purpose = Purpose::Keys { user: "ops".into(), mark: "gh:octo".into() };
-            make(&request(server.url("/octo.keys"), purpose), &Scratch::new().root())
+            make(&request(server.url("/octo.keys"), purpose), &Scratch::new().root(), &mut None)
         };
         let Some(Action::AuthorizedKeys(added)) = asks(&body).unwrap() else { panic!() };
         assert_eq!((added.user.as_str(), added.keys), ("ops", vec![format!("{KEY} # ssh-import-id gh:octo")]));
@@ -136,7 +143,7 @@ mod tests {
             ("hostname".to_owned(), Field::Text("vm 1".to_owned())),
         ];
         let report = request(server.url("/i-1"), Purpose::Report(fields));
-        assert!(make(&report, &scratch.root()).unwrap().is_none());
+        assert!(make(&report, &scratch.root(), &mut None).unwrap().is_none());
         let body = server.requests().remove(0);
         let expected = "pub_key_ed25519=ssh-ed25519+AA%2BA+root%0A&pub_key_rsa=N%2FA&hostname=vm+1";
         assert!(body.starts_with("POST /i-1") && body.ends_with(expected), "{body}");

@@ -8,9 +8,10 @@ use crate::apply::commands::{self, End, Outcome};
 use crate::apply::entries::Entries;
 use crate::apply::journal::Journal;
 use crate::apply::output::bounded;
+use crate::apply::request;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
-use crate::plan::action::Command;
+use crate::plan::action::{Action, Command};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
 use crate::plan::order::Plan;
@@ -145,6 +146,11 @@ impl Worker<'_> {
 
     fn actions(&mut self, step: &Step, begun: &mut bool, told: &mut StepStatus) -> Result<()> {
         for action in &step.actions {
+            let answer = match action {
+                Action::Request(request) => request::make(request, self.target.root(), &mut told.warning)?,
+                _ => None,
+            };
+            let action = answer.as_ref().unwrap_or(action);
             let commands = &mut told.commands;
             let (journal, output) = (&mut *self.journal, &mut *self.output);
             let mut run = |command: &Command| {
@@ -222,8 +228,10 @@ mod tests {
 
     use super::*;
     use crate::finding::{Findings, Origin};
-    use crate::plan::action::{Action, Write};
+    use crate::http::scripted::{Scripted, whole};
+    use crate::plan::action::Write;
     use crate::plan::order::{self, Progress, Record as _};
+    use crate::plan::request::{Purpose, Request};
     use crate::plan::step::Frequency;
     use crate::scratch::Scratch;
 
@@ -314,6 +322,25 @@ mod tests {
             bench.run(&steps);
             assert_eq!(bench.times("fails"), 1, "somebody's command is never repeated");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_busy_fails_the_step_and_the_next_run_asks_again() {
+        let bench = Bench::new();
+        let busy = whole("503 Service Unavailable", "", "");
+        let server = Scripted::start(vec![busy, whole("200 OK", "", "once\n")]);
+        let write = Write { append: true, ..Write::new(bench.scratch.path("/served"), "") };
+        let purpose = Purpose::File { write, fallback: false };
+        let limit = Duration::from_secs(10);
+        let request = Request { url: server.url("/"), headers: Vec::new(), tries: 1, limit, purpose };
+        let steps = [step("served", vec![Action::Request(request)]), bench.adds("next", "true")];
+        let (told, ending) = bench.run(&steps);
+        assert_eq!(
+            (told[0].outcome, told[1].outcome, ending),
+            (StepOutcome::Failed, StepOutcome::Done, Ending::Complete)
+        );
+        assert_eq!(bench.run(&steps).0[0].outcome, StepOutcome::Done);
+        assert_eq!((bench.times("served"), bench.run(&steps).0.len()), (1, 0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::syncfs;
 
-use crate::apply::{lock, request};
+use crate::apply::lock;
 use crate::error::{At as _, OrAbsent as _, Result};
 use crate::host_key::Kind;
 use crate::plan::action::{Action, Command};
@@ -62,15 +62,6 @@ impl Target {
     ///
     /// On the live system the accounts' lock is held while they are looked at and changed. Nothing is synced: see `sync`.
     pub fn perform(&self, action: &Action, today: Day, run: Runner) -> Result<Vec<Change>> {
-        if let Action::Request(request) = action {
-            if !self.root.is_live() {
-                return Ok(Vec::new());
-            }
-            return match request::make(request, &self.root)? {
-                Some(action) => self.perform(&action, today, run),
-                None => Ok(vec![Change::Request(request.clone())]),
-            };
-        }
         let accounts = matches!(action, Action::Group(_) | Action::User(_) | Action::Password(_));
         let _lock = match accounts && self.root.is_live() {
             true => Some(lock::accounts(&self.root, lock::PATIENCE)?),
@@ -110,7 +101,7 @@ impl Target {
                 file.write_all(bytes).at("write", pool)
             }
             Change::HostKey { kind, path } => self.host_key(*kind, path),
-            // A request is made before it is known what it comes to.
+            // A request is made, and its answer performed, by whoever works through the steps.
             Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Request(_) => Ok(()),
             Change::Run(command) => {
                 if self.is_needed(command)? {
@@ -193,6 +184,7 @@ fn relabel(root: &Root, changes: &[Change]) -> Option<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::plan::action::{AuthorizedKeys, Owner, Password, User, Write};
     use crate::plan::change::Old;
     use crate::scratch::Scratch;
@@ -273,6 +265,36 @@ mod tests {
         };
         make(&scratch, &asked).unwrap();
         assert_eq!(std::fs::metadata(scratch.path("/tool")).unwrap().mode() & 0o7777, 0o6755);
+    }
+
+    #[test]
+    fn a_guard_is_asked_before_its_program_and_what_is_late_is_waited_for() {
+        let scratch = Scratch::new();
+        let target = Target::new(scratch.root());
+        let ran = |guarded: Command| {
+            let mut times = 0;
+            let result = target.execute(&Change::Run(guarded), &mut |_| {
+                times += 1;
+                Ok(())
+            });
+            (result.map_err(|error| error.to_string()), times)
+        };
+        let command = || Command::tool(["true"]);
+        assert_eq!(ran(command().guarded(|_| Ok(false))), (Ok(()), 0));
+        assert_eq!(ran(command().guarded(|_| Err(Error::fatal("in use")))), (Err("in use".to_owned()), 0));
+        let device = scratch.path("/device");
+        let late = device.clone();
+        let makes = std::thread::spawn(move || {
+            sleep(POLL * 3);
+            std::fs::write(late, "").unwrap();
+        });
+        let there = |root: &Root| if root.exists(Path::new("/device")) { Ok(true) } else { Err(Error::absent("none")) };
+        assert_eq!(ran(command().guarded(there)), (Ok(()), 1));
+        makes.join().unwrap();
+        std::fs::remove_file(device).unwrap();
+        target.patience.set(POLL * 2);
+        assert_eq!(ran(command().guarded(there)), (Err("none".to_owned()), 0));
+        assert!(target.patience.get() <= POLL, "what all steps wait is bounded");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::digest::sha256;
@@ -71,7 +72,7 @@ impl<'a> Fetcher<'a> {
         self.lacking.get()
     }
 
-    fn from_server(&self, url: &str) -> Result<Vec<u8>> {
+    fn ask(&self, url: &str) -> Result<Vec<u8>> {
         if self.remote == Remote::Never {
             return Err(Error::absent("it could not be fetched in this boot")
                 .help("the next boot tries again; what the rest of the user-data asks for is done"));
@@ -86,7 +87,13 @@ impl<'a> Fetcher<'a> {
         let client = Client::files();
         let limit = SIZE_LIMIT.min(self.room.get());
         let get = || client.get(url, limit as u64, deadline.min(Instant::now() + TRY));
-        let body = http::retry(u32::MAX, deadline, get)?.body;
+        // A run that is told to end here is ended at once, and goes on with what it has kept.
+        let sleep = |pause| {
+            thread::sleep(pause);
+            false
+        };
+        let body = http::retry(u32::MAX, deadline, sleep, get)?.body;
+        log::info!("{}: {} bytes of user-data", http::shown_text(url), body.len());
         self.room.set(self.room.get().saturating_sub(body.len()));
         if let Err(error) = self.keep(url, &body) {
             log::warn!("{error}; it will be fetched again");
@@ -119,7 +126,7 @@ impl Includes for Fetcher<'_> {
         if self.remote == Remote::Later {
             return Ok(None);
         }
-        self.from_server(url).map(Some).inspect_err(|_| self.lacking.set(true))
+        self.ask(url).map(Some).inspect_err(|_| self.lacking.set(true))
     }
 }
 

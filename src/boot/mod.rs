@@ -13,8 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
 use crate::input;
-use crate::instance::Instance;
-use crate::instance::redacted;
+use crate::instance::{self, Instance};
 use crate::modules::{self, Input};
 use crate::network::{self, model::NetworkConfig};
 use crate::plan::day::Day;
@@ -150,8 +149,9 @@ pub fn detect(options: &Options) -> Result<Detection> {
 /// From raw bytes to everything that modules may know.
 fn understand(options: &Options, guest: Guest, seed: Seed, remote: Remote, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
-    let data = data(&instance, &seed, &guest);
+    let mut data = instance.data(&seed, &guest);
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
+    instance::set_image(&mut data, &image);
     let mut of_network = Findings::default();
     let network =
         seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, &mut of_network));
@@ -166,13 +166,9 @@ fn understand(options: &Options, guest: Guest, seed: Seed, remote: Remote, findi
         false => Extent::Whole,
     };
     let names_servers = fetcher.names_servers();
+    instance::set_merged(&mut data, &config);
     findings.extend(of_network);
     Ok(Known { seed, instance, data, guest, settings, image, config, scripts, network, extent, names_servers })
-}
-
-/// What templates may ask for.
-fn data(instance: &Instance, seed: &Seed, guest: &Guest) -> Value {
-    instance.data(seed, guest.distribution.first().map_or("", String::as_str))
 }
 
 /// What is due for an instance, by what the journal tells of earlier runs.
@@ -228,7 +224,7 @@ pub fn decide(options: &Options) -> Result<Option<Decision>> {
 pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<()> {
     let mut guest = Guest::read(&options.root)?;
     if options.root.is_live() {
-        guest.nics = None;
+        guest.stands_for_another();
     }
     let known = understand(options, guest, seed, Remote::Later, findings)?;
     steps(&known, findings);
@@ -292,10 +288,22 @@ pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
     let Some(seed) = seed else { return settled(options, &Value::Null) };
     // Of the meta-data that was said when it came.
     let instance = Instance::from_seed(&seed, &mut Findings::default())?;
-    settled(options, &data(&instance, &seed, &Guest::read(&options.root)?))
+    settled(options, &instance.data(&seed, &Guest::read(&options.root)?))
 }
 
-/// Instance data of this boot, or of the configuration that `--source` names; without secrets.
+/// The raw documents of this boot, else of the last one that was known, or of what `--source` names. What was kept is
+/// root's alone.
+pub fn raw(options: &Options) -> Result<Option<Seed>> {
+    if options.source.is_some() {
+        return Ok(seek(options)?.seed);
+    }
+    match Found::of_this_boot(&options.root)? {
+        Found { seed: None, .. } => Ok(Found::of_earlier(&options.root)?.seed),
+        found => Ok(found.seed),
+    }
+}
+
+/// Instance data of this boot, without secrets for who may not read them, or of the configuration that is there.
 pub fn instance_data(options: &Options) -> Result<Value> {
     if options.source.is_none()
         && let Some(data) = report::instance_data(&options.root)?
@@ -306,5 +314,5 @@ pub fn instance_data(options: &Options) -> Result<Value> {
         || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
     let seed = seek(options)?.seed.ok_or_else(absent)?;
     let known = understand(options, Guest::read(&options.root)?, seed, Remote::Later, &mut Findings::default())?;
-    Ok(redacted(known.data))
+    Ok(known.data)
 }

@@ -101,8 +101,9 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
     }
     apply(options, &decision, &now, &mut journal, status)?;
     if now.contains(&Stage::Local) && remembers {
-        want_later(options, &decision, stages, &mut journal)?;
-        want_network(options, &decision, stages)?;
+        let own: Vec<Stage> = Stage::ALL.into_iter().filter(|it| stages.contains(it) || now.contains(it)).collect();
+        want_later(options, &decision, &own, &mut journal)?;
+        want_network(options, &decision, &own)?;
     }
     match stages {
         // By hand, all at once: the network is as good as it gets.

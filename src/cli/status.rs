@@ -13,7 +13,7 @@ use crate::error::{Kind, Result};
 use crate::finding::escaped;
 use crate::plan::step::Stage;
 use crate::report;
-use crate::report::status::{Outcome, Status, StepOutcome};
+use crate::report::status::{Outcome, Status, StepOutcome, StepStatus};
 use crate::root::{Root, Tree as _};
 use crate::state;
 
@@ -121,7 +121,8 @@ fn text(status: &Status, long: bool) -> String {
         let failed = stage.steps.iter().filter(|step| step.outcome != StepOutcome::Done).count();
         let steps = stage.steps.len();
         let _ = writeln!(text, "stage {name}: {steps} steps, {failed} not done, {} ms", stage.took_ms);
-        for step in stage.steps.iter().filter(|step| long || step.outcome != StepOutcome::Done) {
+        let told = |step: &&StepStatus| long || step.outcome != StepOutcome::Done || step.warning.is_some();
+        for step in stage.steps.iter().filter(told) {
             let outcome = match step.outcome {
                 StepOutcome::Done => "done",
                 StepOutcome::Failed => "failed",
@@ -131,6 +132,9 @@ fn text(status: &Status, long: bool) -> String {
             let _ = writeln!(text, "  {outcome}: {} ({} ms)    # {}", escaped(&step.name), step.took_ms, step.origin);
             if let Some(error) = &step.error {
                 let _ = writeln!(text, "    {}", error.replace('\n', "\n    "));
+            }
+            if let Some(warning) = &step.warning {
+                let _ = writeln!(text, "    warning: {warning}");
             }
             if !long {
                 continue;

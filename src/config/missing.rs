@@ -44,7 +44,9 @@ pub(super) fn show(output: &str, source: &str, origin: &Origin, findings: &mut F
         let last = name.rsplit('.').next().unwrap_or(name);
         shown.extend(["CI_MISSING_JINJA_VAR/", last, rest]);
         if names.insert(name) && names.len() <= 100 {
-            let line = source.lines().position(|line| line.contains('{') && line.contains(last));
+            // A filter may have changed the name's case.
+            let low = last.to_lowercase();
+            let line = source.lines().position(|line| line.contains('{') && line.to_lowercase().contains(&low));
             let origin = line.map_or_else(|| origin.clone(), |above| origin.at(above + 1, 1));
             let message =
                 format!("the instance data has no `{name}`; `CI_MISSING_JINJA_VAR/{last}` stands in its place");

@@ -4,6 +4,7 @@
 pub mod base;
 pub mod default_user;
 pub mod document;
+pub mod json;
 pub mod merge;
 pub mod missing;
 mod node;
@@ -16,6 +17,7 @@ mod dates;
 mod escape;
 mod events;
 mod mapping;
+mod methods;
 mod nesting;
 mod resolve;
 mod syntax;

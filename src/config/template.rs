@@ -17,7 +17,7 @@ use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
 
 use crate::config::escape::escaped;
-use crate::config::{missing, nesting};
+use crate::config::{methods, missing, nesting};
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest output, in bytes.
@@ -96,6 +96,11 @@ fn evaluate(source: &str, context: &serde_json::Value, purpose: Purpose) -> Resu
     environment.add_test("undefined", is_missing);
     environment.add_filter("default", or_default);
     environment.add_filter("d", or_default);
+    environment.add_filter("tojson", methods::to_json);
+    environment.set_unknown_method_callback(|_, value, name, arguments| {
+        // What is missing stays so, whatever is asked of it.
+        if is_missing(value) { Ok(value.clone()) } else { methods::call(value, name, arguments) }
+    });
     let globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
     let nothing = serde_json::json!({});
     let context = if context.is_object() { context } else { &nothing };
@@ -172,6 +177,14 @@ fn below(path: &str, key: &str) -> String {
     }
 }
 
+/// Whether it is what `a if b` comes to without its `else`, which is nothing and is not missed. Only a strict engine
+/// tells it from what is undefined.
+fn is_no_else(value: &Value) -> bool {
+    let mut strict = Environment::empty();
+    strict.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    strict.empty_state().format(value.clone()).is_ok()
+}
+
 fn is_missing(value: &Value) -> bool {
     value.is_undefined() || value.downcast_object_ref::<Unknown>().is_some()
 }
@@ -187,6 +200,9 @@ fn or_default(value: &Value, arguments: Rest<Value>) -> Value {
 
 fn format_value(output: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
     if value.is_undefined() {
+        if is_no_else(value) {
+            return Ok(());
+        }
         // Of `a["b"]` and `a[9]` the engine tells no name.
         return Ok(output.write_str(&missing::mark("unnamed"))?);
     }
@@ -271,6 +287,26 @@ mod tests {
             fine("{% set x = [] %}{% for k, v in meta | dictsort %}{{ k }} {% endfor %}"),
             "edgeproxy empty role skipinit "
         );
+    }
+
+    #[test]
+    fn what_is_missing_stays_so_whatever_is_asked_of_it() {
+        for (body, name) in [
+            ("{{ a.b.c }}", "a.b.c"),
+            ("{{ meta.x | upper | trim }}", "X"),
+            ("{{ meta.x.strip().split(',')[0] }}", "unnamed"),
+            ("{{ meta.x.lower() }}", "meta.x"),
+        ] {
+            let (output, findings) = shown(body);
+            assert!(output.unwrap().contains("CI_MISSING_JINJA_VAR/"), "{body}");
+            assert!(
+                findings.len() == 1
+                    && findings[0].contains(name)
+                    && (name == "unnamed" || findings[0].starts_with("d:2:1:")),
+                "{findings:?}"
+            );
+        }
+        assert_eq!(fine("{{ meta.x.strip() | default('d') }} {{ meta.x.a is defined }}"), "d False");
     }
 
     #[test]

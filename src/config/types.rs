@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::document::{Data, Node, Value};
 use crate::config::read::{Kind, Read, unfit};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Located};
 
 /// One value or a list of them: cloud-init's "string or list".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +69,22 @@ impl Read for Typed {
             findings.extend(said);
         }
         text.map(Self)
+    }
+}
+
+/// A mapping from names that the author chooses, in the author's order; an entry that does not fit costs only itself.
+#[derive(Debug, Clone)]
+pub struct Named<T>(pub Vec<(Located<String>, T)>);
+
+impl<T: Read> Read for Named<T> {
+    fn kind() -> Kind {
+        Kind::Named(Box::new(T::kind()))
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let Data::Mapping(entries) = &node.data else { return unfit(node, &Self::kind(), findings) };
+        let entry = |(key, value): &(Node, Node)| Some((Located::read(key, findings)?, T::read(value, findings)?));
+        Some(Self(entries.iter().filter_map(entry).collect()))
     }
 }
 

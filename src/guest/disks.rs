@@ -12,9 +12,9 @@ const CLASS: &str = "/sys/class/block";
 /// What sysfs counts in, whatever the device's own sectors are.
 const SECTOR: u64 = 512;
 
-/// The disks of a running system; those of an image are not known before it boots.
+/// The disks of a running system. Those of an image are not known before it boots, nor are those of another machine.
 #[derive(Debug, Clone, Copy)]
-pub struct Disks<'a>(pub &'a Root);
+pub struct Disks<'a>(Option<&'a Root>);
 
 /// A disk, a partition, or what the device mapper makes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,13 @@ pub struct Mount {
 impl Guest {
     /// Its disks and mounts, as they are now.
     pub fn disks(&self) -> Disks<'_> {
-        Disks(&self.root)
+        Disks((!self.elsewhere).then_some(&self.root))
+    }
+
+    /// From here on this is a guide to another machine: what is this machine's alone is not known.
+    pub fn stands_for_another(&mut self) {
+        self.nics = None;
+        self.elsewhere = true;
     }
 
     /// Whether it is a container: its disks are its host's.
@@ -59,44 +65,64 @@ impl Guest {
 
     /// Bytes of memory; `None` where the root shows none.
     pub fn memory(&self) -> Option<u64> {
-        let text = self.read_text("/proc/meminfo")?;
+        let text = self.disks().text("/proc/meminfo");
         let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
         line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
     }
 
     /// Bytes that are free for a file at `path`: of the file system that holds its nearest directory that is there.
     pub fn free_space(&self, path: &Path) -> Option<u64> {
-        let above = path.ancestors().find(|above| self.root.exists(above))?;
-        let facts = nix::sys::statvfs::statvfs(&self.root.outside(above).ok()?).ok()?;
+        let root = self.disks().0?;
+        let above = path.ancestors().find(|above| root.exists(above))?;
+        let facts = nix::sys::statvfs::statvfs(&root.outside(above).ok()?).ok()?;
         // Whatever libc counts in on this machine.
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
         (facts.blocks_available() as u64).checked_mul(facts.fragment_size() as u64)
     }
 }
 
-impl Disks<'_> {
+impl<'a> Disks<'a> {
+    /// Those of the system at `root`.
+    pub fn of(root: &'a Root) -> Self {
+        Self(Some(root))
+    }
+
+    /// Whether any are known.
+    pub fn are_known(&self) -> bool {
+        self.exists(CLASS)
+    }
+
     /// The device behind a node or a link to it; `None` where there is no such device.
     pub fn find(&self, path: &Path) -> Option<Block> {
-        let path = self.0.resolve(path).ok().filter(|path| self.0.exists(path))?;
+        let root = self.0?;
+        let path = root.resolve(path).ok().filter(|path| root.exists(path))?;
         // The kernel writes `!` for the slash of a name such as `cciss/c0d0`.
         self.named(&path.strip_prefix("/dev").ok()?.to_str()?.replace('/', "!"))
     }
 
     /// The device of that kernel's name.
     pub fn named(&self, name: &str) -> Option<Block> {
-        let fact = |fact: &str| text(self.0, &format!("{CLASS}/{name}/{fact}")).map(|text| text.trim().to_owned());
-        let sectors = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok()?.checked_mul(SECTOR));
+        let fact = |fact: &str| self.text(&format!("{CLASS}/{name}/{fact}")).trim().to_owned();
+        let sectors = |text: String| text.parse::<u64>().ok()?.checked_mul(SECTOR);
         Some(Block {
             name: name.to_owned(),
             size: sectors(fact("size"))?,
             start: sectors(fact("start")).unwrap_or(0),
-            partition: fact("partition").and_then(|number| number.parse().ok()),
-            number: fact("dev").unwrap_or_default(),
+            partition: fact("partition").parse().ok(),
+            number: fact("dev"),
         })
     }
 
     fn list(&self, path: &str) -> Vec<String> {
-        self.0.list(Path::new(path)).unwrap_or_default()
+        self.0.and_then(|root| root.list(Path::new(path)).ok()).unwrap_or_default()
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.0.and_then(|root| text(root, path)).unwrap_or_default()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.0.is_some_and(|root| root.exists(Path::new(path)))
     }
 
     /// The partitions of a disk, by their numbers.
@@ -112,13 +138,13 @@ impl Disks<'_> {
     pub fn disk_of(&self, partition: &Block) -> Option<Block> {
         let above = |name: &String| *name != partition.name && partition.name.starts_with(name.as_str());
         let mut names = self.list(CLASS).into_iter().filter(above);
-        let on = |name: &String| self.0.exists(Path::new(&format!("{CLASS}/{name}/{}", partition.name)));
+        let on = |name: &String| self.exists(&format!("{CLASS}/{name}/{}", partition.name));
         names.find(on).and_then(|name| self.named(&name))
     }
 
     /// All mounts, in the order in which they were made.
     pub fn mounts(&self) -> Vec<Mount> {
-        text(self.0, "/proc/self/mountinfo").unwrap_or_default().lines().filter_map(mount).collect()
+        self.text("/proc/self/mountinfo").lines().filter_map(mount).collect()
     }
 
     /// What is mounted at `path`: the last one, which hides those before it.
@@ -135,8 +161,7 @@ impl Disks<'_> {
     pub fn device_of(&self, mount: &Mount) -> Option<Block> {
         let by_number = || {
             let names = self.list(CLASS);
-            let number = |name: &String| text(self.0, &format!("{CLASS}/{name}/dev"));
-            names.into_iter().find(|name| number(name).is_some_and(|number| number.trim() == mount.number))
+            names.into_iter().find(|name| self.text(&format!("{CLASS}/{name}/dev")).trim() == mount.number)
         };
         match mount.number.strip_prefix("0:") {
             // btrfs numbers its mounts by itself.
@@ -147,7 +172,7 @@ impl Disks<'_> {
 
     /// Whether `path` is swapped to.
     pub fn is_swap(&self, path: &Path) -> bool {
-        let swaps = text(self.0, "/proc/swaps").unwrap_or_default();
+        let swaps = self.text("/proc/swaps");
         swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()).any(|file| unescaped(file) == path)
     }
 
@@ -169,15 +194,23 @@ impl Disks<'_> {
         })
     }
 
+    /// What is in the file at `path`, as if it were a device; the outer `None` where there is no file.
+    pub fn file(&self, path: &Path) -> Result<Option<Option<Signature>>> {
+        match self.0.filter(|root| root.exists(path)) {
+            Some(root) => signature::of(&root.outside(path)?).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// What is on the device at `path`.
     ///
     /// # Errors
     /// Absent: there is no such device. Fatal: it can't be read.
     pub fn signature(&self, path: &Path) -> Result<Option<Signature>> {
-        if self.find(path).is_none() {
-            return Err(Error::absent(format!("there is no block device {}", path.display())));
+        match self.0.filter(|_| self.find(path).is_some()) {
+            Some(root) => signature::of(&root.outside(path)?),
+            None => Err(Error::absent(format!("there is no block device {}", path.display()))),
         }
-        signature::of(&self.0.outside(path)?)
     }
 }
 
@@ -261,7 +294,7 @@ mod tests {
     fn mounts_partitions_and_disks_find_each_other() {
         let scratch = machine();
         let root = scratch.root();
-        let disks = Disks(&root);
+        let disks = Disks::of(&root);
         let mount = disks.mounted_at(Path::new("/")).unwrap();
         assert_eq!((mount.kind.as_str(), mount.source.as_str()), ("ext4", "/dev/root"));
         let second = disks.device_of(&mount).unwrap();
@@ -282,12 +315,16 @@ mod tests {
     fn what_is_used_is_known_with_its_user() {
         let scratch = machine();
         let root = scratch.root();
-        let disks = Disks(&root);
+        let disks = Disks::of(&root);
         let user = |path: &str| disks.user_of(&disks.find(Path::new(path)).unwrap()).unwrap_or_default();
         assert_eq!(user("/dev/vda"), "/dev/vda1 is a part of dm-0");
         assert_eq!(user("/dev/vda2"), "/dev/vda2 is mounted at /");
         assert_eq!(user("/dev/vdb"), "/dev/vdb is mounted at /my data");
         assert_eq!(user("/dev/dm-0"), "");
+        let mut guest = Guest::read(&root).unwrap();
+        assert!(guest.disks().are_known());
+        guest.stands_for_another();
+        assert!(!guest.disks().are_known() && guest.disks().mounts().is_empty());
         assert!(disks.is_swap(Path::new("/swap.img")) && !disks.is_swap(Path::new("/swap")));
     }
 

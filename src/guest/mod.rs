@@ -39,6 +39,7 @@ pub struct Guest {
     /// What the firmware says of the machine.
     pub dmi: Dmi,
     root: Root,
+    elsewhere: bool,
 }
 
 /// Distributions that keep their settings in the same places.
@@ -83,6 +84,7 @@ impl Guest {
                 chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
             },
             root: root.clone(),
+            elsewhere: false,
         })
     }
 
@@ -114,6 +116,11 @@ impl Guest {
         let named = by_name.into_iter().find(|(_, names)| names.iter().any(|name| self.is_like(name)));
         let tool = || by_tool.into_iter().find(|(_, tool)| self.has_tool(tool));
         named.map(|(family, _)| family).or_else(|| tool().map(|(family, _)| family)).unwrap_or(Family::Other)
+    }
+
+    /// Whether it is of that family, or has one of its tools all the same.
+    pub fn uses(&self, family: Family, tools: &[&str]) -> bool {
+        self.family() == family || tools.iter().any(|tool| self.has_tool(tool))
     }
 
     /// Whether it is of that distribution or of one like it.

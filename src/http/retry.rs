@@ -2,7 +2,6 @@
 //! Trying again: back-off with jitter, and what the server asked for.
 
 use std::hash::{BuildHasher, RandomState};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
@@ -11,10 +10,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Calls `attempt` until it succeeds, fails for good, was called `tries` times, or the next try would begin after
-/// `deadline`; then its last error.
+/// `deadline`; then its last error. `sleep` waits, and says whether the agent was told to end meanwhile: then there is no
+/// other try.
 ///
 /// Pauses double from 200 ms to 10 s, spread by a quarter, and are never shorter than the server's `Retry-After`.
-pub fn retry<T>(tries: u32, deadline: Instant, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn retry<T>(
+    tries: u32,
+    deadline: Instant,
+    sleep: impl Fn(Duration) -> bool,
+    mut attempt: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let mut pause = FIRST_PAUSE;
     let mut left = tries;
     loop {
@@ -28,7 +33,9 @@ pub fn retry<T>(tries: u32, deadline: Instant, mut attempt: impl FnMut() -> Resu
             return Err(error);
         }
         log::info!("{}; trying again in {wait:.1?}", error.without_advice());
-        thread::sleep(wait);
+        if sleep(wait) {
+            return Err(error);
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -49,10 +56,15 @@ mod tests {
     /// How often a call is made whose outcomes are these, and what comes of it.
     fn tried(tries: u32, outcome: impl Fn(u32) -> Result<u32>) -> (u32, Result<u32>) {
         let mut made = 0;
-        let last = retry(tries, Instant::now() + Duration::from_secs(20), || {
-            made += 1;
-            outcome(made)
-        });
+        let last = retry(
+            tries,
+            Instant::now() + Duration::from_secs(20),
+            |wait| wait > Duration::from_secs(1),
+            || {
+                made += 1;
+                outcome(made)
+            },
+        );
         (made, last)
     }
 
@@ -64,6 +76,7 @@ mod tests {
         assert_eq!((made, last.unwrap_err().to_string().as_str()), (2, "busy"));
         assert_eq!(tried(9, |_| Err(Error::fatal("no"))).0, 1);
         assert_eq!(tried(0, busy).0, 1);
+        assert_eq!(tried(9, busy).0, 4, "told to end in the first pause that is longer than a second");
     }
 
     #[test]

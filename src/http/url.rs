@@ -31,6 +31,11 @@ pub fn shown(url: &Url) -> String {
     plain.into()
 }
 
+/// The text of a URL as it may be shown; why it is none, where it is none.
+pub fn shown_text(url: &str) -> String {
+    parse(url).map_or_else(|error| error.to_string(), |url| shown(&url))
+}
+
 /// `fields` as `application/x-www-form-urlencoded`.
 pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<String> {
     // A URL's query is written the same way.

@@ -6,6 +6,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::config::document::Node;
+use crate::config::json::BASE64;
+use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::seed::{MetaFormat, Seed};
 
@@ -17,38 +20,152 @@ const REDACTED: &str = "redacted for non-root user";
 const SECRET_WORDS: [&str; 7] = ["pass", "secret", "token", "credential", "privatekey", "apikey", "accesskey"];
 
 /// Further keys whose values are secrets, spelled likewise.
-const SECRETS: [&str; 4] = ["private", "randomseed", "userdata", "vendordata"];
+const SECRETS: [&str; 8] = [
+    "private",
+    "randomseed",
+    "userdata",
+    "vendordata",
+    "mergedcfg",
+    "mergedsystemcfg",
+    "combinedcloudconfig",
+    "securitycredentials",
+];
 
 impl Instance {
-    /// The data, secrets of the platform and all; user-data and vendor-data are never in it. `distribution` is `ID` of
-    /// os-release.
-    pub fn data(&self, seed: &Seed, distribution: &str) -> Value {
+    /// The data, secrets of the platform and all; user-data and vendor-data are never in it.
+    pub fn data(&self, seed: &Seed, guest: &Guest) -> Value {
         let (cloud, platform) = match seed.meta_format {
             MetaFormat::OpenStack => ("openstack", "openstack"),
         };
-        let standard = json!({
+        let kernel =
+            |name: &str| guest.read_text(&format!("/proc/sys/kernel/{name}")).map(|text| text.trim().to_owned());
+        let release = kernel("osrelease");
+        let machine = std::env::consts::ARCH;
+        let system = release.as_ref().map(|release| format!("Linux-{release}-{machine}"));
+        let distribution = guest.distribution.first().map_or("", String::as_str);
+        let short = self.hostname.as_ref().and_then(|name| name.split('.').next());
+        let mut standard = json!({
             "availability_zone": self.availability_zone,
             "cloud_id": cloud,
             "cloud_name": cloud,
             "distro": distribution,
+            "distro_release": guest.codename,
+            "distro_version": guest.version,
             "instance_id": self.id.value,
-            "local_hostname": self.hostname.as_ref().map(|name| &name.value),
+            "kernel_release": release,
+            "local_hostname": short,
+            "machine": machine,
             "platform": platform,
             "public_ssh_keys": self.public_keys.iter().map(|key| &key.value).collect::<Vec<_>>(),
+            "python_version": null,
             "region": null,
             "subplatform": format!("{} ({})", seed.datasource, seed.place),
+            "system_platform": system,
+            "variant": variant(guest),
         });
         let mut data = Map::new();
         // Left out rather than null: a template's entry whose variable is missing is left out.
         let known = standard.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
         data.extend(known.map(|(name, value)| (name.clone(), value.clone())));
+        alias(
+            &mut standard,
+            &["availability_zone", "cloud_name", "instance_id", "local_hostname"].map(|name| (name, name)),
+        );
         data.insert("v1".to_owned(), standard);
         let names = [("hostname", &self.hostname), ("name", &self.name)];
         data.extend(names.into_iter().filter_map(|(key, name)| Some((key.to_owned(), json!(name.as_ref()?.value)))));
         data.insert("meta".to_owned(), json!(self.properties));
-        let raw: Value = serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default();
+        let mut raw: Value = serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default();
+        alias(&mut raw, &[("hostname", "local_hostname"), ("uuid", "instance_id")]);
         data.insert("ds".to_owned(), json!({ "meta_data": raw }));
-        Value::Object(data)
+        data.insert(
+            "sys_info".to_owned(),
+            json!({
+                "dist": [distribution, guest.version, guest.codename],
+                "platform": system,
+                "python": null,
+                "release": release,
+                "system": "Linux",
+                "uname": ["Linux", kernel("hostname"), release, kernel("version"), machine],
+                "variant": variant(guest),
+            }),
+        );
+        let mut data = Value::Object(data);
+        list_keys(&mut data);
+        data
+    }
+}
+
+/// The image's own configuration, by the names that the peer has for it.
+pub fn set_image(data: &mut Value, image: &Node) {
+    let image = image.to_json();
+    set(data, "merged_cfg", image.clone());
+    set(data, "merged_system_cfg", image);
+}
+
+/// The configuration of image, vendor and user together.
+pub fn set_merged(data: &mut Value, config: &Node) {
+    set(data, "combined_cloud_config", config.to_json());
+}
+
+fn set(data: &mut Value, key: &str, value: Value) {
+    if let Value::Object(entries) = data {
+        entries.insert(key.to_owned(), value);
+    }
+    list_keys(data);
+}
+
+/// Further names for values: with hyphens, as they were first called and templates still do.
+fn alias(values: &mut Value, names: &[(&str, &str)]) {
+    let Value::Object(entries) = values else { return };
+    for (name, alias) in names {
+        if let Some(value) = entries.get(*name).cloned() {
+            entries.entry(alias.replace('_', "-")).or_insert(value);
+        }
+    }
+}
+
+/// The distribution as templates of the field tell them apart.
+fn variant(guest: &Guest) -> &str {
+    let id = guest.distribution.first().map_or("linux", String::as_str);
+    match id {
+        "linuxmint" | "mint" => "ubuntu",
+        "redhat" => "rhel",
+        _ if id.starts_with("opensuse") || id.starts_with("sle") => "suse",
+        _ => id,
+    }
+}
+
+/// Which values are secret, and which are in base64, by their paths: `ds/meta_data/admin_pass`.
+fn list_keys(data: &mut Value) {
+    let (mut secret, mut encoded) = (Vec::new(), Vec::new());
+    walk(data, "", &mut |path, key, value| {
+        let is_key = is_secret(key);
+        if is_key || value.as_str().is_some_and(|text| redacted_text(text) != text) {
+            secret.push(Value::from(path));
+        } else if value.as_str().is_some_and(|text| text.starts_with(BASE64)) {
+            encoded.push(Value::from(path));
+        }
+        !is_key
+    });
+    if let Value::Object(entries) = data {
+        entries.insert("base64_encoded_keys".to_owned(), encoded.into());
+        entries.insert("sensitive_keys".to_owned(), secret.into());
+    }
+}
+
+/// Each entry with its path and key; what is below one only where `visit` says so.
+fn walk(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &str, &Value) -> bool) {
+    let entries: Vec<(String, &Value)> = match value {
+        Value::Object(entries) => entries.iter().map(|(key, value)| (key.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect(),
+        _ => return,
+    };
+    for (key, value) in entries {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}/{key}") };
+        if visit(&path, &key, value) {
+            walk(value, &path, visit);
+        }
     }
 }
 
@@ -68,10 +185,14 @@ pub fn redacted(data: Value) -> Value {
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(redacted).collect()),
-        Value::String(text) if text.contains(" PRIVATE KEY-----") => Value::from(REDACTED),
-        Value::String(text) => Value::String(without_userinfo(&text)),
+        Value::String(text) => Value::String(redacted_text(&text)),
         other => other,
     }
+}
+
+/// A text without what is a secret by its form.
+fn redacted_text(text: &str) -> String {
+    if text.contains(" PRIVATE KEY-----") { REDACTED.to_owned() } else { without_userinfo(text) }
 }
 
 /// Whether a key of this name holds a secret.
@@ -106,7 +227,9 @@ fn without_userinfo(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Findings;
+    use crate::config::document::parse;
+    use crate::finding::{Findings, Origin};
+    use crate::scratch::Scratch;
     use crate::seed::Document;
 
     #[test]
@@ -119,8 +242,33 @@ mod tests {
             ..Seed::new("config-drive", "here", Document::new("meta_data.json", meta_data))
         };
         let instance = Instance::from_seed(&seed, &mut Findings::default()).unwrap();
-        let data = instance.data(&seed, "debian");
+        let scratch = Scratch::new();
+        scratch.file("/etc/os-release", "ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n");
+        scratch.file("/proc/sys/kernel/osrelease", "6.1.0\n");
+        let mut data = instance.data(&seed, &Guest::read(&scratch.root()).unwrap());
+        let config = parse("password: hunter2\na: !!binary aGk=\n", &Origin::document("d"), &mut Findings::default());
+        set_image(&mut data, &config.unwrap());
+        assert_eq!(data["merged_cfg"]["password"], "hunter2");
         assert_eq!(data["ds"]["meta_data"]["admin_pass"], "hunter2");
+        let ds = "ds/meta_data";
+        assert_eq!(
+            data["sensitive_keys"],
+            json!([
+                format!("{ds}/admin_pass"),
+                format!("{ds}/meta/db-Password"),
+                format!("{ds}/meta/update"),
+                format!("{ds}/random_seed"),
+                "merged_cfg",
+                "merged_system_cfg",
+                "meta/db-Password",
+                "meta/update",
+            ])
+        );
+        assert_eq!(data["base64_encoded_keys"], json!([]), "below a secret nothing is named");
+        assert_eq!(data["v1"]["distro_release"], "bookworm");
+        assert_eq!((&data["v1"]["local_hostname"], &data["v1"]["local-hostname"]), (&json!("h"), &json!("h")));
+        assert_eq!(data["kernel_release"], "6.1.0");
+        assert_eq!(data["ds"]["meta_data"]["instance-id"], "i-1");
 
         let data = redacted(data);
         let text = data.to_string();

@@ -16,7 +16,7 @@ mod environment;
 pub mod hostname;
 mod openstack;
 
-pub use data::{is_secret, redacted};
+pub use data::{is_secret, redacted, set_image, set_merged};
 
 /// The instance.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@
 
 use crate::error::{At as _, Result};
 use crate::media::Image;
-use crate::media::bytes::{Bytes, u8_at, u32_at};
+use crate::media::bytes::{Bytes, u8_at, u16_at, u32_at};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -108,11 +108,24 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 fn fat(file: &File) -> Option<Signature> {
     match Image::open(file.try_clone().ok()?).ok()?? {
-        image @ Image::Fat(_) => {
-            Some(Signature { label: image.labels().into_iter().next().unwrap_or_default(), ..Signature::new("vfat") })
-        }
+        image @ Image::Fat(_) => Some(Signature {
+            label: image.labels().into_iter().next().unwrap_or_default(),
+            finished: has_tables(file).unwrap_or(true),
+            ..Signature::new("vfat")
+        }),
         Image::Iso(_) => None,
     }
+}
+
+/// Whether the last of the tables of a FAT begins as it should: mkfs writes them after the boot sector.
+fn has_tables(file: &File) -> Option<bool> {
+    let boot = file.take(0, 512).ok()?;
+    let short = u64::from(u16_at(&boot, 22));
+    let length = if short == 0 { u64::from(u32_at(&boot, 36)) } else { short };
+    let before = length.checked_mul(u64::from(u8_at(&boot, 16)).checked_sub(1)?)?;
+    let sector = before.checked_add(u16_at(&boot, 14).into())?;
+    let first = file.take(sector.checked_mul(u16_at(&boot, 11).into())?, 1).ok()?;
+    Some(u8_at(&first, 0) == u8_at(&boot, 21))
 }
 
 /// A table of the old kind, where its entries are sound: boot code alone ends with the same two bytes.
@@ -203,6 +216,9 @@ mod tests {
         }
         assert_eq!(on(&VFAT.image()).unwrap(), Signature { label: "config-2".into(), ..Signature::new("vfat") });
         assert_eq!(on(&NOVA_ISO.image()).unwrap().name, "iso9660");
+        let mut stopped = VFAT.image();
+        stopped[512..].fill(0);
+        assert!(!on(&stopped).unwrap().finished, "no tables yet");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::document::Node;
+use crate::config::read::Read;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings};
 use crate::guest::disks::{Disks, partition_node};
@@ -62,6 +63,19 @@ pub fn unknown(name: &Node, findings: &mut Findings) {
     let unknown = format!("this platform does not tell which device `{text}` is; it is left out");
     findings
         .push(Finding::warning(&name.origin, unknown).help("name the device, or give it a name in `device_aliases`"));
+}
+
+/// Reads an entry that destroys things: one key that is unfit, and all of it is left out.
+pub fn whole<T: Read>(node: &Node, findings: &mut Findings) -> Option<T> {
+    let mut own = Findings::default();
+    let entry = T::read(node, &mut own);
+    let sound = !own.has_errors();
+    findings.extend(own);
+    if entry.is_some() && !sound {
+        let left = "with that mistake in it the whole entry is left out: what it asks for can't be taken back";
+        findings.push(Finding::note(&node.origin, left));
+    }
+    entry.filter(|_| sound)
 }
 
 fn alias(name: &str, input: &Input) -> Option<String> {
@@ -142,7 +156,7 @@ pub fn spared(path: &Path, found: &Signature) -> String {
 /// Refuses a device that is absent, in use, or, without `overwrite`, not blank. Directly before a program that destroys
 /// what is there, as the plan may be old by then.
 pub fn check(root: &Root, path: &Path, overwrite: bool) -> Result<()> {
-    let disks = Disks(root);
+    let disks = Disks::of(root);
     let found = disks.signature(path)?;
     let block =
         disks.find(path).ok_or_else(|| Error::absent(format!("there is no block device {}", path.display())))?;

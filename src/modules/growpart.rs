@@ -131,7 +131,7 @@ fn last_with_room(
     let path = Path::new(asked.as_str());
     let mounted = disks.mounted_at(path).and_then(|mount| disks.device_of(&mount));
     let mut left = |why: &str| {
-        if explicit && input.guest.is_live() {
+        if explicit && disks.are_known() {
             findings.push(Finding::note(&asked.origin, format!("`{}` is not grown: {why}", **asked)));
         }
         None

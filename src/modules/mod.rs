@@ -39,6 +39,7 @@ mod passwords;
 mod phone_home;
 mod power_state;
 mod random_seed;
+mod repository;
 mod resizefs;
 mod resolv_conf;
 mod rh_subscription;
@@ -105,6 +106,7 @@ pub const MODULES: &[Module] = &[
     fingerprints::MODULE,
     phone_home::MODULE,
     final_message::MODULE,
+    packages::REBOOT,
     power_state::MODULE,
 ];
 
@@ -191,6 +193,11 @@ impl Planner {
         let last = self.steps.len() - 1;
         #[allow(clippy::indexing_slicing)] // pushed just now
         &mut self.steps[last]
+    }
+
+    /// Says that `old` still works, and what is written in its place.
+    pub fn deprecated(&mut self, origin: &Origin, old: &str, new: &str) {
+        self.finding(Finding::warning(origin, format!("`{old}` is deprecated")).help(format!("write `{new}`")));
     }
 
     /// Something to say of the input.

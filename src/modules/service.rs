@@ -17,18 +17,17 @@ impl Step {
         self
     }
 
-    /// A service is started at each boot, this one included. On an image systemd's waits for the boot, as it owns what a
-    /// unit's installation comes to; so this wants a step of its own.
+    /// A service is started at each boot, this one included. On an image the whole step may wait for the boot: systemd owns
+    /// what a unit's installation comes to.
     pub fn enable(&mut self, service: &str, guest: &Guest) -> &mut Self {
+        let run = |argv: &[&str]| Command { waits_for_boot: true, ..Command::tool(argv.iter().copied()) };
         if guest.is_systemd() {
-            let mut command = Command::tool(["systemctl", "--no-block", "enable", "--now", service]);
-            command.waits_for_boot = true;
-            self.run(command);
+            self.run(run(&["systemctl", "--no-block", "enable", "--now", service]));
         } else if guest.has_tool("openrc-run") {
             self.link(format!("/etc/runlevels/default/{service}"), format!("/etc/init.d/{service}"));
             // In the local stage the runlevel that starts it is still to come.
             if self.stage > Stage::Local {
-                self.run(Command::tool(["rc-service", service, "start"]));
+                self.run(run(&["rc-service", service, "start"]));
             }
         }
         self

@@ -14,24 +14,31 @@ use crate::config::read::warn_of_other_text;
 use crate::finding::{Finding, Findings};
 use crate::modules::{Input, Planner};
 use crate::plan::action::{Command, Progress, Write};
+use crate::plan::step::Step;
 use crate::state;
 
 /// A step of that name which runs `list` as the script `file` of the instance, all of it within `limit`; none where nothing
 /// is left to run.
 pub fn step(name: &str, file: &str, list: &Node, limit: Duration, input: &Input, planner: &mut Planner) {
-    let scripts = state::scripts(&input.instance.id);
-    let (path, progress) = (scripts.join(file), scripts.join(format!("{file}.progress")));
     let entries = entries(list, &mut planner.findings);
     if entries.is_empty() {
         return;
     }
-    let script = script(&entries, &progress);
-    let mut command = Command::script(["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
+    let command = Command { timeout: Some(limit), ..Command::script([""; 0]) };
+    run(planner.step(name, &list.origin), file, &entries, command, input);
+}
+
+/// Adds to `step` that `entries`, each a piece of shell with its number, are run as the script `file` of the instance;
+/// within what limits, and how often, is what `command` says.
+pub fn run(step: &mut Step, file: &str, entries: &[(usize, String)], mut command: Command, input: &Input) {
+    let scripts = state::scripts(&input.instance.id);
+    let (path, progress) = (scripts.join(file), scripts.join(format!("{file}.progress")));
+    let script = script(entries, &progress);
+    command.argv = vec!["/bin/sh".to_owned(), path.to_string_lossy().into_owned()];
     command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
-    command.timeout = Some(limit);
     let numbers = entries.iter().map(|(number, _)| *number).collect();
     command.progress = Some(Progress { path: progress.clone(), entries: numbers });
-    planner.step(name, &list.origin).remove(progress).write(Write::new(path, script).mode(0o700).secret()).run(command);
+    step.remove(progress).write(Write::new(path, script).mode(0o700).secret()).run(command);
 }
 
 /// What is to be run, as shell, each with its number in `list`.

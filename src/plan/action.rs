@@ -324,6 +324,8 @@ pub struct Command {
     pub repeatable: bool,
     /// On an image root the whole step waits for the boot; else the program is left out there.
     pub waits_for_boot: bool,
+    /// Fetches something, so that a stage after the local one begins with the network up; somebody's script always may.
+    pub fetches: bool,
     /// What it tells of its parts.
     pub progress: Option<Progress>,
     /// Looks at the running system directly before: whether the program is still needed, or an error why it must not
@@ -351,6 +353,12 @@ impl Command {
         Self { timeout: Some(Duration::from_secs(120)), repeatable: true, waits_for_boot: false, ..Self::script(argv) }
     }
 
+    /// A tool that fetches what it works on: waits for the boot and the network, and takes at most `minutes`.
+    pub fn fetching<S: Into<String>>(minutes: u64, argv: impl IntoIterator<Item = S>) -> Self {
+        let timeout = Some(Duration::from_secs(minutes * 60));
+        Self { timeout, waits_for_boot: true, fetches: true, ..Self::tool(argv) }
+    }
+
     /// Somebody's script: run once, for at most [`SCRIPT_LIMIT`].
     pub fn script<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         Self {
@@ -361,6 +369,7 @@ impl Command {
             timeout: Some(SCRIPT_LIMIT),
             repeatable: false,
             waits_for_boot: true,
+            fetches: false,
             progress: None,
             guard: None,
         }

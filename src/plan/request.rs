@@ -50,7 +50,7 @@ pub enum Field {
 impl Request {
     /// The URL as it may be shown.
     pub fn shown_url(&self) -> String {
-        http::parse(&self.url).map_or_else(|error| error.to_string(), |url| http::shown(&url))
+        http::shown_text(&self.url)
     }
 
     /// Its method.
@@ -64,13 +64,14 @@ impl Request {
     /// What becomes of it, for a person.
     pub fn use_made(&self) -> String {
         match &self.purpose {
-            Purpose::File { write: Write { path, mode, owner, append, .. }, .. } => {
+            Purpose::File { write: Write { path, mode, owner, append, .. }, fallback } => {
                 let owner = match owner {
                     Owner::Root => "root".to_owned(),
                     Owner::Named(user, group) => format!("{user}:{group}"),
                 };
                 let where_to = if *append { "to the end of" } else { "into" };
-                format!("{where_to} {} {mode:04o} {owner}", path.display())
+                let instead = if *fallback { ", or its `content`" } else { "" };
+                format!("{where_to} {} {mode:04o} {owner}{instead}", path.display())
             }
             Purpose::Keys { user, .. } => format!("for the keys of {user}"),
             Purpose::Report(fields) => {

@@ -73,7 +73,11 @@ impl Step {
     }
 
     fn asks_a_server(&self) -> bool {
-        self.actions.iter().any(|action| matches!(action, Action::Request(_)))
+        self.actions.iter().any(|action| match action {
+            Action::Request(_) => true,
+            Action::Run(command) => command.fetches,
+            _ => false,
+        })
     }
 
     /// Whether the next run must know that it was begun, also after a power cut: the tree alone does not tell how far it

@@ -54,7 +54,7 @@ pub fn begin(root: &Root) -> Result<Status> {
     let known = of_this_boot(root);
     if matches!(known, Ok(None)) {
         root.remove_tree(state::WANTED.as_ref())?;
-        let left = [state::BOOT_INSTANCE, state::INSTANCE_DATA, state::METADATA, state::RESULT];
+        let left = [state::BOOT_INSTANCE, state::SENSITIVE_DATA, state::INSTANCE_DATA, state::METADATA, state::RESULT];
         left.iter().try_for_each(|path| root.remove(path.as_ref()))?;
     }
     let mut status = known.ok().flatten().unwrap_or_default();
@@ -95,15 +95,17 @@ pub fn publish(root: &Root, status: &Status) -> Result<()> {
 
 /// Leaves what other programs and later stages want to know of the instance.
 pub fn instance(root: &Root, instance: &Instance, data: &Value, findings: &mut Findings) -> Result<()> {
+    write(root, state::SENSITIVE_DATA, data, 0o600)?;
     write(root, state::INSTANCE_DATA, &redacted(data.clone()), 0o644)?;
     root.write(state::METADATA.as_ref(), instance.environment(findings).as_bytes(), 0o600)?;
     root.write(state::BOOT_INSTANCE.as_ref(), format!("{}\n", *instance.id).as_bytes(), 0o644)
 }
 
-/// Instance data as the local stage left it.
+/// Instance data as the local stage left it: with its secrets for who may read those, else without.
 pub fn instance_data(root: &Root) -> Result<Option<Value>> {
     let path = Path::new(state::INSTANCE_DATA);
-    let Some(bytes) = root.read(path)? else { return Ok(None) };
+    let all = root.read(state::SENSITIVE_DATA.as_ref()).ok().flatten();
+    let Some(bytes) = all.map_or_else(|| root.read(path), |all| Ok(Some(all)))? else { return Ok(None) };
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|error| Error::malformed(format!("{} is no JSON", path.display())).because(error))

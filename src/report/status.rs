@@ -135,6 +135,9 @@ pub struct StepStatus {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What was done in place of what was asked for first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Programs that it ran.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandStatus>,
@@ -275,6 +278,9 @@ impl Status {
         }
         for step in self.stages.values().flat_map(|stage| &stage.steps).filter(|step| step.is_failure()) {
             lines.push(format!("{}: {}", escaped(&step.name), step.error.as_deref().unwrap_or("interrupted")));
+        }
+        for step in self.stages.values().flat_map(|stage| &stage.steps) {
+            lines.extend(step.warning.iter().map(|warning| format!("{}: warning: {warning}", escaped(&step.name))));
         }
         for finding in self.findings.iter().filter(|finding| finding.severity != "note") {
             lines.push(finding.to_string());

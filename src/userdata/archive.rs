@@ -56,7 +56,11 @@ impl Parts<'_> {
     fn entry(&mut self, item: &Node, archive: &Part, lines: &[&str]) {
         let entry = match &item.data {
             Data::Scalar(_) => Entry { content: Some(item.clone()), ..Entry::default() },
-            _ => match Entry::read(&with_lower_keys(item), self.findings) {
+            Data::Sequence(_) => {
+                let list = "an entry is a text or a mapping with `content`, found a list; it is left out";
+                return self.findings.push(Finding::error(&item.origin, list));
+            }
+            Data::Mapping(_) => match Entry::read(&with_lower_keys(item), self.findings) {
                 Some(entry) => entry,
                 None => return,
             },
@@ -72,6 +76,9 @@ impl Parts<'_> {
                 return self.findings.push(Finding::error(&content.origin, message).help(help));
             }
         };
+        if !self.take(bytes.len(), &content.origin) {
+            return;
+        }
         let name = self.name_of_next(&archive.origin, entry.filename.as_deref());
         let origin = match block(&content, &archive.origin, lines) {
             Some((line, indent)) => archive.origin.within(line, indent).named(name),
@@ -143,7 +150,8 @@ mod tests {
         assert_eq!(value(&all, "d"), None);
         let scripts: Vec<_> = all.scripts.iter().map(|script| (script.name.as_str(), script.run)).collect();
         assert_eq!(scripts, [("run.sh", Run::User), ("part-004", Run::PerBoot)]);
-        assert!(value(&all, "e").is_some() && findings.is_empty(), "{findings:?}");
+        assert!(value(&all, "e").is_some() && findings.len() == 1, "{findings:?}");
+        assert!(findings[0].starts_with("user_data:14:35: note: for the instance 2"), "{findings:?}");
     }
 
     #[test]
@@ -154,6 +162,13 @@ mod tests {
         assert!(value(&all, "a").is_some() && value(&all, "b").is_some());
         assert_eq!(findings.len(), 3, "{findings:?}");
         assert!(read(b"#cloud-config-archive\na: 1\n").1[0].starts_with("user_data:2:1: error: an archive is a list"));
+        // Each archive holds the next one many times over.
+        let wide = (0..9).fold("'a: 1'".to_owned(), |text, _| {
+            let list = format!("#cloud-config-archive\n- &a {text}\n{}", "- *a\n".repeat(50));
+            format!("{list:?}")
+        });
+        let (_, findings) = read(format!("#cloud-config-archive\n- {wide}\n").as_bytes());
+        assert!(findings.iter().any(|finding| finding.contains("more than 1000 parts")), "{findings:?}");
         let deep = (0..20).fold("a: 1".to_owned(), |text, _| format!("#cloud-config-archive\n- {text:?}\n"));
         assert!(read(deep.as_bytes()).1.iter().any(|finding| finding.contains("more than 10 levels deep")));
     }

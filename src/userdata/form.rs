@@ -52,6 +52,7 @@ const PREFIXES: &[(&str, Form)] = &[
     ("#cloud-config-archive", Form::Archive),
     ("#cloud-config-jsonp", Form::Patch),
     ("#cloud-config", Form::CloudConfig),
+    ("#include-once", Form::Include { once: true }),
     ("#include", Form::Include { once: false }),
     ("#part-handler", Form::PartHandler),
 ];
@@ -153,7 +154,7 @@ mod tests {
             ("#cloud-config-archive\n", Form::Archive),
             ("#cloud-config-jsonp\n", Form::Patch),
             ("#cloud-boothook\n#!/bin/sh", Form::Script(Run::Boothook)),
-            ("#include-once\nhttp://x", Form::Include { once: false }),
+            ("#include-once\nhttp://x", Form::Include { once: true }),
             ("#include http://x", Form::Include { once: false }),
             ("## template: jinja\n#cloud-config", Form::Template),
             ("##template:jinja\n#cloud-config", Form::Template),

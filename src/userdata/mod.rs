@@ -208,6 +208,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_peers_would_not_read_is_told_of_parts_too() {
+        let message = "MIME-Version: 1.0\nContent-Type: text/plain\n\n";
+        for (text, note) in [
+            (format!("{message}\u{feff}#cloud-config\na: 1"), "user_data part 1: note: a byte order mark"),
+            (format!("\n\n{message}---\n#Cloud-Config\na: 1"), "user_data part 1: note: `---` stands before"),
+            (format!("{message}##template:jinja\n#cloud-config\na: 1"), "user_data part 1:4:1: note: cloud-init reads"),
+            ("\u{feff}#cloud-config-archive\n- 'a: 1'".to_owned(), "user_data: note: a byte order mark"),
+        ] {
+            let (all, findings) = read(text.as_bytes());
+            assert_eq!(value(&all, "a").as_deref(), Some("1"), "{text:?}");
+            assert!(findings.len() == 1 && findings[0].starts_with(note), "{findings:?}");
+        }
+    }
+
+    #[test]
     fn includes_end_at_a_bound() {
         assert!(read(b"#include\nfile:///loop\n").1[0].contains("more than 10 levels deep"));
         let (_, findings) = read(b"#include\nfile:///many\n");

@@ -13,7 +13,7 @@ use crate::userdata::{Context, Script, UserData, compression, unknown};
 pub const SIZE_LIMIT: usize = 16 << 20;
 /// How deep documents may hold other documents.
 pub(super) const DEPTH_LIMIT: usize = 10;
-/// How many parts one document may have, those of included documents and archives too.
+/// How many parts one document may have, those that hold others and those of included documents too.
 pub(super) const PART_LIMIT: usize = 1000;
 
 /// One part before its form is known.
@@ -53,9 +53,11 @@ pub(super) struct Parts<'a> {
     pub(super) incomplete: bool,
     /// Parts so far; those without a name of their own are numbered by it.
     pub(super) count: usize,
+    /// All that came by, those that hold others too.
+    seen: usize,
     /// Documents that were fetched.
     pub(super) fetched: usize,
-    /// How many bytes all that is decompressed and fetched may still have.
+    /// How many bytes all that is fetched, decompressed, rendered and taken out of archives may still have.
     left: u64,
 }
 
@@ -67,8 +69,9 @@ impl<'a> Parts<'a> {
         findings: &'a mut Findings,
     ) -> Self {
         let config = Node::empty(document.origin());
-        let (scripts, incomplete, count, fetched) = (Vec::new(), false, 0, 0);
-        Self { context, findings, disabled, config, scripts, incomplete, count, fetched, left: compression::LIMIT }
+        let (scripts, incomplete, count, seen, fetched) = (Vec::new(), false, 0, 0, 0);
+        let left = compression::LIMIT;
+        Self { context, findings, disabled, config, scripts, incomplete, count, seen, fetched, left }
     }
 
     pub fn into_user_data(self) -> UserData {
@@ -89,6 +92,7 @@ impl<'a> Parts<'a> {
         if self.is_full(&part.origin) {
             return;
         }
+        self.seen += 1;
         if compression::is_gzip(part.bytes) {
             return self.compressed(part);
         }
@@ -130,7 +134,7 @@ impl<'a> Parts<'a> {
 
     /// Whether no more parts are taken; said once for each that is turned away.
     pub fn is_full(&mut self, origin: &Origin) -> bool {
-        let full = self.count >= PART_LIMIT;
+        let full = self.seen >= PART_LIMIT;
         if full {
             let many = format!("more than {PART_LIMIT} parts; what is from here on is left out");
             self.findings.push(Finding::error(&Origin::document(origin.document_name()), many));
@@ -144,7 +148,7 @@ impl<'a> Parts<'a> {
         file_name.map_or_else(|| name.clone(), |file_name| format!("{name} ({file_name})"))
     }
 
-    /// Takes from what all that is decompressed and fetched may have; false, and said, where that is used up.
+    /// Takes from what all of it may have in bytes; false, and said, where that is used up.
     pub fn take(&mut self, length: usize, origin: &Origin) -> bool {
         match self.left.checked_sub(length as u64) {
             Some(left) => {
@@ -195,7 +199,10 @@ impl<'a> Parts<'a> {
         let Some(own) = self.context.launch_index() else { return true };
         match index.trim().parse::<i64>() {
             Ok(index) if index == own => return true,
-            Ok(_) => log::info!("{origin}: for another instance of the same launch"),
+            Ok(index) => {
+                let other = format!("for the instance {index} of this launch, which this is not; it is left out");
+                self.findings.push(Finding::note(origin, other));
+            }
             Err(_) => {
                 let wrong = "the launch index is no number, so no instance has it; this part is left out";
                 self.findings.push(Finding::error(origin, wrong));
@@ -264,6 +271,9 @@ impl<'a> Parts<'a> {
         let Some(output) = template::render(bare, &origin, data, Purpose::UserData, self.findings) else {
             return;
         };
+        if !self.take(output.len(), &origin) {
+            return;
+        }
         // Where blocks added or removed lines, places are places in what was rendered.
         let same_lines = output.lines().count() == bare.lines().count();
         let rendered = Origin::document(format!("{} (rendered)", origin.document_name()));

@@ -50,7 +50,7 @@ impl Parts<'_> {
             if content.is_empty() {
                 return;
             }
-        } else if before.length > 0 {
+        } else if before.length > 0 && !part.rendered {
             let note = "what stands before the first line of this script is removed";
             self.findings.push(Finding::note(&part.origin, note));
         }
@@ -128,6 +128,7 @@ mod tests {
     #[test]
     fn scripts_are_made_as_the_kernel_can_run_them() {
         for (text, run, content, note) in [
+            ("## template: jinja\n#!/bin/{{ meta.role }}\n", Run::User, "#!/bin/web\n", ""),
             ("\n #!/bin/sh\n", Run::User, "#!/bin/sh\n", "what stands before the first line"),
             ("#!/bin/sh\r\n:\r\n", Run::User, "#!/bin/sh\n:\n", "line ends of Windows"),
             ("#Cloud-Boothook\n\n#!/bin/sh\n", Run::Boothook, "#!/bin/sh\n", ""),

@@ -24,7 +24,8 @@ fn runs(options: &Options, user_data: &str, stages: &[Stage], remote: Remote) ->
     status.found(&decision.findings, &now);
     apply(options, &decision, &now, &mut journal, &mut status).unwrap();
     if now.contains(&Stage::Local) {
-        want_later(options, &decision, stages, &mut journal).unwrap();
+        want_later(options, &decision, &now, &mut journal).unwrap();
+        want_network(options, &decision, &now).unwrap();
     }
     let mut steps: Vec<String> =
         status.stages.values().flat_map(|stage| &stage.steps).map(|step| step.name.clone()).collect();
@@ -54,7 +55,7 @@ fn what_user_data_asks_for_waits_until_all_of_it_is_known() {
     assert_eq!(runs(&options, &user_data, &local, Remote::Later), ["hostname (for now)"]);
     assert_eq!(scratch.text("/etc/hostname"), "from-platform\n");
     assert!(!Journal::read(&options.root, "i-1").unwrap().completed(Stage::Local));
-    assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["network"]);
+    assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["network", report::ONLINE]);
     assert_eq!(server.requests().len(), 0);
 
     let done = runs(&options, &user_data, &network, Remote::Now);
@@ -62,6 +63,11 @@ fn what_user_data_asks_for_waits_until_all_of_it_is_known() {
     assert_eq!(scratch.text("/etc/hostname"), "from-part\n");
     let journal = Journal::read(&options.root, "i-1").unwrap();
     assert!(Stage::ALL.iter().all(|stage| journal.completed(*stage)));
+    assert_eq!(
+        options.root.list(state::WANTED.as_ref()).unwrap(),
+        ["network", report::ONLINE],
+        "as the boot's local stage left it"
+    );
 
     // The server has gone. The next boot's local stage knows all, and nothing is due.
     assert!(runs(&options, &user_data, &local, Remote::Later).iter().all(|step| step == "hosts"));

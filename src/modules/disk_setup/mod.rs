@@ -14,7 +14,7 @@ mod layout;
 use std::path::{Path, PathBuf};
 
 use crate::config::document::{Data, Node};
-use crate::config::read::{Read as _, one_of};
+use crate::config::read::one_of;
 use crate::error::Error;
 use crate::finding::{Finding, Findings, Origin};
 use crate::modules::devices::{self, Content, check, content, settle, spared};
@@ -71,8 +71,8 @@ fn plan(input: &Input, planner: &mut Planner) {
         }
         let size = disks.find(disk).map(|block| block.size);
         let Some(command) = command(&wanted, size.unwrap_or(0), input) else {
-            let none = format!("there is no tool here that could partition {}", disk.display());
-            planner.finding(Finding::error(origin, none).help("`sfdisk` and `wipefs` are parts of util-linux"));
+            let none = "there is no tool here that could do it; `sfdisk` and `wipefs` are parts of util-linux";
+            planner.step(name, origin).refuse(none);
             continue;
         };
         let (path, overwrite, sized) = (disk.clone(), *overwrite, layout.partitions.len() < 2 || size.is_some());
@@ -156,12 +156,17 @@ fn wanted(input: &Input, findings: &mut Findings) -> Vec<Wanted> {
 }
 
 fn one(name: &Node, setup: &Node, input: &Input, findings: &mut Findings) -> Option<Wanted> {
-    let keys = Setup::read(setup, findings)?;
+    let keys: Setup = devices::whole(setup, findings)?;
     let gpt = match &keys.table_type {
         Some(node) => one_of(node, &["mbr", "gpt"], findings)? == "gpt",
         None => false,
     };
-    let layout = Layout::read(keys.layout.as_ref()?, gpt, findings)?;
+    let Some(layout) = &keys.layout else {
+        let none = format!("no `layout` for `{}`; it is left as it is", name.text().unwrap_or_default());
+        findings.push(Finding::warning(&setup.origin, none).help("`layout: true` makes one partition"));
+        return None;
+    };
+    let layout = Layout::read(layout, gpt, findings)?;
     let Some(device) = devices::named(name.text().unwrap_or_default(), input) else {
         devices::unknown(name, findings);
         return None;
@@ -205,7 +210,7 @@ mod tests {
         let only = bench(GPT, &[]).tool("sgdisk").plan(plan);
         let [sgdisk] = &only.commands().collect::<Vec<_>>()[..] else { panic!() };
         assert_eq!(sgdisk.argv[..3], ["sgdisk", "--clear", "--new=1:0:+2048M"]);
-        assert_eq!(bench(GPT, &[]).plan(plan).findings.iter().count(), 1, "no tool at all");
+        assert_eq!(bench(GPT, &[]).plan(plan).refusals().len(), 1, "no tool at all");
     }
 
     #[test]
@@ -254,10 +259,11 @@ mod tests {
     fn a_bad_disk_costs_only_itself() {
         let outcome = plans(bench(
             "disk_setup:\n  ephemeral0: {layout: true}\n  vdc: {layout: [200]}\n  vdd: {table_type: bsd, layout: true}\n  \
-             vde: 1\n  vdf: {layout: false}\n  vdb: {layout: true}\n",
+             vde: 1\n  vdf: {layout: false}\n  vdg: {table_typ: gpt, layout: true}\n  vdb: {layout: true}\n",
             &[],
         ));
         assert_eq!(outcome.steps(), ["disk_setup /dev/vdb"]);
-        assert_eq!(outcome.findings.iter().count(), 4, "{:?}", outcome.findings);
+        assert_eq!(outcome.findings.iter().count(), 6, "{:?}", outcome.findings);
+        assert!(outcome.findings.iter().any(|finding| finding.message.contains("the whole entry is left out")));
     }
 }

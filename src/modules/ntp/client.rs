@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The clients that are known: their programs, files, services and packages in each family of distributions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::guest::{Family, Guest};
 use crate::modules::assignments::assign;
@@ -105,10 +105,10 @@ impl Client {
 
     /// The changes that make it ask these sources.
     pub fn edits(&self, sources: &Sources, guest: &Guest) -> Vec<Action> {
-        let edit = |lines: String, keywords| {
-            let edit = Edit::new(&self.file, move |old| with_sources(old, &lines, keywords));
-            Action::Edit(edit)
+        let edit_of = |file: &Path, lines: String, keywords| {
+            Action::Edit(Edit::new(file, move |old| with_sources(old, &lines, keywords)))
         };
+        let edit = |lines, keywords| edit_of(&self.file, lines, keywords);
         let hosts = [sources.servers.as_slice(), &sources.pools].concat();
         match self.style {
             Style::Timesyncd => {
@@ -122,6 +122,10 @@ impl Client {
                 vec![Action::Edit(Edit::new(&self.file, move |old| assign(old, "NTPD_OPTS", &options)))]
             }
             Style::OpenNtpd => vec![edit(sources.openntpd(), &["server", "servers"])],
+            // Where the package is still to come, it may be ntpsec under ntp's name.
+            Style::Ntpd if !self.is_installed(guest) => [self.file.as_path(), Path::new("/etc/ntpsec/ntp.conf")]
+                .map(|file| edit_of(file, sources.ntpd(), &["server", "pool", "peer"]))
+                .into(),
             Style::Ntpd | Style::Once | Style::Template => vec![edit(sources.ntpd(), &["server", "pool", "peer"])],
             Style::Chrony => match self.drop_ins(guest) {
                 Some(directory) => vec![
@@ -139,7 +143,7 @@ impl Client {
     /// The directory below `/etc` from which chrony's main file takes whole files in.
     fn drop_ins(&self, guest: &Guest) -> Option<String> {
         let main = guest.read_text(&self.file.to_string_lossy())?;
-        let included = main.lines().filter_map(|line| {
+        let mut included = main.lines().filter_map(|line| {
             let (keyword, argument) = line.trim().split_once(char::is_whitespace)?;
             match keyword.to_ascii_lowercase().as_str() {
                 "confdir" => argument.split_whitespace().find(|directory| directory.starts_with("/etc/")),
@@ -147,7 +151,7 @@ impl Client {
                 _ => None,
             }
         });
-        included.last().map(|directory| directory.trim_end_matches('/').to_owned())
+        included.next_back().map(|directory| directory.trim_end_matches('/').to_owned())
     }
 }
 

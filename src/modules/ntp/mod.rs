@@ -97,15 +97,25 @@ fn plan(input: &Input, planner: &mut Planner) {
         Some(Some(text)) => Some(text),
         None => None,
     };
-    let stage = if late { Stage::Final } else { Stage::Local };
-    let step = planner.step("ntp", &asked.origin).stage(stage);
-    step.actions = match whole {
+    let actions = match whole {
         Some(text) => vec![Action::Write(Write::new(&client.file, text))],
         None => client.edits(&sources, input.guest),
     };
+    let step = planner.step("ntp", &asked.origin);
+    step.actions = actions;
+    if late {
+        // One step: on an image all of it waits for the package, which brings the file that is edited.
+        for action in &mut step.actions {
+            if let Action::Edit(edit) = action {
+                edit.only_existing = true;
+            }
+        }
+        step.stage(Stage::Final).enable(&client.service, input.guest).restart(&client.service, input.guest);
+        return;
+    }
     step.restart(&client.service, input.guest);
-    if client.style != Style::Once && (late || !input.guest.service_enabled(&format!("{}.service", client.service))) {
-        planner.step("ntp service", &asked.origin).stage(stage).enable(&client.service, input.guest);
+    if client.style != Style::Once && !input.guest.service_enabled(&format!("{}.service", client.service)) {
+        planner.step("ntp service", &asked.origin).enable(&client.service, input.guest);
     }
 }
 
@@ -181,7 +191,8 @@ fn sources(asked: &Ntp, client: &Client, input: &Input, findings: &mut Findings)
         (&asked.allow, client.style == Style::Chrony || client.style == Style::Template, "allow"),
     ] {
         if let (false, Some(first)) = (allowed, list.as_ref().and_then(|list| list.0.first())) {
-            let text = format!("`{}` knows no `{what}`; they are left out", client.program);
+            let name = client.program.rsplit('/').next().unwrap_or_default();
+            let text = format!("`{name}` knows no `{what}`; they are left out");
             findings.push(Finding::warning(&first.origin, text));
         }
     }
@@ -281,7 +292,16 @@ mod tests {
         assert!(outcome.steps.iter().all(|step| step.stage == Stage::Final));
         assert_eq!(
             outcome.programs(),
-            ["systemctl --no-block try-restart ntp", "systemctl --no-block enable --now ntp"]
+            ["systemctl --no-block enable --now ntp", "systemctl --no-block try-restart ntp"]
+        );
+        let edited = outcome.step("ntp").actions.iter().filter_map(|action| match action {
+            Action::Edit(edit) if edit.only_existing => edit.path.to_str(),
+            _ => None,
+        });
+        assert_eq!(
+            edited.collect::<Vec<_>>(),
+            ["/etc/ntp.conf", "/etc/ntpsec/ntp.conf"],
+            "which of them is not known yet"
         );
         assert!(outcome.findings.is_empty());
     }

@@ -56,16 +56,16 @@ pub fn with_sources(old: &str, lines: &str, keywords: &[&str]) -> String {
     let [begin, end] = BLOCK;
     let block = if lines.is_empty() { String::new() } else { format!("{begin}\n{lines}{end}\n") };
     let (mut new, mut place, mut inside) = (String::new(), None, false);
-    // Without its end a block is none: what follows would be lost.
-    let ends = old.lines().any(|line| line == end);
-    for line in old.lines() {
-        let is_source = line.split_whitespace().next().is_some_and(|word| keywords.contains(&word));
-        if ends && line == begin || inside {
+    let mut rest = old.lines();
+    while let Some(line) = rest.next() {
+        // Of a block without its end only the mark is ours.
+        inside = inside || line == begin && rest.clone().find(|line| BLOCK.contains(line)) == Some(end);
+        if inside || BLOCK.contains(&line) {
             place.get_or_insert(new.len());
-            inside = line != end;
+            inside = inside && line != end;
             continue;
         }
-        if is_source {
+        if line.split_whitespace().next().is_some_and(|word| keywords.contains(&word)) {
             place.get_or_insert(new.len());
             new.push('#');
         }
@@ -78,7 +78,26 @@ pub fn with_sources(old: &str, lines: &str, keywords: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_sources;
+    use proptest::prelude::*;
+
+    use super::{BLOCK, with_sources};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn done_twice_is_done_once_and_nothing_after_a_block_without_its_end_is_lost(
+            lines in proptest::collection::vec(
+                prop::sample::select(vec![BLOCK[0], BLOCK[1], "server a", "keep", " pool b", "", "#server c"]), 0..12,
+            ),
+        ) {
+            let old: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let once = with_sources(&old, "server z\n", &["server", "pool"]);
+            prop_assert_eq!(with_sources(&once, "server z\n", &["server", "pool"]), once.clone());
+            let kept = |text: &str| text.lines().filter(|line| *line == "keep").count();
+            let last = old.rfind(BLOCK[1]).unwrap_or(0);
+            prop_assert!(kept(&once) >= kept(&old[last..]));
+        }
+    }
 
     #[test]
     fn our_lines_replace_theirs_and_those_of_before() {

@@ -143,11 +143,10 @@ fn action(file: &Located<File>, input: &Input, findings: &mut Findings) -> Optio
     };
     let path = absolute(path, findings)?;
     let has_content = file.content.is_some();
-    let without = if has_content { "it gets its `content`" } else { "it is left out" };
     let place = match &file.source {
         Some(source) => {
-            let place = source::place(source, input.guest, without, findings);
-            if place.is_none() && !has_content && source.uri.is_some() {
+            let place = source::place(source, input.guest, has_content, findings);
+            if place.is_none() && !has_content && source.uri.as_ref().is_some_and(|uri| !uri.is_empty()) {
                 return None;
             }
             place

@@ -2,7 +2,7 @@
 //! The content of a file that is somewhere else: on a server, or in another file of the guest.
 
 use crate::config::document::Node;
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Finding, Findings, Located, Severity};
 use crate::guest::Guest;
 use crate::http;
 
@@ -24,24 +24,27 @@ pub enum Place {
     Guest(Vec<u8>),
 }
 
-/// Where the content is; `None` where nothing is said of that, or a finding tells what is wrong with it. `without` is what
-/// becomes of the file then.
-pub fn place(source: &Located<Source>, guest: &Guest, without: &str, findings: &mut Findings) -> Option<Place> {
+/// Where the content is; `None` where nothing is said of that, or a finding tells what is wrong with it. Then a file that
+/// `has_content` of its own gets that.
+pub fn place(source: &Located<Source>, guest: &Guest, has_content: bool, findings: &mut Findings) -> Option<Place> {
     let uri = source.uri.as_ref().filter(|uri| !uri.is_empty())?;
+    let without = if has_content { "the file gets its `content`" } else { "the file is left out" };
     let said = match uri.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("file")) {
         Some((_, path)) => {
             let path = path.strip_prefix("//").unwrap_or(path);
             match guest.bytes(path) {
                 Some(bytes) => return Some(Place::Guest(bytes)),
-                None => format!("there is no file {path} to read; {without}"),
+                None => Finding::error(&uri.origin, format!("there is no file {path} to read; {without}")),
             }
         }
         None => match http::parse(uri) {
             Ok(_) => return Some(Place::Server(uri.value.clone(), headers(source, findings))),
-            Err(error) => format!("{}; {without}", error.without_advice()),
+            Err(error) => Finding::error(&uri.origin, format!("{}; {without}", error.without_advice()))
+                .help("give an http:, https: or file:/// URL"),
         },
     };
-    findings.push(Finding::error(&uri.origin, said).help("give an http:, https: or file:/// URL"));
+    let severity = if has_content { Severity::Warning } else { Severity::Error };
+    findings.push(Finding { severity, ..said });
     None
 }
 
