@@ -6,10 +6,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 
 use crate::error::{Error, Result};
+use crate::random;
 
 /// The types that are made here. RSA is left to ssh-keygen: finding primes takes it seconds too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Kind {
             Kind::Ed25519 => ed25519()?,
             Kind::Ecdsa => ecdsa()?,
         };
-        let check = random::<4>()?;
+        let check = random::bytes::<4>()?;
         let mut private = [check, check].concat();
         private.extend([&public[..], &secret].concat());
         put(&mut private, b""); // no comment
@@ -79,7 +80,7 @@ impl Kind {
 type Parts = (&'static str, Vec<u8>, Vec<u8>);
 
 fn ed25519() -> Result<Parts> {
-    let seed = random::<32>()?;
+    let seed = random::bytes::<32>()?;
     let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|error| unmade(&error.to_string()))?;
     let point = pair.public_key().as_ref();
     let algorithm = "ssh-ed25519";
@@ -91,11 +92,11 @@ fn ed25519() -> Result<Parts> {
 }
 
 fn ecdsa() -> Result<Parts> {
-    let random = SystemRandom::new();
+    let kernel = SystemRandom::new();
     let signing = &ECDSA_P256_SHA256_ASN1_SIGNING;
-    let document = EcdsaKeyPair::generate_pkcs8(signing, &random).map_err(|_| unmade("no random bytes"))?;
+    let document = EcdsaKeyPair::generate_pkcs8(signing, &kernel).map_err(|_| unmade("no random bytes"))?;
     let pair =
-        EcdsaKeyPair::from_pkcs8(signing, document.as_ref(), &random).map_err(|error| unmade(&error.to_string()))?;
+        EcdsaKeyPair::from_pkcs8(signing, document.as_ref(), &kernel).map_err(|error| unmade(&error.to_string()))?;
     let point = pair.public_key().as_ref();
     let scalar = scalar(document.as_ref()).ok_or_else(|| unmade("its encoding is not as expected"))?;
     let algorithm = "ecdsa-sha2-nistp256";
@@ -126,12 +127,6 @@ fn multiple_precision(number: &[u8]) -> Vec<u8> {
 fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
     to.extend(bytes);
-}
-
-fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| unmade("no random bytes"))?;
-    Ok(bytes)
 }
 
 fn unmade(why: &str) -> Error {

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The text of sshd_config(5): its lines, and how a setting is put in so that sshd heeds it. The first value counts.
 
+/// The main file.
+pub const MAIN: &str = "/etc/ssh/sshd_config";
+/// Ours, first by its name among what the main file includes.
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-firstlight.conf";
+
+/// The file that a setting of ours goes into, by the main file's text: the drop-in, where sshd heeds it there.
+pub fn place(main: &str, keyword: &str) -> &'static str {
+    if heeds_drop_ins(main, keyword) { DROP_IN } else { MAIN }
+}
+
 /// A line's keyword, in small letters, and its arguments; nothing of an empty line or a comment.
 pub fn directive(line: &str) -> Option<(String, &str)> {
     let between = |c: char| c.is_whitespace() || c == '=';
@@ -49,6 +59,21 @@ pub fn with(old: &str, keyword: &str, value: &str) -> String {
     new
 }
 
+/// The text with one more value of a setting that may stand there more than once.
+pub fn with_also(old: &str, keyword: &str, value: &str) -> String {
+    let is_there = |line: &str| {
+        directive(line).is_some_and(|(found, values)| found.eq_ignore_ascii_case(keyword) && values.trim() == value)
+    };
+    if old.lines().any(is_there) {
+        return old.to_owned();
+    }
+    let is_match = |line: &&str| directive(line).is_some_and(|(found, _)| found == "match");
+    let main: usize = old.split_inclusive('\n').take_while(|line| !is_match(line)).map(str::len).sum();
+    let (main, matched) = old.split_at_checked(main).unwrap_or((old, ""));
+    let end = if main.is_empty() || main.ends_with('\n') { "" } else { "\n" };
+    format!("{main}{end}{keyword} {value}\n{matched}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +101,16 @@ mod tests {
         assert_eq!(with("Match User a\n", "X", "yes"), "X yes\nMatch User a\n");
         assert_eq!(with("", "X", "yes"), "X yes\n");
         assert_eq!(with(&with(old, "X", "yes"), "X", "yes"), with(old, "X", "yes"));
+    }
+
+    #[test]
+    fn one_more_value_is_added_once_and_for_everybody() {
+        let old = "HostCertificate /a\nMatch User a\n X no\n";
+        let new = with_also(old, "HostCertificate", "/b");
+        assert_eq!(new, "HostCertificate /a\nHostCertificate /b\nMatch User a\n X no\n");
+        assert_eq!(with_also(&new, "hostcertificate", "/b"), new);
+        assert_eq!(with_also("Port 22", "X", "y"), "Port 22\nX y\n");
+        assert_eq!(with_also("", "X", "y"), "X y\n");
     }
 
     #[test]

@@ -4,34 +4,67 @@
 use std::collections::BTreeMap;
 
 use crate::apply::commands::End;
+use crate::plan::action::Progress;
+use crate::report::status::EntryStatus;
 
-/// The entries that did not go well.
+/// What is known of the entries.
 #[derive(Debug, Default)]
 pub struct Entries {
-    /// Exit codes that are not zero, by the entry's number.
-    pub failed: BTreeMap<usize, i32>,
-    /// Those after the last one that told its end: the first of them was running when the script ended.
+    /// Those that told their end, and the one that was running when the script ended.
+    pub told: Vec<EntryStatus>,
+    /// Those after the last one that told its end, by number: the first of them was running when the script ended, unless
+    /// that one's failure ended it.
     untold: Vec<usize>,
+    /// The last one that told its end failed, and that ended the script.
+    stopped: bool,
 }
 
 impl Entries {
-    /// Reads the `ENTRY EXIT UPTIME` lines of a script that has the entries `all`.
-    pub fn read(progress: &str, all: &[usize]) -> Self {
-        let entry = |line: &str| {
+    /// Reads the lines of a script. How long an entry took is from the line before to its own.
+    pub fn read(lines: &str, progress: &Progress) -> Self {
+        let line = |line: &str| -> Option<(usize, (i32, f64))> {
             let mut words = line.split_whitespace();
-            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+            Some((words.next()?.parse().ok()?, (words.next()?.parse().ok()?, words.next()?.parse().ok()?)))
         };
-        let told: BTreeMap<usize, i32> = progress.lines().filter_map(entry).collect();
-        let untold = all.iter().copied().filter(|number| told.last_key_value().is_none_or(|(last, _)| number > last));
-        Self { untold: untold.collect(), failed: told.into_iter().filter(|(_, code)| *code != 0).collect() }
+        let lines: BTreeMap<usize, (i32, f64)> = lines.lines().filter_map(line).collect();
+        let mut entries = Self::default();
+        let mut before = lines.get(&0).map(|(_, uptime)| *uptime);
+        let last = lines.last_key_value().map_or(0, |(number, _)| *number);
+        for (number, text) in &progress.entries {
+            let end = lines.get(number);
+            if *number > last {
+                entries.untold.push(*number);
+            }
+            if end.is_none() && entries.untold.first() != Some(number) {
+                continue;
+            }
+            let took = end.zip(before).map(|((_, uptime), before)| (uptime - before).max(0.0));
+            entries.told.push(EntryStatus {
+                number: *number,
+                exit: end.map(|(code, _)| *code),
+                // The kernel tells hundredths of a second.
+                took_ms: took.and_then(|took| {
+                    u64::try_from(std::time::Duration::try_from_secs_f64(took).ok()?.as_millis()).ok()
+                }),
+                text: text.clone(),
+            });
+            before = end.map(|(_, uptime)| *uptime).or(before);
+        }
+        entries.stopped = progress.strict && lines.get(&last).is_some_and(|(code, _)| *code != 0);
+        if entries.stopped {
+            entries.told.retain(|entry| entry.exit.is_some());
+        }
+        entries
     }
 
     /// What is to be said of a program with these entries that ended in this way; `None` where all went well. The last
     /// entry may end the script itself (`exit 0`): nothing is lost by that.
     pub fn problem(&self, program: &str, end: End) -> Option<String> {
+        let failed = self.told.iter().filter_map(|entry| Some((entry.number, entry.exit.filter(|code| *code != 0)?)));
         let mut said: Vec<String> =
-            self.failed.iter().map(|(number, code)| format!("entry {number} ended with exit code {code}")).collect();
+            failed.map(|(number, code)| format!("entry {number} ended with exit code {code}")).collect();
         match (end, self.untold.as_slice()) {
+            (End::Code(_), _) if self.stopped => {}
             (End::Code(0), [] | [_]) => {}
             // The script's own exit code is that of its last entry.
             (End::Code(_), []) if !said.is_empty() => {}
@@ -42,10 +75,11 @@ impl Entries {
             (end, [running, ..]) => said.push(format!("{program}: {end} in entry {running}")),
             (end, []) => said.push(format!("{program}: {end}")),
         }
-        match self.untold.as_slice() {
-            [] | [_] => {}
-            [_, one] => said.push(format!("entry {one} was not run")),
-            [_, first, .., last] => said.push(format!("entries {first} to {last} were not run")),
+        let unrun = if self.stopped { self.untold.as_slice() } else { self.untold.get(1..).unwrap_or_default() };
+        match unrun {
+            [] => {}
+            [one] => said.push(format!("entry {one} was not run")),
+            [first, .., last] => said.push(format!("entries {first} to {last} were not run")),
         }
         (!said.is_empty()).then(|| said.join(", "))
     }
@@ -55,8 +89,32 @@ impl Entries {
 mod tests {
     use super::*;
 
-    fn problem(progress: &str, all: &[usize], end: End) -> String {
-        Entries::read(progress, all).problem("/bin/sh", end).unwrap_or_default()
+    fn read(lines: &str, all: &[usize], strict: bool) -> Entries {
+        let entries = all.iter().map(|number| (*number, format!("command {number}"))).collect();
+        Entries::read(lines, &Progress { path: "/progress".into(), entries, strict })
+    }
+
+    fn problem(lines: &str, all: &[usize], end: End) -> String {
+        read(lines, all, false).problem("/bin/sh", end).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_entry_is_told_with_its_exit_code_and_duration() {
+        let entries = read("0 0 10.00\n1 0 10.50\n3 2 12.75\n", &[1, 3, 4, 5], false).told;
+        let told: Vec<_> = entries.iter().map(|entry| (entry.number, entry.exit, entry.took_ms)).collect();
+        assert_eq!(told, [(1, Some(0), Some(500)), (3, Some(2), Some(2250)), (4, None, None)]);
+        assert_eq!(entries[2].text, "command 4", "the one that was running is told too");
+        assert_eq!(read("1 0 nan\n2 0 -1\n2 0 1e300\nx\n", &[1, 2], false).told.len(), 2, "odd lines do no harm");
+    }
+
+    #[test]
+    fn a_strict_script_ends_with_the_first_failure_and_not_in_the_next_entry() {
+        let entries = read("0 0 1.0\n1 0 1.1\n2 3 1.2\n", &[1, 2, 3, 4], true);
+        let said = entries.problem("/bin/sh", End::Code(3)).unwrap();
+        assert_eq!(said, "entry 2 ended with exit code 3, entries 3 to 4 were not run");
+        assert_eq!(entries.told.len(), 2);
+        let ended = read("0 0 1.0\n1 0 1.1\n", &[1, 2, 3], true).problem("/bin/sh", End::Code(0)).unwrap();
+        assert_eq!(ended, "entry 2 ended the script, entry 3 was not run");
     }
 
     #[test]

@@ -11,12 +11,15 @@ use crate::apply::output::bounded;
 use crate::apply::request;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
-use crate::plan::action::{Action, Command};
+use crate::plan::action::{Action, Command, Password, PasswordHash};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
 use crate::plan::order::Plan;
+use crate::plan::power::{Condition, PowerState};
 use crate::plan::step::{Stage, Step};
-use crate::report::status::{CommandStatus, StepOutcome, StepStatus};
+use crate::random;
+use crate::report::console::Text;
+use crate::report::status::{CommandStatus, EntryStatus, StepOutcome, StepStatus};
 use crate::root::{Root, Tree as _};
 use crate::state;
 
@@ -34,8 +37,10 @@ pub struct Worker<'a> {
     pub told_to_end: &'a dyn Fn() -> bool,
     /// Gets each line that a program prints.
     pub output: &'a mut dyn FnMut(&str),
-    /// Gets each line for the console.
-    pub console: &'a mut dyn FnMut(&str),
+    /// Gets what is for the console.
+    pub console: &'a mut dyn FnMut(Text),
+    /// What ends this boot once everything is recorded, as soon as a step asks for it.
+    pub power: Option<Command>,
 }
 
 /// How the work on a stage ended.
@@ -151,6 +156,10 @@ impl Worker<'_> {
                 _ => None,
             };
             let action = answer.as_ref().unwrap_or(action);
+            if let Action::RandomPassword { user, expire } = action {
+                told.changes += self.random_password(user, *expire)?;
+                continue;
+            }
             let commands = &mut told.commands;
             let (journal, output) = (&mut *self.journal, &mut *self.output);
             let mut run = |command: &Command| {
@@ -168,10 +177,45 @@ impl Worker<'_> {
             let changes = self.target.perform(action, self.today, &mut run)?;
             told.changes += changes.len();
             for change in changes {
-                if let Change::Message(text) = change {
-                    (self.console)(&moment(&text));
+                match change {
+                    Change::Message(text) => (self.console)(Text::Lines(&moment(&text))),
+                    Change::Report(report) => (self.console)(Text::Block(&(report.lines)(self.target.root())?)),
+                    Change::PowerState(power) => {
+                        self.journal.begin(step)?;
+                        *begun = true;
+                        self.power_state(power, commands)?;
+                    }
+                    _ => {}
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// How many changes it took.
+    fn random_password(&mut self, user: &str, expire: bool) -> Result<usize> {
+        let password = random::password()?;
+        let hash = Some(PasswordHash::Typed { text: password.clone(), salt: random::bytes()? });
+        let set = Action::Password(Password { user: user.to_owned(), hash, lock: None, expire });
+        let changes = self.target.perform(&set, self.today, &mut |_| Ok(()))?;
+        (self.console)(Text::Secret(&format!("the password of {user} is {password}")));
+        Ok(changes.len())
+    }
+
+    /// Remembers what ends the boot, where its condition holds.
+    fn power_state(&mut self, asked: PowerState, told: &mut Vec<CommandStatus>) -> Result<()> {
+        let holds = match &asked.condition {
+            Condition::Always => true,
+            Condition::AnyExists(files) => files.iter().any(|file| self.target.root().exists(file)),
+            Condition::Succeeds(command) => {
+                let outcome = commands::run(command, &mut bounded(self.output))?;
+                let holds = outcome.started && outcome.end == End::Code(0);
+                told.push(command_status(command, outcome, Vec::new()));
+                holds
+            }
+        };
+        if holds {
+            self.power = Some(asked.command);
         }
         Ok(())
     }
@@ -182,28 +226,33 @@ impl Worker<'_> {
 fn judge(command: &Command, outcome: Outcome, root: &Root, told: &mut Vec<CommandStatus>) -> Result<()> {
     let entries = match &command.progress {
         Some(progress) if outcome.started => {
-            Entries::read(&root.read_text(&progress.path)?.unwrap_or_default(), &progress.entries)
+            Entries::read(&root.read_text(&progress.path)?.unwrap_or_default(), progress)
         }
         _ => Entries::default(),
     };
     let program = command.argv.first().map_or("", String::as_str);
-    let problem = if outcome.started {
+    let started = outcome.started;
+    let problem = if started {
         entries.problem(program, outcome.end)
     } else {
         Some(format!("{program}: not started, as the agent was told to end"))
     };
-    told.push(CommandStatus {
+    told.push(command_status(command, outcome, entries.told));
+    match problem {
+        None => Ok(()),
+        Some(problem) if !started => Err(Error::fatal(problem)),
+        Some(problem) => Err(Error::fatal(problem).help(format!("what it printed is in {}", state::OUTPUT))),
+    }
+}
+
+fn command_status(command: &Command, outcome: Outcome, entries: Vec<EntryStatus>) -> CommandStatus {
+    CommandStatus {
         argv: command.argv.clone(),
         ended: outcome.end.to_string(),
         interrupted: outcome.end == End::Interrupted,
         took_ms: milliseconds(outcome.duration),
         tail: outcome.tail,
-        failed_entries: entries.failed,
-    });
-    match problem {
-        None => Ok(()),
-        Some(problem) if !outcome.started => Err(Error::fatal(problem)),
-        Some(problem) => Err(Error::fatal(problem).help(format!("what it printed is in {}", state::OUTPUT))),
+        entries,
     }
 }
 
@@ -223,156 +272,4 @@ fn moment(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::finding::{Findings, Origin};
-    use crate::http::scripted::{Scripted, whole};
-    use crate::plan::action::Write;
-    use crate::plan::order::{self, Progress, Record as _};
-    use crate::plan::request::{Purpose, Request};
-    use crate::plan::step::Frequency;
-    use crate::scratch::Scratch;
-
-    /// Works on the running system, where alone programs run, with the journal in a scratch root.
-    struct Bench {
-        scratch: Scratch,
-        strict: bool,
-        told_to_end: Cell<bool>,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            Self { scratch: Scratch::new(), strict: false, told_to_end: Cell::new(false) }
-        }
-
-        fn journal(&self) -> Journal {
-            Journal::read(&self.scratch.root(), "i-1").unwrap()
-        }
-
-        /// One run: a program that prints `end` tells the agent to end.
-        fn run(&self, steps: &[Step]) -> (Vec<StepStatus>, Ending) {
-            let mut journal = self.journal();
-            let plan = order::due(steps.to_vec(), &journal, &mut Findings::default());
-            let mut worker = Worker {
-                target: &Target::new(Root::open("/".as_ref()).unwrap()),
-                journal: &mut journal,
-                today: Day(1),
-                strict: self.strict,
-                told_to_end: &|| self.told_to_end.get(),
-                output: &mut |line| self.told_to_end.set(self.told_to_end.get() || line == "end"),
-                console: &mut |_| (),
-            };
-            worker.stage(&plan, Stage::Final).unwrap()
-        }
-
-        /// Adds a line to the file of that name.
-        fn adds(&self, name: &str, script: &str) -> Step {
-            let file = self.scratch.path("/").join(name);
-            let script = format!("echo once >>{}; {script}", file.display());
-            step(name, vec![Action::Run(Command::script(["/bin/sh", "-c", &script]))])
-        }
-
-        fn times(&self, name: &str) -> usize {
-            std::fs::read_to_string(self.scratch.path("/").join(name)).map_or(0, |text| text.lines().count())
-        }
-    }
-
-    fn step(name: &str, actions: Vec<Action>) -> Step {
-        let origin = Origin::document("user_data");
-        Step { name: name.into(), stage: Stage::Final, frequency: Frequency::PerInstance, origin, actions }
-    }
-
-    #[test]
-    fn what_had_not_begun_when_the_agent_was_told_to_end_is_the_next_run_s() {
-        let bench = Bench::new();
-        let steps = [bench.adds("first", "echo end"), bench.adds("second", "true")];
-        let (told, ending) = bench.run(&steps);
-        assert_eq!((told.len(), ending), (1, Ending::Interrupted));
-        assert_eq!(bench.journal().progress(&steps[1]), Progress::Fresh);
-        assert!(!bench.journal().completed(Stage::Final));
-        bench.told_to_end.set(false);
-        assert_eq!(bench.run(&steps).1, Ending::Complete);
-        assert_eq!((bench.times("first"), bench.times("second")), (1, 1));
-        assert!(bench.journal().completed(Stage::Final));
-    }
-
-    #[test]
-    fn a_program_that_never_started_is_started_by_the_next_run() {
-        let bench = Bench::new();
-        let program = bench.adds("script", "true");
-        // Stopped, or out of space, while what the program needs is written: beneath a file nothing can be made.
-        let blocked = Action::Write(Write::new("/proc/version/below", ""));
-        let failing = step("script", vec![blocked, program.actions[0].clone()]);
-        let (told, ending) = bench.run(&[failing]);
-        assert_eq!((told[0].outcome, ending), (StepOutcome::Failed, Ending::Unfinished));
-        assert!(!bench.journal().completed(Stage::Final));
-        bench.run(&[program]);
-        assert_eq!(bench.times("script"), 1);
-    }
-
-    #[test]
-    fn strict_ends_with_the_first_failure_and_else_all_have_their_turn() {
-        for (strict, ending, times) in [(false, Ending::Complete, 1), (true, Ending::Strict, 0)] {
-            let bench = Bench { strict, ..Bench::new() };
-            let steps = [bench.adds("fails", "exit 3"), bench.adds("next", "true")];
-            assert_eq!(bench.run(&steps).1, ending);
-            assert_eq!((bench.times("fails"), bench.times("next")), (1, times));
-            bench.run(&steps);
-            assert_eq!(bench.times("fails"), 1, "somebody's command is never repeated");
-        }
-    }
-
-    #[test]
-    fn a_server_that_is_busy_fails_the_step_and_the_next_run_asks_again() {
-        let bench = Bench::new();
-        let busy = whole("503 Service Unavailable", "", "");
-        let server = Scripted::start(vec![busy, whole("200 OK", "", "once\n")]);
-        let write = Write { append: true, ..Write::new(bench.scratch.path("/served"), "") };
-        let purpose = Purpose::File { write, fallback: false };
-        let limit = Duration::from_secs(10);
-        let request = Request { url: server.url("/"), headers: Vec::new(), tries: 1, limit, purpose };
-        let steps = [step("served", vec![Action::Request(request)]), bench.adds("next", "true")];
-        let (told, ending) = bench.run(&steps);
-        assert_eq!(
-            (told[0].outcome, told[1].outcome, ending),
-            (StepOutcome::Failed, StepOutcome::Done, Ending::Complete)
-        );
-        assert_eq!(bench.run(&steps).0[0].outcome, StepOutcome::Done);
-        assert_eq!((bench.times("served"), bench.run(&steps).0.len()), (1, 0));
-    }
-
-    #[test]
-    fn a_list_that_was_not_run_to_its_end_has_failed() {
-        let bench = Bench::new();
-        let path = bench.scratch.path("/progress");
-        let script = format!("echo 1 0 9.9 >{}; exit 0", path.display());
-        let mut command = Command::script(["/bin/sh", "-c", &script]);
-        command.progress = Some(crate::plan::action::Progress { path, entries: vec![1, 2, 3] });
-        let (told, _) = bench.run(&[step("runcmd", vec![Action::Run(command)])]);
-        let error = told[0].error.as_deref().unwrap();
-        assert_eq!(told[0].outcome, StepOutcome::Failed);
-        assert!(error.contains("entry 2 ended the script, entry 3 was not run"), "{error}");
-    }
-
-    #[test]
-    fn a_program_that_hangs_is_ended_and_the_next_step_has_its_turn() {
-        let bench = Bench::new();
-        let mut hangs = Command::script(["sleep", "300"]);
-        hangs.timeout = Some(Duration::from_millis(100));
-        let (told, ending) = bench.run(&[step("hangs", vec![Action::Run(hangs)]), bench.adds("next", "true")]);
-        assert_eq!((told[0].outcome, told[1].outcome), (StepOutcome::Failed, StepOutcome::Done));
-        assert_eq!((ending, bench.times("next")), (Ending::Complete, 1));
-    }
-
-    #[test]
-    fn what_a_program_printed_is_in_no_error() {
-        let bench = Bench::new();
-        let (told, _) = bench.run(&[bench.adds("login", "echo the password is hunter2; exit 7")]);
-        let error = told[0].error.as_deref().unwrap();
-        assert!(error.contains("exit code 7") && error.contains(state::OUTPUT), "{error}");
-        assert!(!error.contains("hunter2"), "{error}");
-        assert_eq!(told[0].commands[0].tail, ["the password is hunter2"]);
-    }
-}
+mod tests;

@@ -100,15 +100,15 @@ impl Target {
                 let mut file = OpenOptions::new().write(true).open(pool).at("open", pool)?;
                 file.write_all(bytes).at("write", pool)
             }
-            Change::HostKey { kind, path } => self.host_key(*kind, path),
-            // A request is made, and its answer performed, by whoever works through the steps.
-            Change::Hostname(_) | Change::Entropy(_) | Change::Message(_) | Change::Request(_) => Ok(()),
+            Change::HostKey { kind, path, mode, gid } => self.host_key(*kind, path, *mode, *gid),
             Change::Run(command) => {
                 if self.is_needed(command)? {
                     run(command)?;
                 }
                 Ok(())
             }
+            // What is said, asked of a server, and what comes at the end, is the worker's.
+            _ => Ok(()),
         }
     }
 
@@ -127,11 +127,11 @@ impl Target {
     }
 
     /// The public half first: sshd counts a pair as there by its private one.
-    fn host_key(&self, kind: Kind, path: &Path) -> Result<()> {
+    fn host_key(&self, kind: Kind, path: &Path, mode: u32, gid: u32) -> Result<()> {
         let key = kind.make()?;
         let public = path.with_extension("pub");
-        for (path, content, mode) in [(public.as_path(), key.public, 0o644), (path, key.private, 0o600)] {
-            let attributes = self.attributes(mode, 0, 0);
+        for (path, content, mode, gid) in [(&*public, key.public, 0o644, 0), (path, key.private, mode, gid)] {
+            let attributes = self.attributes(mode, 0, gid);
             files::file(&self.place(path, Last::Follow)?, path, content.as_bytes(), attributes, false)?;
         }
         Ok(())

@@ -29,7 +29,7 @@ mod includes;
 mod run;
 mod seek;
 
-pub use run::run;
+pub use run::{change_power, run};
 
 use includes::{Fetcher, Remote};
 use seek::{Found, seek};

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::apply::commands::{self, End};
 use crate::apply::interrupt::Interrupt;
 use crate::apply::journal::Journal;
 use crate::apply::output::Output;
@@ -45,6 +46,30 @@ pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
     }
     report::finish(&options.root, &mut status)?;
     result.map(|()| status)
+}
+
+/// What comes after the end of a run that asked for it: the machine goes down. Everything is recorded by now, so that the
+/// next boot does not ask for it again.
+///
+/// # Errors
+/// Fatal: it did not work; that stands in the status file too.
+pub fn change_power(options: &Options, status: &mut Status) -> Result<()> {
+    let Some(command) = status.power.take() else { return Ok(()) };
+    let _lock = run_lock::take(&options.root)?;
+    log::info!("{}", command.argv.join(" "));
+    let mut output = Output::new(&options.root);
+    let problem = match commands::run(&command, &mut |line| output.line(line)) {
+        // Told to end: by what was just asked for.
+        Ok(outcome) if matches!(outcome.end, End::Code(0) | End::Interrupted) => return Ok(()),
+        Ok(outcome) => Error::fatal(format!("{}: {}", command.argv.join(" "), outcome.end))
+            .help(format!("what it printed is in {}", state::OUTPUT)),
+        Err(error) => error,
+    };
+    let error = problem.while_doing("the power state stays");
+    log::error!("{error}");
+    status.error = Some(error.to_string());
+    report::finish(&options.root, status)?;
+    Err(error)
 }
 
 fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> {
@@ -225,7 +250,8 @@ fn apply(
         strict: decision.known.settings.strict == Some(true),
         told_to_end: &|| interrupt.came(),
         output: &mut |line| output.line(line),
-        console: &mut |line| console::say(line),
+        console: &mut |text| console::tell(text),
+        power: None,
     };
     for stage in stages {
         let expected = decision.plan.steps.iter().any(|step| step.stage == *stage && step.is_for_the_network());
@@ -238,6 +264,7 @@ fn apply(
         let (steps, ending) = worker.stage(&decision.plan, *stage)?;
         report::output::keep(&options.root, &steps)?;
         status.end(*stage, steps, started.elapsed());
+        status.power = worker.power.take().or(status.power.take());
         match ending {
             Ending::Complete | Ending::Unfinished => {}
             Ending::Strict => {
@@ -263,6 +290,7 @@ mod tests {
     use super::*;
     use crate::boot::understand;
     use crate::guest::Guest;
+    use crate::plan::action::Command;
     use crate::plan::order::Plan;
     use crate::plan::step::Frequency;
     use crate::root::Tree as _;
@@ -293,6 +321,24 @@ mod tests {
         want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
         assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
         assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
+    }
+
+    #[test]
+    fn a_machine_that_does_not_go_down_is_told() {
+        let scratch = Scratch::new();
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let after = |program: Option<&str>| {
+            let power = program.map(|program| Command::tool([program]));
+            let mut status = Status { power, ..Status::default() };
+            let result = change_power(&options, &mut status);
+            (result.is_ok(), status.error)
+        };
+        assert_eq!(after(None), (true, None));
+        assert_eq!(after(Some("true")), (true, None));
+        assert!(!scratch.root().exists(state::RESULT.as_ref()));
+        let (fine, error) = after(Some("false"));
+        assert!(!fine && error.unwrap().contains("the power state stays: false: exit code 1"));
+        assert!(scratch.text(state::RESULT).contains("failed"));
     }
 
     #[test]

@@ -49,10 +49,11 @@ impl Arguments {
             Stages::Final => &[Stage::Final],
             Stages::All => &Stage::ALL,
         };
-        let status = boot::run(&options, stages)?;
+        let mut status = boot::run(&options, stages)?;
         for line in status.summary() {
             if console::started_by_init() { console::say(&line) } else { print(&format!("{line}\n")).map(drop)? }
         }
+        boot::change_power(&options, &mut status)?;
         Ok(ExitCode::from(status.status.exit_code()))
     }
 }

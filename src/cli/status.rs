@@ -13,7 +13,8 @@ use crate::error::{Kind, Result};
 use crate::finding::escaped;
 use crate::plan::step::Stage;
 use crate::report;
-use crate::report::status::{Outcome, Status, StepOutcome, StepStatus};
+use crate::report::line::one_line;
+use crate::report::status::{CommandStatus, Outcome, Status, StepOutcome, StepStatus};
 use crate::root::{Root, Tree as _};
 use crate::state;
 
@@ -40,6 +41,8 @@ enum Format {
     Json,
 }
 
+/// A longer command is cut.
+const SHOWN_LIMIT: usize = 120;
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -75,7 +78,8 @@ impl Arguments {
                 let hidden = self.long && report::output::add(&root, &mut status).is_err();
                 let mut text = text(&status, self.long);
                 if hidden {
-                    let _ = writeln!(text, "what programs printed is for root to see, in {}", state::TAILS);
+                    let _ =
+                        writeln!(text, "what programs were given and printed is for root to see, in {}", state::TAILS);
                 }
                 match &bootstrap {
                     Some(Ok(record)) => text.push_str(&bootstrap_text(record, self.long)),
@@ -120,7 +124,8 @@ fn text(status: &Status, long: bool) -> String {
         let Some(stage) = status.stages.get(name) else { continue };
         let failed = stage.steps.iter().filter(|step| step.outcome != StepOutcome::Done).count();
         let steps = stage.steps.len();
-        let _ = writeln!(text, "stage {name}: {steps} steps, {failed} not done, {} ms", stage.took_ms);
+        let _ = write!(text, "stage {name}: {steps} steps, {failed} not done, {} ms", stage.took_ms);
+        let _ = if long { writeln!(text, ", from {}", stage.started) } else { writeln!(text) };
         let told = |step: &&StepStatus| long || step.outcome != StepOutcome::Done || step.warning.is_some();
         for step in stage.steps.iter().filter(told) {
             let outcome = match step.outcome {
@@ -136,21 +141,7 @@ fn text(status: &Status, long: bool) -> String {
             if let Some(warning) = &step.warning {
                 let _ = writeln!(text, "    warning: {warning}");
             }
-            if !long {
-                continue;
-            }
-            for command in &step.commands {
-                let _ = writeln!(
-                    text,
-                    "    {}: {} ({} ms)",
-                    escaped(&command.argv.join(" ")),
-                    command.ended,
-                    command.took_ms
-                );
-                command.tail.iter().for_each(|line| {
-                    let _ = writeln!(text, "      | {line}");
-                });
-            }
+            step.commands.iter().filter(|_| long).for_each(|command| text.push_str(&command_text(command)));
         }
     }
     for finding in &status.findings {
@@ -160,4 +151,52 @@ fn text(status: &Status, long: bool) -> String {
         text.push_str("no configuration was found, so nothing was changed: `firstlight detect` tells why\n");
     }
     text
+}
+
+/// A program, its entries where it is a list of commands, and what it printed last.
+fn command_text(command: &CommandStatus) -> String {
+    let argv = escaped(&command.argv.join(" "));
+    let mut text = format!("    {argv}: {} ({} ms)\n", command.ended, command.took_ms);
+    for entry in &command.entries {
+        let exit = entry.exit.map_or_else(|| "ended here".to_owned(), |code| format!("exit {code}"));
+        let took = entry.took_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+        let shown: String = one_line(&entry.text).chars().take(SHOWN_LIMIT).collect();
+        let line = format!("      {:>3}. {exit:<10} {took:>9}  {shown}", entry.number);
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    for line in &command.tail {
+        let _ = writeln!(text, "      | {}", escaped(line));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::status::EntryStatus;
+
+    #[test]
+    fn a_list_of_commands_is_told_entry_by_entry() {
+        let entry = |number, exit, took_ms, text: &str| EntryStatus { number, exit, took_ms, text: text.to_owned() };
+        let command = CommandStatus {
+            argv: vec!["/bin/sh".to_owned(), "runcmd".to_owned()],
+            ended: "exit code 3".to_owned(),
+            took_ms: 1260,
+            tail: vec!["to\u{1b}[2Jp".to_owned()],
+            entries: vec![
+                entry(1, Some(0), Some(10), "echo hi"),
+                entry(2, Some(127), Some(1250), "frobnicate <<END\nx\nEND"),
+                entry(10, None, None, ""),
+            ],
+            ..CommandStatus::default()
+        };
+        assert_eq!(
+            command_text(&command),
+            "    /bin/sh runcmd: exit code 3 (1260 ms)\n\
+             \x20       1. exit 0         10 ms  echo hi\n\
+             \x20       2. exit 127     1250 ms  frobnicate <<END; x; END\n\
+             \x20      10. ended here         -\n\
+             \x20     | to\\u{1b}[2Jp\n"
+        );
+    }
 }

@@ -72,6 +72,20 @@ impl Read for Typed {
     }
 }
 
+/// A scalar as it is written, where a boolean or a number is as good as its text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verbatim(pub String);
+
+impl Read for Verbatim {
+    fn kind() -> Kind {
+        String::kind()
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        String::read(node, &mut Findings::default()).map(Self).or_else(|| unfit(node, &Self::kind(), findings))
+    }
+}
+
 /// A mapping from names that the author chooses, in the author's order; an entry that does not fit costs only itself.
 #[derive(Debug, Clone)]
 pub struct Named<T>(pub Vec<(Located<String>, T)>);

@@ -100,7 +100,7 @@ impl Guest {
     pub fn family(&self) -> Family {
         let by_name = [
             (Family::Debian, &["debian", "ubuntu"][..]),
-            (Family::RedHat, &["rhel", "fedora", "centos", "amzn"]),
+            (Family::RedHat, &["rhel", "fedora", "centos", "rocky", "almalinux", "ol", "amzn"]),
             (Family::Suse, &["suse", "opensuse", "sles"]),
             (Family::Alpine, &["alpine"]),
             (Family::Arch, &["arch", "archlinux"]),

@@ -3,6 +3,7 @@
 
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located, Origin};
+use crate::private_key;
 use crate::public_key::PublicKey;
 
 /// The good lines of a node: a string (of several lines), a list, or a mapping whose values are either.
@@ -19,11 +20,23 @@ pub fn good(keys: &[Located<String>], findings: &mut Findings) -> Vec<String> {
     keys.iter().filter(|key| check(key, &key.origin, findings)).map(|key| key.trim().to_owned()).collect()
 }
 
+/// The keys of `lines` with options that refuse the login of `user` and name the user to take.
+///
+/// A key's own options are dropped: they would open what is refused here.
+pub fn refused(lines: &[String], options: Option<&str>, take: Option<&str>, user: &str) -> Vec<String> {
+    let options = options.unwrap_or(REFUSAL).replace("$USER", take.unwrap_or("NONE")).replace("$DISABLE_USER", user);
+    lines.iter().filter_map(|line| Some(format!("{options} {}", PublicKey::parse(line)?.bare()))).collect()
+}
+
+/// What refused keys answer, worded as the peers do: tools look for it.
+const REFUSAL: &str = "no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as \
+                            the user \\\"$USER\\\" rather than the user \\\"$DISABLE_USER\\\".';echo;sleep 10;exit 142\"";
+
 fn collect(node: &Node, lines: &mut Vec<String>, findings: &mut Findings) {
     match &node.data {
         _ if node.is_null() => {}
         Data::Scalar(scalar) => {
-            if is_private(&scalar.text) {
+            if private_key::is_within(&scalar.text) {
                 return said_private(&node.origin, findings);
             }
             let text = scalar.text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -32,11 +45,6 @@ fn collect(node: &Node, lines: &mut Vec<String>, findings: &mut Findings) {
         Data::Sequence(items) => items.iter().for_each(|item| collect(item, lines, findings)),
         Data::Mapping(entries) => entries.iter().for_each(|(_, value)| collect(value, lines, findings)),
     }
-}
-
-/// Whether a private key is within: PEM (RFC 7468), OpenSSH's own form, or PuTTY's.
-fn is_private(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----") || text.contains("PuTTY-User-Key-File")
 }
 
 /// Once for the whole block: of its lines nothing is told.
@@ -49,7 +57,7 @@ fn said_private(origin: &Origin, findings: &mut Findings) {
 
 /// What is no key is not quoted: it may be a secret that was pasted at the wrong place.
 fn check(line: &str, origin: &Origin, findings: &mut Findings) -> bool {
-    if is_private(line) {
+    if private_key::is_within(line) {
         said_private(origin, findings);
         return false;
     }

@@ -46,7 +46,7 @@ crate::keys! {
         name: Located<String>,
         /// Password or hash.
         password: Located<Typed>,
-        /// `hash` (the default), `text` or `RANDOM`.
+        /// `hash` (the default), `text`, or `RANDOM`: one is made at the boot and told on the console alone.
         r#type: Located<String>,
     }
 }
@@ -86,9 +86,8 @@ fn plan(input: &Input, planner: &mut Planner) {
             Secret::Hash(hash) => Some(PasswordHash::Given(hash)),
             Secret::Text(text) => crypt::hash(&Located::new(text, origin.clone()), &user, input, &mut planner.findings),
             Secret::Random => {
-                let unbuilt = format!("RANDOM is known and not built yet; the password of {user} stays");
-                planner.finding(Finding::error(&origin, unbuilt));
-                None
+                planner.step(format!("passwords {user}"), &origin).action(Action::RandomPassword { user, expire });
+                continue;
             }
         };
         if hash.is_some() {
@@ -226,15 +225,11 @@ fn password_login(allow: &Node, input: &Input, planner: &mut Planner) {
         let old = Finding::warning(&allow.origin, "`ssh_pwauth` in quotes, or as a number, is deprecated");
         planner.finding(old.help("ssh_pwauth: true, or false; leave it out to leave sshd alone"));
     }
-    let Some(main) = input.guest.read_text("/etc/ssh/sshd_config") else {
+    let Some(main) = input.guest.read_text(sshd_config::MAIN) else {
         return planner.finding(Finding::note(&allow.origin, "this guest has no sshd; `ssh_pwauth` changes nothing"));
     };
-    let included = sshd_config::heeds_drop_ins(&main, KEYWORD);
-    let edit = if included {
-        Edit::new("/etc/ssh/sshd_config.d/00-firstlight.conf", move |_| format!("{KEYWORD} {allowed}\n")).mode(0o600)
-    } else {
-        Edit::new("/etc/ssh/sshd_config", move |old| sshd_config::with(old, KEYWORD, allowed))
-    };
+    let file = sshd_config::place(&main, KEYWORD);
+    let edit = Edit::new(file, move |old| sshd_config::with(old, KEYWORD, allowed)).mode(0o600);
     let running = input.guest.exists("/run/sshd.pid");
     let unit = if input.guest.exists("/usr/lib/systemd/system/ssh.service") { "ssh.service" } else { "sshd.service" };
     let step = planner.step("passwords at ssh login", &allow.origin).edit(edit);
@@ -307,6 +302,17 @@ mod tests {
             Some("# x\nPasswordAuthentication yes\nUsePAM yes\nMatch User a\n  PasswordAuthentication no\n")
         );
         assert!(Bench::new("ssh_pwauth: unchanged").file("/etc/ssh/sshd_config", old).plan(plan).steps().is_empty());
+    }
+
+    #[test]
+    fn a_random_password_is_left_to_the_moment() {
+        for random in ["{list: ['a:R']}", "{list: 'a:RANDOM'}", "{users: [{name: a, type: RANDOM}]}"] {
+            let outcome = Bench::new(&format!("chpasswd: {random}")).plan(plan);
+            let [Action::RandomPassword { user, expire: true }] = &outcome.step("passwords a").actions[..] else {
+                panic!("{random}");
+            };
+            assert_eq!((user.as_str(), outcome.findings.has_errors()), ("a", false));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Located};
-use crate::modules::shell::{self, quoted};
+use crate::modules::shell::{self, Entry, quoted};
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::Command;
 use crate::plan::step::{Frequency, Stage};
@@ -65,7 +65,8 @@ fn plan(input: &Input, planner: &mut Planner) {
         entry.insert_str(0, " ");
         entry.insert_str(0, TOOL);
     }
-    let entries: Vec<_> = entries.into_iter().enumerate().map(|(i, entry)| (i + 1, entry)).collect();
+    let entry = |(index, shell): (usize, String)| Entry { number: index + 1, text: shell.clone(), shell };
+    let entries: Vec<_> = entries.into_iter().enumerate().map(entry).collect();
     let step = planner.step("rh_subscription", &wanted.origin);
     shell::run(step, "rh_subscription", &entries, Command::fetching(30, [""; 0]), input);
 }

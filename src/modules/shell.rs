@@ -28,27 +28,38 @@ pub fn step(name: &str, file: &str, list: &Node, limit: Duration, input: &Input,
     run(planner.step(name, &list.origin), file, &entries, command, input);
 }
 
-/// Adds to `step` that `entries`, each a piece of shell with its number, are run as the script `file` of the instance;
-/// within what limits, and how often, is what `command` says.
-pub fn run(step: &mut Step, file: &str, entries: &[(usize, String)], mut command: Command, input: &Input) {
+/// Adds to `step` that `entries` are run as the script `file` of the instance; within what limits, and how often, is what
+/// `command` says.
+pub fn run(step: &mut Step, file: &str, entries: &[Entry], mut command: Command, input: &Input) {
     let scripts = state::scripts(&input.instance.id);
     let (path, progress) = (scripts.join(file), scripts.join(format!("{file}.progress")));
-    let script = script(entries, &progress);
+    let strict = input.settings.strict == Some(true);
+    let script = script(entries, &progress, strict);
     command.argv = vec!["/bin/sh".to_owned(), path.to_string_lossy().into_owned()];
     command.env.push(("INSTANCE_ID".to_owned(), input.instance.id.value.clone()));
-    let numbers = entries.iter().map(|(number, _)| *number).collect();
-    command.progress = Some(Progress { path: progress.clone(), entries: numbers });
+    let texts = entries.iter().map(|entry| (entry.number, entry.text.clone())).collect();
+    command.progress = Some(Progress { path: progress.clone(), entries: texts, strict });
     step.remove(progress).write(Write::new(path, script).mode(0o700).secret()).run(command);
 }
 
-/// What is to be run, as shell, each with its number in `list`.
-fn entries(list: &Node, findings: &mut Findings) -> Vec<(usize, String)> {
+/// One entry that can be run.
+pub struct Entry {
+    /// Its place in the list, from one.
+    pub number: usize,
+    /// As shell.
+    pub shell: String,
+    /// As a person wrote it.
+    pub text: String,
+}
+
+/// What is to be run.
+fn entries(list: &Node, findings: &mut Findings) -> Vec<Entry> {
     match &list.data {
         Data::Sequence(items) => {
-            items.iter().enumerate().filter_map(|(i, item)| Some((i + 1, entry(item, findings)?))).collect()
+            items.iter().enumerate().filter_map(|(index, item)| entry(index + 1, item, findings)).collect()
         }
         // A single command in place of a list is refused by the peer's schema; what is meant is plain.
-        Data::Scalar(_) => entry(list, findings).map(|entry| (1, entry)).into_iter().collect(),
+        Data::Scalar(_) => entry(1, list, findings).into_iter().collect(),
         Data::Mapping(_) => {
             findings.push(Finding::error(&list.origin, "expected a list of commands, found a mapping"));
             Vec::new()
@@ -56,27 +67,29 @@ fn entries(list: &Node, findings: &mut Findings) -> Vec<(usize, String)> {
     }
 }
 
-/// The script for them. A line `ENTRY EXIT UPTIME` for each goes to `progress`.
-fn script(entries: &[(usize, String)], progress: &Path) -> String {
+/// The script for them. A line `ENTRY EXIT UPTIME` for each goes to `progress`, and one for the beginning.
+fn script(entries: &[Entry], progress: &Path, strict: bool) -> String {
+    // By `strict` the first failure ends the list; else it is handed back, so that an entry that asks `$?` sees it.
+    let after = if strict { "[ \"$2\" -eq 0 ] || exit \"$2\"" } else { "return \"$2\"" };
     let mut script = format!(
         "#!/bin/sh\n\
          firstlight_entry() {{\n\
          \x20   read -r firstlight_uptime _ </proc/uptime\n\
          \x20   echo \"$1 $2 $firstlight_uptime\" >>{}\n\
-         \x20   return \"$2\"\n\
-         }}\n",
+         \x20   {after}\n\
+         }}\n\
+         firstlight_entry 0 0\n",
         quoted(&progress.to_string_lossy())
     );
-    for (number, entry) in entries {
-        // The status is handed back, so that an entry that asks `$?` sees that of the entry before it.
-        let _ = write!(script, "{entry}\nfirstlight_entry {number} $?\n");
+    for Entry { number, shell, .. } in entries {
+        let _ = write!(script, "{shell}\nfirstlight_entry {number} $?\n");
     }
     script
 }
 
 /// One entry: a list is a command with its arguments, a string is shell. That is read by `eval`, which sees a syntax error
 /// only when the entries before it have run; by `command`, as `eval` itself, a special built-in, would end the shell.
-fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
+fn entry(number: usize, node: &Node, findings: &mut Findings) -> Option<Entry> {
     let problem = match &node.data {
         _ if node.is_null() => return None,
         Data::Scalar(scalar) if scalar.text.contains('\0') => "a command cannot hold a NUL character",
@@ -86,7 +99,8 @@ fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
                     "this is no string to cloud-init, which would run nothing of the list; here it is a command";
                 findings.push(Finding::warning(&node.origin, whole).help("put it in quotes"));
             }
-            return Some(format!("command eval {}", quoted(&scalar.text)));
+            let shell = format!("command eval {}", quoted(&scalar.text));
+            return Some(Entry { number, shell, text: scalar.text.clone() });
         }
         Data::Sequence(items) if items.is_empty() => return None,
         Data::Sequence(items) => match items
@@ -96,7 +110,10 @@ fn entry(node: &Node, findings: &mut Findings) -> Option<String> {
             .collect::<Option<Vec<_>>>()
         {
             Some(words) if words.iter().any(|word| word.contains('\0')) => "a command cannot hold a NUL character",
-            Some(words) => return Some(words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")),
+            Some(words) => {
+                let shell = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+                return Some(Entry { number, shell, text: words.join(" ") });
+            }
             None => "expected a list of words, found something else within",
         },
         Data::Mapping(_) => "expected a command, found a mapping",
@@ -122,18 +139,19 @@ mod tests {
 
     /// Runs the script of `yaml` with the real shell: what it printed, its progress without times, and the findings.
     fn run(yaml: &str) -> (String, String, usize) {
-        run_by(&["/bin/sh"], yaml)
+        run_by(&["/bin/sh"], yaml, false)
     }
 
-    fn run_by(shell: &[&str], yaml: &str) -> (String, String, usize) {
+    fn run_by(shell: &[&str], yaml: &str, strict: bool) -> (String, String, usize) {
         let directory = tempfile::tempdir().unwrap();
         let progress = directory.path().join("it's progress");
         let mut findings = Findings::default();
         let list = parse(yaml, &Origin::document("user_data"), &mut findings).unwrap();
-        let script = script(&entries(list.get("runcmd").unwrap(), &mut findings), &progress);
+        let script = script(&entries(list.get("runcmd").unwrap(), &mut findings), &progress, strict);
         let output = std::process::Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(script).output().unwrap();
         let lines = std::fs::read_to_string(&progress).unwrap();
-        let codes = lines.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect::<Vec<_>>().join(",");
+        assert!(lines.starts_with("0 0 "), "when it began: {lines}");
+        let codes = lines.lines().skip(1).map(|line| line.rsplit_once(' ').unwrap().0).collect::<Vec<_>>().join(",");
         (String::from_utf8(output.stdout).unwrap(), codes, findings.iter().count())
     }
 
@@ -155,7 +173,7 @@ mod tests {
         // The shells that guests have as sh.
         let shells: [&[&str]; 4] = [&["/bin/sh"], &["/bin/dash"], &["/bin/busybox", "sh"], &["/bin/bash", "--posix"]];
         for shell in shells.into_iter().filter(|shell| Path::new(shell[0]).exists()) {
-            let (printed, codes, _) = run_by(shell, list);
+            let (printed, codes, _) = run_by(shell, list, false);
             assert_eq!(printed, "it's on\nend\n", "{shell:?}");
             let failed: Vec<&str> = codes.split(',').filter(|code| !code.ends_with(" 0")).collect();
             assert_eq!(codes.split(',').count(), 7, "{shell:?}");
@@ -173,6 +191,12 @@ mod tests {
     fn an_entry_that_exits_is_the_last_that_tells_nothing() {
         assert_eq!(run("runcmd: [echo one, exit 0, echo three]").1, "1 0");
         assert_eq!(run("runcmd: [set -e, 'false', echo three]").1, "1 0");
+    }
+
+    #[test]
+    fn strict_ends_a_list_with_its_first_failure() {
+        let list = "runcmd: [echo one, [sh, -c, exit 3], echo three]";
+        assert_eq!(run_by(&["/bin/sh"], list, true), ("one\n".to_owned(), "1 0,2 3".to_owned(), 0));
     }
 
     #[test]

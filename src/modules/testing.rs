@@ -119,6 +119,14 @@ impl Bench {
         self
     }
 
+    /// With this key from the platform.
+    pub fn public_key(mut self, line: &str) -> Self {
+        self.instance
+            .public_keys
+            .push(Located::new(line.into(), Origin::document("meta_data.json").key("public_keys")));
+        self
+    }
+
     /// What `plan` makes of it.
     pub fn plan(self, plan: impl Fn(&Input, &mut Planner)) -> Outcome {
         let guest = Guest::read(&Root::open(self.directory.path()).expect("a root")).expect("a guest");

@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::host_key;
 use crate::plan::accounts::hash::sha512_crypt;
+use crate::plan::power::PowerState;
 use crate::plan::request::{Purpose, Request};
-use crate::root::Root;
+use crate::root::{Root, Tree};
 
 /// One primitive change. Relative to the machine's state only in ways that are a pure function of it.
 #[derive(Debug, Clone)]
@@ -35,6 +36,9 @@ pub enum Action {
     User(User),
     /// A password, its lock and its age.
     Password(Password),
+    /// A password that nobody knows before it is applied, and that the console alone is told then.
+    #[allow(missing_docs)]
+    RandomPassword { user: String, expire: bool },
     /// Public keys added to a user's `authorized_keys`.
     AuthorizedKeys(AuthorizedKeys),
     /// The running kernel's host name.
@@ -43,7 +47,7 @@ pub enum Action {
     Entropy(Vec<u8>),
     /// A new pair of host keys of sshd, the private one at `path`; made when it is applied, so that no plan shows it.
     #[allow(missing_docs)]
-    HostKey { kind: host_key::Kind, path: PathBuf },
+    HostKey { kind: host_key::Kind, path: PathBuf, mode: u32, owner: Owner },
     /// A program.
     Run(Command),
     /// A request to a server, and what its answer asks for.
@@ -51,8 +55,12 @@ pub enum Action {
     /// What this machine rules out: why. The plan shows it and the step fails with it, so that nothing is left out in
     /// silence.
     Refuse(String),
-    /// A line for whoever watches the console: `$uptime` and `$timestamp` are those of its moment.
+    /// Lines for whoever watches the console: `$uptime` and `$timestamp` are those of their moment.
     Message(String),
+    /// Lines for whoever watches the console, of what is in the tree at their moment.
+    Report(Report),
+    /// What becomes of the machine once all is done and recorded.
+    PowerState(PowerState),
 }
 
 impl Action {
@@ -63,9 +71,13 @@ impl Action {
             Action::Hostname(_)
                 | Action::Entropy(_)
                 | Action::HostKey { .. }
+                | Action::RandomPassword { .. }
                 | Action::Run(_)
                 | Action::Request(_)
                 | Action::Refuse(_)
+                | Action::Message(_)
+                | Action::Report(_)
+                | Action::PowerState(_)
         )
     }
 
@@ -306,6 +318,29 @@ pub struct AuthorizedKeys {
 }
 
 type Guard = Arc<dyn Fn(&Root) -> Result<bool> + Send + Sync>;
+type Reporter = Arc<dyn Fn(&dyn Tree) -> Result<String> + Send + Sync>;
+
+/// Lines for the console as a pure function of the tree: programs look for them, so they stand as they are.
+#[derive(Clone)]
+pub struct Report {
+    /// What they tell, for the plan: it cannot know them.
+    pub about: &'static str,
+    /// The function; nothing is said where it gives nothing.
+    pub lines: Reporter,
+}
+
+impl Report {
+    /// Tells `about` by `lines`.
+    pub fn new(about: &'static str, lines: impl Fn(&dyn Tree) -> Result<String> + Send + Sync + 'static) -> Self {
+        Self { about, lines: Arc::new(lines) }
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Report").field(&self.about).finish()
+    }
+}
 
 /// A program, run without a shell.
 #[derive(Clone)]
@@ -334,13 +369,16 @@ pub struct Command {
     pub guard: Option<Guard>,
 }
 
-/// Where a program appends an `ENTRY EXIT UPTIME` line after each of its parts.
-#[derive(Debug, Clone)]
+/// Where a program that has parts appends an `ENTRY EXIT UPTIME` line when it starts (entry and exit are 0) and after
+/// each part.
+#[derive(Clone)]
 pub struct Progress {
     /// The file; missing before it starts.
     pub path: PathBuf,
-    /// The numbers of all parts, in the order in which they run.
-    pub entries: Vec<usize>,
+    /// All parts in the order in which they run: each one's number, and its text, which may be secret.
+    pub entries: Vec<(usize, String)>,
+    /// The first part that fails ends the program.
+    pub strict: bool,
 }
 
 /// How long somebody's script may take, so that one that hangs fails and the steps after it have their turn: below the 6

@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::host_key::Kind;
-use crate::plan::action::Command;
+use crate::plan::action::{Command, Report};
+use crate::plan::power::PowerState;
 use crate::plan::request::Request;
 
 /// One change of the machine, nothing left to decide.
@@ -40,11 +41,20 @@ pub enum Change {
     HostKey {
         kind: Kind,
         path: PathBuf,
+        mode: u32,
+        gid: u32,
+    },
+    /// Made when it is applied.
+    RandomPassword {
+        user: String,
+        expire: bool,
     },
     Run(Command),
     /// What its answer comes to is known when it has come.
     Request(Request),
     Message(String),
+    Report(Report),
+    PowerState(PowerState),
 }
 
 /// The file that another one replaces: what a diff shows, if its readers may see it.
@@ -69,10 +79,13 @@ impl fmt::Debug for Change {
             Change::Remove { path } => write!(f, "Remove({})", path.display()),
             Change::Hostname(name) => write!(f, "Hostname({name})"),
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
-            Change::HostKey { kind, path } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
+            Change::HostKey { kind, path, .. } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
             Change::Run(command) => write!(f, "Run({command:?})"),
             Change::Request(request) => write!(f, "Request({request:?})"),
             Change::Message(text) => write!(f, "Message({text})"),
+            Change::RandomPassword { user, .. } => write!(f, "RandomPassword({user})"),
+            Change::Report(report) => report.fmt(f),
+            Change::PowerState(power) => power.fmt(f),
         }
     }
 }

@@ -32,36 +32,30 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
         Action::User(user) => accounts::users::ensure(user, &mut draft)?,
         Action::Password(password) => accounts::passwords::set(password, &mut draft)?,
         Action::AuthorizedKeys(keys) => accounts::keys::add(keys, &mut draft)?,
-        // An image has neither a running name nor a pool.
+        // An image has neither a running name nor a pool, a console or power. Nor must it be published with host keys, or
+        // with a password that its builder was told: all that are made from it would share them. And a program of an image
+        // may be built for another machine, and would act on this one.
+        _ if !tree.is_live() => {}
         Action::Hostname(name) => {
-            if tree.is_live() && tree.read_text(Path::new(HOSTNAME))?.is_none_or(|old| old.trim_end() != name) {
+            if tree.read_text(Path::new(HOSTNAME))?.is_none_or(|old| old.trim_end() != name) {
                 draft.push(Change::Hostname(name.clone()))?;
             }
         }
-        // An image must not be published with host keys: all that are made from it would share them.
-        Action::HostKey { kind, path } => {
-            if tree.is_live() {
-                draft.push(Change::HostKey { kind: *kind, path: path.clone() })?;
-            }
+        Action::HostKey { kind, path, mode, owner } => {
+            let (_, gid) = owner_ids(owner, tree)?;
+            draft.push(Change::HostKey { kind: *kind, path: path.clone(), mode: *mode, gid })?;
         }
-        Action::Entropy(bytes) => {
-            if tree.is_live() {
-                draft.push(Change::Entropy(bytes.clone()))?;
-            }
-        }
-        // A program of an image may be built for another machine, and would act on this one.
-        Action::Run(command) => {
-            if tree.is_live() {
-                draft.push(Change::Run(command.clone()))?;
-            }
-        }
-        Action::Request(request) => {
-            if tree.is_live() {
-                draft.push(Change::Request(request.clone()))?;
-            }
+        Action::RandomPassword { user, expire } => {
+            accounts::existing_user(draft.tree(), user)?;
+            draft.push(Change::RandomPassword { user: user.clone(), expire: *expire })?;
         }
         Action::Refuse(why) => return Err(Error::fatal(why)),
+        Action::Entropy(bytes) => draft.push(Change::Entropy(bytes.clone()))?,
+        Action::Run(command) => draft.push(Change::Run(command.clone()))?,
+        Action::Request(request) => draft.push(Change::Request(request.clone()))?,
         Action::Message(text) => draft.push(Change::Message(text.clone()))?,
+        Action::Report(report) => draft.push(Change::Report(report.clone()))?,
+        Action::PowerState(power) => draft.push(Change::PowerState(power.clone()))?,
     }
     Ok(draft.into_changes())
 }

@@ -10,6 +10,7 @@ mod draft;
 pub mod expand;
 pub mod order;
 pub mod overlay;
+pub mod power;
 pub mod request;
 pub mod show;
 pub mod step;

@@ -55,9 +55,14 @@ impl<'a> Overlay<'a> {
                 let stat = stat(FileKind::File, 0o644, 0, 0, 0);
                 (HOSTNAME.into(), Entry::File(stat, format!("{name}\n").into_bytes()))
             }
-            Change::Entropy(_) | Change::HostKey { .. } | Change::Run(_) | Change::Request(_) | Change::Message(_) => {
-                return Ok(());
-            }
+            Change::Entropy(_)
+            | Change::HostKey { .. }
+            | Change::RandomPassword { .. }
+            | Change::Run(_)
+            | Change::Request(_)
+            | Change::Message(_)
+            | Change::Report(_)
+            | Change::PowerState(_) => return Ok(()),
         };
         self.above.insert(path, entry);
         Ok(())

@@ -62,14 +62,19 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether a step that was interrupted must not be repeated: it runs somebody's commands.
+    /// Whether a step that was interrupted must not be repeated: it runs somebody's commands, or ends
+    /// the boot.
     pub fn at_most_once(&self) -> bool {
+        self.runs_scripts() || self.actions.iter().any(|action| matches!(action, Action::PowerState(_)))
+    }
+
+    fn runs_scripts(&self) -> bool {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
     }
 
     /// Whether it asks a server, or runs somebody's commands so late in the boot that they may expect the network.
     pub fn is_for_the_network(&self) -> bool {
-        self.stage > Stage::Local && (self.at_most_once() || self.asks_a_server())
+        self.stage > Stage::Local && (self.runs_scripts() || self.asks_a_server())
     }
 
     fn asks_a_server(&self) -> bool {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The last lines of what each step's programs printed: beside the status and for root alone, as they may hold secrets.
+//! What each step's programs were given and printed last: beside the status and for root alone, as it may hold secrets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::report::status::{Status, StepStatus};
+use crate::report::status::{CommandStatus, Status, StepStatus};
 use crate::report::{boot_id, write};
 use crate::root::{Root, Tree as _};
 use crate::state;
@@ -17,7 +17,25 @@ use crate::state;
 #[serde(default)]
 struct Tails {
     boot_id: String,
-    steps: BTreeMap<String, Vec<Vec<String>>>,
+    steps: BTreeMap<String, Vec<Tail>>,
+}
+
+/// One program.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Tail {
+    /// Its last lines.
+    printed: Vec<String>,
+    /// The texts of its entries that were run, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entries: Vec<String>,
+}
+
+impl Tail {
+    fn of(command: &CommandStatus) -> Self {
+        let texts = command.entries.iter().map(|entry| entry.text.clone());
+        Self { printed: command.tail.clone(), entries: texts.collect() }
+    }
 }
 
 impl Tails {
@@ -38,21 +56,23 @@ pub fn keep(root: &Root, steps: &[StepStatus]) -> Result<()> {
     }
     let mut tails = Tails::read(root)?;
     for step in ran {
-        let printed = step.commands.iter().map(|command| command.tail.clone()).collect();
-        tails.steps.insert(step.name.clone(), printed);
+        tails.steps.insert(step.name.clone(), step.commands.iter().map(Tail::of).collect());
     }
     write(root, state::TAILS, &tails, 0o600)
 }
 
-/// Fills in what the programs that `status` tells of printed last.
+/// Fills in what the programs that `status` tells of were given and printed last.
 ///
 /// # Errors
 /// It can't be read, as by anybody but root.
 pub fn add(root: &Root, status: &mut Status) -> Result<()> {
     let mut tails = Tails::read(root)?;
     for step in status.stages.values_mut().flat_map(|stage| &mut stage.steps) {
-        let printed = tails.steps.remove(&step.name).unwrap_or_default();
-        step.commands.iter_mut().zip(printed).for_each(|(command, tail)| command.tail = tail);
+        let tails = tails.steps.remove(&step.name).unwrap_or_default();
+        for (command, tail) in step.commands.iter_mut().zip(tails) {
+            command.tail = tail.printed;
+            command.entries.iter_mut().zip(tail.entries).for_each(|(entry, text)| entry.text = text);
+        }
     }
     Ok(())
 }
@@ -63,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::report;
-    use crate::report::status::{CommandStatus, StageStatus};
+    use crate::report::status::{EntryStatus, StageStatus};
 
     #[test]
     fn what_a_program_printed_is_root_s_to_read() {
@@ -71,7 +91,11 @@ mod tests {
         let root = Root::open(directory.path()).unwrap();
         let step = |name: &str, printed: &str| StepStatus {
             name: name.to_owned(),
-            commands: vec![CommandStatus { tail: vec![printed.to_owned()], ..CommandStatus::default() }],
+            commands: vec![CommandStatus {
+                tail: vec![printed.to_owned()],
+                entries: vec![EntryStatus { number: 1, text: format!("echo {printed}"), ..EntryStatus::default() }],
+                ..CommandStatus::default()
+            }],
             ..StepStatus::default()
         };
         let steps = vec![step("bootcmd", "hunter2"), step("runcmd", "swordfish")];
@@ -90,5 +114,6 @@ mod tests {
         let tails: Vec<&str> =
             read.stages["final"].steps.iter().map(|step| step.commands[0].tail[0].as_str()).collect();
         assert_eq!(tails, ["hunter2", "swordfish"]);
+        assert_eq!(read.stages["final"].steps[1].commands[0].entries[0].text, "echo swordfish");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Findings, escaped};
+use crate::plan::action::Command;
 use crate::plan::step::Stage;
 use crate::report::clock;
 
@@ -87,6 +88,9 @@ pub struct Status {
     /// Changes that this run made.
     #[serde(skip)]
     pub changes_now: usize,
+    /// What ends this boot, now that it is recorded: the caller's to run.
+    #[serde(skip)]
+    pub power: Option<Command>,
 }
 
 /// One stage.
@@ -156,7 +160,7 @@ impl StepStatus {
 pub struct CommandStatus {
     /// What was run.
     pub argv: Vec<String>,
-    /// How it ended: `exit 0`, `signal 15`, `time limit`.
+    /// How it ended: `exit code 0`, `killed by SIGKILL`, `ended after its time limit`.
     pub ended: String,
     /// The agent ended it because it was told to end itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -166,9 +170,26 @@ pub struct CommandStatus {
     /// Its last lines. Not in this file, which everybody may read: see [`crate::report::output`].
     #[serde(skip)]
     pub tail: Vec<String>,
-    /// Exit codes of its entries by number (`runcmd`, `bootcmd`), where they are not zero.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub failed_entries: BTreeMap<usize, i32>,
+    /// Its entries (`runcmd`, `bootcmd`) that were run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<EntryStatus>,
+}
+
+/// One entry of a list of commands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EntryStatus {
+    /// Its place in the list, from one.
+    pub number: usize,
+    /// Its exit code; none where it ended the whole script, or was ended with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Milliseconds, to a hundredth of a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// What was run. Not in this file, as `tail`.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// A finding as it is kept.

@@ -124,7 +124,8 @@ pub(super) fn sniff(bytes: &[u8]) -> (Form, Before) {
 }
 
 fn form(text: &[u8]) -> Form {
-    let head = String::from_utf8_lossy(text.get(..HEAD).unwrap_or(text)).to_ascii_lowercase();
+    let text = text.get(..HEAD).unwrap_or(text);
+    let head = String::from_utf8_lossy(text).to_ascii_lowercase();
     if head.is_empty() {
         return Form::Empty;
     }
@@ -134,7 +135,7 @@ fn form(text: &[u8]) -> Form {
     if let Some((_, form)) = PREFIXES.iter().find(|(prefix, _)| head.starts_with(prefix)) {
         return *form;
     }
-    if mime::is_message(head.as_bytes()) { Form::Message } else { Form::Unknown }
+    if mime::is_message(text) { Form::Message } else { Form::Unknown }
 }
 
 #[cfg(test)]
@@ -159,6 +160,7 @@ mod tests {
             ("## template: jinja\n#cloud-config", Form::Template),
             ("##template:jinja\n#cloud-config", Form::Template),
             ("Content-Type: multipart/mixed; boundary=x\nMIME-Version: 1.0\n", Form::Message),
+            ("From nobody Fri Jan 11 07:00:00 1980\nMIME-Version: 1.0\n", Form::Message),
             ("#!/bin/sh\necho MIME-Version: 1.0", Form::Script(Run::User)),
             ("# cloud-config\n", Form::Unknown),
             ("users: []\n", Form::Unknown),

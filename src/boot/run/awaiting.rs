@@ -62,7 +62,7 @@ fn what_user_data_asks_for_waits_until_all_of_it_is_known() {
     assert!(["hostname", "write_files /etc/part"].iter().all(|step| done.contains(&(*step).to_owned())), "{done:?}");
     assert_eq!(scratch.text("/etc/hostname"), "from-part\n");
     let journal = Journal::read(&options.root, "i-1").unwrap();
-    assert!(Stage::ALL.iter().all(|stage| journal.completed(*stage)));
+    assert!([Stage::Local, Stage::Network].iter().all(|stage| journal.completed(*stage)), "the last has words to say");
     assert_eq!(
         options.root.list(state::WANTED.as_ref()).unwrap(),
         ["network", report::ONLINE],

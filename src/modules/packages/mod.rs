@@ -135,7 +135,8 @@ impl Job<'_> {
         let step = planner.step(name, origin).write(Write::new(path, INSTALL).mode(0o700));
         if !names.is_empty() {
             step.remove(progress.clone());
-            command.progress = Some(Progress { path: progress, entries: (1..=names.len()).collect() });
+            let entries = names.iter().cloned().enumerate().map(|(index, name)| (index + 1, name)).collect();
+            command.progress = Some(Progress { path: progress, entries, strict: false });
         }
         step.run(command);
     }

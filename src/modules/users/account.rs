@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::config::document::Node;
 use crate::config::read::{Kind, Read, unfit};
-use crate::config::types::{OneOrMany, OrFalse, Typed, Words};
+use crate::config::types::{OneOrMany, OrFalse, Typed, Verbatim, Words};
 use crate::finding::{Findings, Located};
 use crate::plan::day::Day;
 
@@ -41,7 +41,7 @@ crate::keys! {
         /// Days after the password's end until the account is disabled.
         inactive: i64,
         /// SELinux user.
-        selinux_user: Node,
+        selinux_user: Located<String>,
         /// No group of the user's own.
         no_user_group: bool,
         /// A system account: no home, a low number.
@@ -55,19 +55,24 @@ crate::keys! {
         /// Rules for sudo: a string or a list.
         sudo: Located<OrFalse<OneOrMany<Located<String>>>>,
         /// Rules for doas.
-        doas: Node,
+        doas: OneOrMany<Located<String>>,
         /// Public keys.
         ssh_authorized_keys: Node,
-        /// Answer logins with the name of the default user.
-        ssh_redirect_user: Node,
+        /// Answer logins with the platform's keys with the name of the default user: true or `default`.
+        ssh_redirect_user: Located<Verbatim>,
         /// Keys to fetch from a key server.
         ssh_import_id: OneOrMany<Located<String>>,
-        /// Account of the Ubuntu store.
-        snapuser: Node,
+        /// E-mail address of an account of the Ubuntu store: snapd makes this user, and all else here is left out.
+        snapuser: Located<String>,
     }
 }
 
 impl Account {
+    /// Whether it gets no home to keep keys in.
+    pub fn is_homeless(&self) -> bool {
+        self.system == Some(true) || self.no_create_home == Some(true) || self.snapuser.is_some()
+    }
+
     /// What is said here, else what `base` says; the groups are those of both, sorted.
     pub fn joined(self, base: Self) -> Self {
         let groups = match (&self.groups, &base.groups) {
@@ -172,7 +177,7 @@ mod tests {
         let (account, findings) = read(
             "{uid: '1000', inactive: 5, expiredate: 2030-12-31, gecos: 42, ssh-authorized-keys: [], lock-passwd: no}",
         );
-        assert_eq!(findings.len(), 2, "those of the hyphens: {findings:?}");
+        assert_eq!(findings, [""; 0]);
         assert_eq!((account.uid.unwrap().0, account.inactive), (1000, Some(5)));
         assert_eq!((account.expiredate.unwrap().0.as_str(), account.gecos.unwrap().0.as_str()), ("2030-12-31", "42"));
         assert!(account.ssh_authorized_keys.is_some() && !account.lock_passwd.unwrap().value);

@@ -15,6 +15,8 @@ use names::{valid_name, valid_names};
 use wanted::{Wanted, wanted};
 
 mod account;
+mod doas;
+mod elsewhere;
 mod existing;
 mod groups;
 mod names;
@@ -44,8 +46,12 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     let users = wanted(input, &mut planner.findings);
     note_no_default(&users, input, &mut planner.findings);
+    let default = users.iter().find(|user| user.is_default).map(|user| user.name.clone());
     for user in users {
-        make(user, input, planner);
+        match &user.account.snapuser {
+            Some(email) => elsewhere::snap_user(&user.name, email, &user.origin, input, planner),
+            None => make(user, default.as_deref(), input, planner),
+        }
     }
     // Members may be users that were made just now; one that is not there costs only itself.
     for groups::Wanted { name, members, origin } in groups {
@@ -70,6 +76,12 @@ pub fn default_name(input: &Input) -> Option<String> {
     wanted(input, &mut Findings::default()).into_iter().find(|user| user.is_default).map(|user| user.name)
 }
 
+/// The names of the users that are made with a home for their keys.
+pub fn with_homes(input: &Input) -> Vec<String> {
+    let users = wanted(input, &mut Findings::default()).into_iter();
+    users.filter(|user| !user.account.is_homeless()).map(|user| user.name).collect()
+}
+
 /// Each user that is made: its name, whether it is the default one, and whose published keys it gets.
 pub fn imports(input: &Input) -> Vec<(String, bool, Vec<Located<String>>)> {
     let users = wanted(input, &mut Findings::default()).into_iter();
@@ -78,21 +90,22 @@ pub fn imports(input: &Input) -> Vec<(String, bool, Vec<Located<String>>)> {
         .collect()
 }
 
-fn make(user: Wanted, input: &Input, planner: &mut Planner) {
+fn make(user: Wanted, default: Option<&str>, input: &Input, planner: &mut Planner) {
     let findings = &mut planner.findings;
     let password = password(&user, input, findings);
     let Wanted { name, account, origin, .. } = user;
-    not_built(&account, findings);
     existing::note_ignored(&name, &account, &origin, input.guest, findings);
+    let system = account.system == Some(true);
+    let homeless = account.is_homeless();
+    let mut keys = authorized_keys(&name, account.ssh_authorized_keys.as_ref(), homeless, findings);
+    keys.extend(redirected(&name, &account, default, input, findings));
     let groups = account.groups.map(|groups| valid_names("group", &groups, findings)).unwrap_or_default();
     let is_number = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
     let primary_group = account
         .primary_group
         .filter(|group| is_number(group) && !group.is_empty() || valid_name("group", group, &group.origin, findings));
-    let system = account.system == Some(true);
-    let homeless = system || account.no_create_home == Some(true);
-    let keys = authorized_keys(&name, account.ssh_authorized_keys.as_ref(), homeless, findings);
-    let sudo = sudo::edits(&name, account.sudo, findings);
+    let rules = sudo::edits(&name, account.sudo, findings).into_iter().chain(doas::edit(&name, account.doas, findings));
+    let rules: Vec<_> = rules.collect();
 
     let step = planner.step(format!("users {name}"), &origin);
     if account.create_groups != Some(false) {
@@ -118,11 +131,12 @@ fn make(user: Wanted, input: &Input, planner: &mut Planner) {
     }));
     step.action(Action::Password(password));
     if !keys.is_empty() {
-        step.action(Action::AuthorizedKeys(AuthorizedKeys { user: name, keys }));
+        step.action(Action::AuthorizedKeys(AuthorizedKeys { user: name.clone(), keys }));
     }
-    sudo.into_iter().for_each(|edit| {
+    rules.into_iter().for_each(|edit| {
         step.edit(edit);
     });
+    elsewhere::selinux_user(&name, account.selinux_user, input, planner);
 }
 
 fn group(name: &str) -> Action {
@@ -176,18 +190,31 @@ fn authorized_keys(name: &str, node: Option<&Node>, homeless: bool, findings: &m
     Vec::new()
 }
 
-fn not_built(account: &Account, findings: &mut Findings) {
-    for (key, node) in [
-        ("doas", &account.doas),
-        ("selinux_user", &account.selinux_user),
-        ("ssh_redirect_user", &account.ssh_redirect_user),
-        ("snapuser", &account.snapuser),
-    ] {
-        if let Some(node) = node {
-            let unbuilt = format!("`{key}` is known and not built yet; the user is made without it");
-            findings.push(Finding::error(&node.origin, unbuilt));
+/// The platform's keys, where they are to answer that somebody else is to be logged in as.
+fn redirected(
+    name: &str,
+    account: &Account,
+    default: Option<&str>,
+    input: &Input,
+    findings: &mut Findings,
+) -> Vec<String> {
+    let Some(asked) = &account.ssh_redirect_user else { return Vec::new() };
+    let word = asked.value.0.trim().to_ascii_lowercase();
+    let problem = match default {
+        _ if matches!(word.as_str(), "false" | "no" | "off") => return Vec::new(),
+        _ if !matches!(word.as_str(), "true" | "yes" | "on" | "default") => "`ssh_redirect_user` is true or `default`",
+        _ if account.ssh_authorized_keys.is_some() => "`ssh_redirect_user` does not go with keys of the user's own",
+        _ if account.is_homeless() => "`ssh_redirect_user` does not go without a home to keep keys in",
+        None => "there is no default user to name",
+        Some(default) if default == name => "the default user cannot be redirected to itself",
+        Some(default) => {
+            // Of bad ones the module for ssh tells.
+            let lines = keys::good(&input.instance.public_keys, &mut Findings::default());
+            return keys::refused(&lines, None, Some(default), name);
         }
-    }
+    };
+    findings.push(Finding::error(&asked.origin, format!("{problem}; {name} is made without it")));
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -325,8 +352,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_yet_is_said_and_the_user_is_made() {
-        let outcome = makes("doas: [x], selinux_user: y, snapuser: z, ssh_redirect_user: true");
-        assert_eq!((outcome.findings.iter().count(), outcome.steps().len()), (4, 1));
+    fn a_redirected_user_s_keys_name_the_default_user() {
+        let keys = |redirect: &str| {
+            let bench = Bench::new(&format!("users: [default, {{name: ops, ssh_redirect_user: {redirect}}}]"));
+            let outcome = bench.public_key(KEY).plan(plan);
+            (outcome.keys_of("ops").join("\n"), outcome.findings.iter().count())
+        };
+        for yes in ["true", "default", "'yes'"] {
+            let (lines, findings) = keys(yes);
+            assert!(
+                lines.contains("\\\"cloud-user\\\" rather than the user \\\"ops\\\"") && lines.contains("AAAAC3"),
+                "{lines}"
+            );
+            assert_eq!(findings, 0);
+        }
+        assert_eq!(keys("false"), (String::new(), 0));
+        assert_eq!(keys("joe"), (String::new(), 1));
+        assert_eq!(keys("true, system: true"), (String::new(), 1));
+        assert_eq!(keys(&format!("true, ssh_authorized_keys: ['{KEY}']")), (KEY.to_owned(), 1));
+        let alone = Bench::new("users: [{name: ops, ssh_redirect_user: true}]").public_key(KEY).plan(plan);
+        assert_eq!((alone.keys_of("ops").len(), alone.findings.iter().count()), (0, 1));
+    }
+
+    #[test]
+    fn no_log_init_and_quoted_numbers_need_no_finding() {
+        let outcome = makes("no_log_init: true, uid: '2000', inactive: '5', expiredate: '2027-01-31'");
+        assert_eq!(findings(&outcome), [""; 0]);
+        assert!(line(&outcome, "/etc/shadow", "ops").unwrap().ends_with(":5:20849:"));
     }
 }

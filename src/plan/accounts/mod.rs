@@ -59,6 +59,14 @@ pub fn group(tree: &dyn Tree, name: &str) -> Result<Option<u32>> {
     Ok(Table::read(tree, GROUP)?.row(name).and_then(|row| row.number(2)))
 }
 
+/// The file of a user's public keys and its text; nothing where there is no such user.
+pub fn authorized_keys(tree: &dyn Tree, name: &str) -> Result<Option<(PathBuf, String)>> {
+    let Some(user) = user(tree, name)? else { return Ok(None) };
+    let file = sshd::authorized_keys(tree, &user)?;
+    let text = tree.read_text(&file)?.unwrap_or_default();
+    Ok(Some((file, text)))
+}
+
 /// The user of that name, or why not.
 pub(super) fn existing_user(tree: &dyn Tree, name: &str) -> Result<Account> {
     user(tree, name)?.ok_or_else(|| no_user(name))
