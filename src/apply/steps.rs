@@ -210,7 +210,9 @@ impl Worker<'_> {
             Condition::Succeeds(command) => {
                 let outcome = commands::run(command, &mut bounded(self.output))?;
                 let holds = outcome.started && outcome.end == End::Code(0);
-                told.push(command_status(command, outcome, Vec::new()));
+                // The words are the user's, and everybody may read the status.
+                let program = command.argv.iter().take(1).cloned().collect();
+                told.push(CommandStatus { argv: program, ..command_status(command, outcome, Vec::new()) });
                 holds
             }
         };

@@ -10,7 +10,7 @@ use crate::config::document::Node;
 use crate::config::json::BASE64;
 use crate::guest::Guest;
 use crate::instance::Instance;
-use crate::seed::{MetaFormat, Seed};
+use crate::seed::Seed;
 
 /// What stands for a value that is not everyone's to read; as in cloud-init, since programs look for it.
 const REDACTED: &str = "redacted for non-root user";
@@ -34,9 +34,8 @@ const SECRETS: [&str; 8] = [
 impl Instance {
     /// The data, secrets of the platform and all; user-data and vendor-data are never in it.
     pub fn data(&self, seed: &Seed, guest: &Guest) -> Value {
-        let (cloud, platform) = match seed.meta_format {
-            MetaFormat::OpenStack => ("openstack", "openstack"),
-        };
+        // As in cloud-init: a drive is its own cloud, whoever filled it. `configdrive` is what people's templates compare with.
+        let cloud = seed.datasource.replace('-', "");
         let kernel =
             |name: &str| guest.read_text(&format!("/proc/sys/kernel/{name}")).map(|text| text.trim().to_owned());
         let release = kernel("osrelease");
@@ -55,7 +54,7 @@ impl Instance {
             "kernel_release": release,
             "local_hostname": short,
             "machine": machine,
-            "platform": platform,
+            "platform": cloud,
             "public_ssh_keys": self.public_keys.iter().map(|key| &key.value).collect::<Vec<_>>(),
             "python_version": null,
             "region": null,

@@ -59,7 +59,8 @@ fn plan(input: &Input, planner: &mut Planner) {
         return planner.finding(Finding::error(&repos.origin, none).help("alpine_repo: {version: v3.20}"));
     };
     let given = [&alpine.base_url, &alpine.version, &repos.local_repo_base_url];
-    for bad in given.into_iter().flatten().filter(|word| word.is_empty() || word.contains(char::is_whitespace)) {
+    let mut given = given.into_iter().flatten();
+    if let Some(bad) = given.find(|word| word.is_empty() || word.contains(char::is_whitespace)) {
         let wrong = format!("`{}` is no address and no version; `apk_repos` is left out", **bad);
         return planner.finding(Finding::error(&bad.origin, wrong));
     }
@@ -97,7 +98,7 @@ fn release(guest: &Guest) -> Option<String> {
 /// The mirror that the guest has now: `https://h/alpine/v3.20/main` without its last two parts.
 fn mirror(guest: &Guest) -> Option<String> {
     let text = guest.read_text(FILE)?;
-    let mut lines = text.lines().map(str::trim);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let main = lines.find_map(|line| line.strip_suffix("/main").filter(|line| line.contains("://")))?;
     Some(main.rsplit_once('/')?.0.to_owned())
 }

@@ -111,14 +111,15 @@ fn plan(input: &Input, planner: &mut Planner) {
 }
 
 fn remove_defaults(store: &Store, origin: &Origin, input: &Input, planner: &mut Planner) {
-    let bundles: Vec<String> = match store.bundles {
-        "" => Vec::new(),
-        bundles => input.guest.list(bundles).into_iter().filter(|name| name.ends_with(".p11-kit")).collect(),
-    };
-    if !bundles.is_empty() {
-        let step = planner.step("ca_certs remove_defaults", origin);
-        for name in bundles {
-            step.remove(format!("{}/{name}", store.bundles));
+    if !store.bundles.is_empty() && input.guest.exists(store.bundles) {
+        let names = input.guest.list(store.bundles).into_iter().filter(|name| name.ends_with(".p11-kit"));
+        let mut paths = names.map(|name| format!("{}/{name}", store.bundles)).peekable();
+        // An earlier run may have removed them.
+        if paths.peek().is_some() {
+            let step = planner.step("ca_certs remove_defaults", origin);
+            paths.for_each(|path| {
+                step.remove(path);
+            });
         }
         let back = "the next update of its package brings the distribution's authorities back";
         planner.finding(Finding::warning(origin, back).help("in the image: a package without them"));
@@ -133,8 +134,10 @@ fn remove_defaults(store: &Store, origin: &Origin, input: &Input, planner: &mut 
         }
     } else {
         let nothing = "this guest lists no authorities that could be removed; its defaults stay";
-        planner
-            .finding(Finding::error(origin, nothing).help("Alpine's ca-certificates-bundle is one file: take it off"));
+        planner.finding(
+            Finding::error(origin, nothing)
+                .help("Alpine's ca-certificates-bundle is one file; ca-certificates has a list"),
+        );
     }
 }
 
@@ -248,6 +251,14 @@ mod tests {
         assert!(outcome.said()[0].contains("brings the distribution's authorities back"));
         let bench = Bench::new("ca_certs: {remove_defaults: yes}").plan(plan);
         assert_eq!((bench.steps.len(), bench.said().len()), (0, 1));
+    }
+
+    #[test]
+    fn a_bundle_that_an_earlier_run_removed_is_no_error() {
+        let bench = Bench::new("ca_certs: {remove_defaults: yes}").file("/etc/os-release", "ID=fedora\n");
+        let outcome = bench.file("/usr/share/pki/ca-trust-source/README", "").plan(plan);
+        assert_eq!((outcome.steps.len(), outcome.findings.iter().count()), (0, 1));
+        assert!(outcome.said()[0].contains("warning: "));
     }
 
     #[test]

@@ -60,18 +60,14 @@ fn plan(input: &Input, planner: &mut Planner) {
         let none = format!("this guest has no {TOOL}; it is not registered");
         return planner.finding(Finding::error(&wanted.origin, none));
     }
-    let Some(mut entries) = entries(&wanted, planner) else { return };
-    for entry in entries.iter_mut().skip(1) {
-        entry.insert_str(0, " ");
-        entry.insert_str(0, TOOL);
-    }
+    let Some(entries) = entries(&wanted, planner) else { return };
     let entry = |(index, shell): (usize, String)| Entry { number: index + 1, text: shell.clone(), shell };
     let entries: Vec<_> = entries.into_iter().enumerate().map(entry).collect();
     let step = planner.step("rh_subscription", &wanted.origin);
     shell::run(step, "rh_subscription", &entries, Command::fetching(30, [""; 0]), input);
 }
 
-/// The registration, then the words after the tool's name of each further thing; none, and said, where it can't be done.
+/// The registration, then each further thing; none, and said, where it can't be done.
 fn entries(wanted: &Located<Subscription>, planner: &mut Planner) -> Option<Vec<String>> {
     let option = |name: &str, value: &Option<String>| {
         value.as_ref().map(|value| format!(" {}", quoted(&format!("--{name}={value}")))).unwrap_or_default()
@@ -98,21 +94,22 @@ fn entries(wanted: &Located<Subscription>, planner: &mut Planner) -> Option<Vec<
     let mut entries = vec![format!("{TOOL} identity >/dev/null 2>&1 || {input}{TOOL} register{who}{server} || exit")];
     let level = wanted.service_level.as_ref();
     if wanted.auto_attach == Some(true) {
-        entries.push(format!("attach --auto{}", option("servicelevel", &level.map(|level| level.value.clone()))));
+        entries
+            .push(format!("{TOOL} attach --auto{}", option("servicelevel", &level.map(|level| level.value.clone()))));
     } else if let Some(level) = level {
         let alone = "`service-level` counts only with `auto-attach: true`; it is left out";
         planner.finding(Finding::error(&level.origin, alone));
     }
     let mut each = |words: &str, list: &Option<OneOrMany<String>>| {
         for value in list.iter().flat_map(|list| &list.0) {
-            entries.push(format!("{words}{}", quoted(value)));
+            entries.push(format!("{TOOL} {words}{}", quoted(value)));
         }
     };
     each("attach --pool=", &wanted.add_pool);
     each("repos --disable=", &wanted.disable_repo);
     each("repos --enable=", &wanted.enable_repo);
     if let Some(release) = &wanted.release_version {
-        entries.push(format!("release --set={}", quoted(release)));
+        entries.push(format!("{TOOL} release --set={}", quoted(release)));
     }
     Some(entries)
 }

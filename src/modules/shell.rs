@@ -28,6 +28,13 @@ pub fn step(name: &str, file: &str, list: &Node, limit: Duration, input: &Input,
     run(planner.step(name, &list.origin), file, &entries, command, input);
 }
 
+/// Adds to `step` that the script `text` is kept as `file` of the instance and run with the arguments of `command`.
+pub fn tool(step: &mut Step, file: &str, text: &'static str, mut command: Command, input: &Input) {
+    let path = state::scripts(&input.instance.id).join(file);
+    command.argv.splice(0..0, ["/bin/sh".to_owned(), path.to_string_lossy().into_owned()]);
+    step.write(Write::new(path, text).mode(0o700)).run(command);
+}
+
 /// Adds to `step` that `entries` are run as the script `file` of the instance; within what limits, and how often, is what
 /// `command` says.
 pub fn run(step: &mut Step, file: &str, entries: &[Entry], mut command: Command, input: &Input) {

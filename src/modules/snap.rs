@@ -51,12 +51,12 @@ fn plan(input: &Input, planner: &mut Planner) {
 }
 
 impl Planner {
-    /// A step of that name that installs a snap: `words` are its name and what else is said of it.
-    pub fn snap(&mut self, name: &str, words: &[String], input: &Input) {
-        let origin = input.config.get("packages").unwrap_or(input.config).origin.clone();
-        if has_snap(&origin, input, self) {
-            let argv = ["snap", "install"].into_iter().chain(words.iter().map(String::as_str));
-            wait(self.step(name, &origin)).run(Command::fetching(MINUTES, argv));
+    /// A step that installs a snap: `words` are its name and what else is said of it.
+    pub fn snap(&mut self, words: &[String], origin: &Origin, input: &Input) {
+        if has_snap(origin, input, self) {
+            let words = words.iter().map(String::as_str);
+            let command = Command::fetching(MINUTES, ["snap", "install"].into_iter().chain(words));
+            wait(self.step(format!("packages: {}", command.argv.join(" ")), origin)).run(command);
         }
     }
 }

@@ -56,7 +56,10 @@ mod tests {
     use crate::modules::testing::{Bench, Outcome};
 
     fn plans(config: &str) -> Outcome {
-        Bench::new(config).file("/etc/os-release", "ID=rocky\n").file("/etc/yum.repos.d/rocky.repo", "[x]\n").plan(plan)
+        Bench::new(config)
+            .file("/etc/os-release", "ID=rocky\nID_LIKE=\"rhel fedora\"\n")
+            .file("/etc/yum.repos.d/rocky.repo", "[x]\n")
+            .plan(plan)
     }
 
     #[test]

@@ -328,8 +328,9 @@ impl fmt::Display for Line {
             Line::Message { text } => writeln!(f, "    say {}", escaped(text.trim_end())),
             Line::Report { about } => writeln!(f, "    say {about}"),
             Line::PowerState { argv, condition } => {
-                let end = if condition.is_empty() { "" } else { ", " };
-                writeln!(f, "    at the very end{end}{}: run {}", escaped(condition), escaped(&argv.join(" ")))
+                let comma = if condition.is_empty() { "" } else { ", " };
+                let argv = escaped(&argv.join(" "));
+                writeln!(f, "    run {argv} at the very end{comma}{}", escaped(condition))
             }
         }
     }

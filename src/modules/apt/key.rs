@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::finding::{Finding, Located};
-use crate::modules::{Input, Planner};
+use crate::modules::{Input, Planner, shell};
 use crate::plan::action::{Command, Write};
 use crate::plan::step::Stage;
 
@@ -57,8 +57,9 @@ pub fn step(key: &Key, directory: &str, input: &Input, planner: &mut Planner) ->
     } else if !input.guest.has_tool("gpg") {
         "this guest has no gpg to fetch the key with"
     } else {
-        let argv = ["/bin/sh", "-c", FETCH, "sh", server, &digits, &path];
-        planner.step(format!("apt key {name}"), &id.origin).stage(Stage::Final).run(Command::fetching(5, argv));
+        let command = Command::fetching(5, [server, &digits, &path]);
+        let step = planner.step(format!("apt key {name}"), &id.origin).stage(Stage::Final);
+        shell::tool(step, &format!("apt-key-{name}"), FETCH, command, input);
         return Ok(Some(path));
     };
     let left_out = format!("{problem}; what it is for is left out");

@@ -1,3 +1,4 @@
+#!/bin/sh
 # KEYSERVER ID FILE: the public key of that id, in ASCII, to the file.
 GNUPGHOME=$(mktemp -d) || exit
 export GNUPGHOME

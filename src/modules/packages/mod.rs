@@ -7,8 +7,8 @@
 
 use crate::config::document::Node;
 use crate::finding::{Finding, Located, Origin};
-use crate::modules::{Input, Module, Planner};
-use crate::plan::action::{Command, Progress, Write};
+use crate::modules::{Input, Module, Planner, shell};
+use crate::plan::action::{Command, Progress};
 use crate::plan::step::{Frequency, Stage};
 use crate::state;
 
@@ -94,8 +94,8 @@ fn plan(input: &Input, planner: &mut Planner) {
         // As with the peer, so that commands of the user find what the new sources have.
         Job { manager, input }.step("packages update", manager.update, UPDATE_MINUTES, &[], &origin, planner);
     }
-    for snap in snaps {
-        planner.snap(&format!("packages snap {}", snap.join(" ")), &snap, input);
+    for (words, origin) in snaps {
+        planner.snap(&words, &origin, input);
     }
 }
 
@@ -125,20 +125,18 @@ impl Job<'_> {
         origin: &Origin,
         planner: &mut Planner,
     ) {
-        let path = state::scripts(&self.input.instance.id).join("packages");
-        let progress = path.with_added_extension("progress");
-        let mut argv = vec!["/bin/sh".to_owned(), path.to_string_lossy().into_owned()];
-        argv.extend(self.manager.command(what).chain(["--"]).map(str::to_owned));
-        argv.extend_from_slice(names);
-        let mut command = Command::fetching(minutes, argv);
+        let file = name.replace(' ', "-");
+        let words = self.manager.command(what).chain(["--"]).map(str::to_owned).chain(names.iter().cloned());
+        let mut command = Command::fetching(minutes, words);
         command.env.extend(ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let step = planner.step(name, origin).write(Write::new(path, INSTALL).mode(0o700));
+        let step = planner.step(name, origin);
         if !names.is_empty() {
-            step.remove(progress.clone());
+            let path = state::scripts(&self.input.instance.id).join(&file).with_extension("progress");
+            step.remove(path.clone());
             let entries = names.iter().cloned().enumerate().map(|(index, name)| (index + 1, name)).collect();
-            command.progress = Some(Progress { path: progress, entries, strict: false });
+            command.progress = Some(Progress { path, entries, strict: false });
         }
-        step.run(command);
+        shell::tool(step, &file, INSTALL, command, self.input);
     }
 }
 
@@ -146,8 +144,8 @@ fn reboot(input: &Input, planner: &mut Planner) {
     // What does not fit is said by the first pass.
     let keys = Keys::take(input.config, &mut Default::default());
     if let Some(origin) = asked(keys.package_reboot_if_required, keys.apt_reboot_if_required) {
-        let script = Command::script(["/bin/sh", "-c", REBOOT_WHERE_NEEDED]);
-        planner.step("packages reboot", &origin).run(script);
+        let step = planner.step("packages reboot", &origin);
+        shell::tool(step, "packages-reboot", REBOOT_WHERE_NEEDED, Command::script([""; 0]), input);
     }
 }
 
@@ -165,7 +163,9 @@ mod tests {
     /// The words after the script's own path.
     fn asked_of(program: &str, config: &str) -> Vec<String> {
         let run = on(program, config).programs();
-        run.iter().map(|line| line.split_once("scripts/packages ").unwrap().1.to_owned()).collect()
+        run.iter()
+            .map(|line| line.split_once("/scripts/packages").unwrap().1.split_once(' ').unwrap().1.to_owned())
+            .collect()
     }
 
     #[test]

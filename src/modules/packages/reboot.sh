@@ -1,3 +1,4 @@
+#!/bin/sh
 # Whether a package asks for a reboot, by each distribution's own sign; then in a minute, when the agent has ended.
 needed() {
     for sign in /run/reboot-required /var/run/reboot-required /run/reboot-needed; do

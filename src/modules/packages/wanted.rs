@@ -10,7 +10,7 @@ use crate::finding::{Finding, Findings, Origin};
 pub struct Wanted {
     packages: Vec<Package>,
     /// Words after `snap install`: a name, and what else is said of it.
-    pub snaps: Vec<Vec<String>>,
+    pub snaps: Vec<(Vec<String>, Origin)>,
 }
 
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl Wanted {
             Some([name, ..]) if !is_name(name) => format!("`{name}` is no name of a package"),
             Some([_, rest @ ..]) if rest.iter().any(|word| !is_word(word)) => "no such version".to_owned(),
             Some([name, rest @ ..]) if whose == Whose::Snap => {
-                return self.snaps.push([&[name.clone()], rest].concat());
+                let words = [std::slice::from_ref(name), rest].concat();
+                return self.snaps.push((words, entry.origin.clone()));
             }
             Some([name, rest @ ..]) if rest.len() < 2 && rest.iter().all(|version| is_name(version)) => {
                 let (name, version) = (name.clone(), rest.first().cloned());
@@ -144,7 +145,7 @@ mod tests {
             assert_eq!((names(yaml), read(yaml).1.len()), (vec!["git".to_owned()], 0), "{yaml}");
         }
         let (wanted, findings) = read("[{snap: [certbot, [juju, --edge], [lxd, --channel=5.15/stable]]}, 3to2]");
-        assert_eq!(wanted.snaps[1], ["juju", "--edge"]);
+        assert_eq!(wanted.snaps[1].0, ["juju", "--edge"]);
         assert_eq!((wanted.snaps.len(), wanted.packages.len(), findings.len()), (3, 1, 0));
         assert_eq!(names("['@development', 'g++', 'libc6:i386', https://h/x.rpm, 'perl(Foo)']").len(), 5);
     }
