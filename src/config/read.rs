@@ -115,9 +115,7 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
     };
     for (key, _) in entries {
         let name = key.text().unwrap_or_default();
-        if let Some(known) = keys.iter().find(|known| same_key(name, known.name)) {
-            warn_of_hyphen(key, known.name, findings);
-        } else {
+        if keys.iter().all(|known| !same_key(name, known.name)) {
             let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
             let names: Vec<&str> = keys.iter().map(|known| known.name).collect();
             let unknown = unknown.help(format!("known here: {}", names.join(", ")));
@@ -127,24 +125,13 @@ pub fn known_keys(node: &Node, keys: &[Key], findings: &mut Findings) -> Option<
     Some(())
 }
 
-/// Keys whose own name has a hyphen.
-const HYPHENATED: &[&str] = &[
-    "activation_key",
-    "add_pool",
-    "auto_attach",
-    "disable_repo",
-    "enable_repo",
-    "launch_index",
-    "rhsm_baseurl",
-    "server_hostname",
-    "service_level",
-];
-
-/// Says of a key that is written with hyphens what it is called.
-pub fn warn_of_hyphen(key: &Node, name: &str, findings: &mut Findings) {
-    if key.text() != Some(name) && !HYPHENATED.contains(&name) {
-        let old = format!("a key with hyphens is deprecated; it is read as `{name}`");
-        findings.push(Finding::warning(&key.origin, old).help(format!("write `{name}`")));
+/// Says of the keys of a mapping that are written with hyphens, where that is an old way, what they are called.
+pub fn warn_of_hyphens(node: &Node, findings: &mut Findings) {
+    for (key, _) in node.entries() {
+        if let Some(old) = key.text().filter(|name| name.contains('-')) {
+            let warning = Finding::warning(&key.origin, format!("`{old}` is deprecated, and read all the same"));
+            findings.push(warning.help(format!("write `{}`", old.replace('-', "_"))));
+        }
     }
 }
 
@@ -365,10 +352,8 @@ mod tests {
         let lines: Vec<_> = keys.ssh_authorized_keys.unwrap().into_iter().map(|key| key.value).collect();
         assert_eq!(lines, ["a", "0644"]);
         assert_eq!((keys.uid, keys.lock_passwd), (Some(1000), Some(false)));
-        assert_eq!(findings.len(), 3, "{findings:?}");
-        assert!(findings[0].starts_with("d:2:1: warning: a key with hyphens is deprecated; it is read as `ssh_auth"));
-        assert_eq!(findings[1], "d:2:26: error: expected a string, found a list");
-        assert!(findings[2].starts_with("d:2:31: warning: without quotes"));
+        assert_eq!(findings[0], "d:2:26: error: expected a string, found a list");
+        assert!(findings.len() == 2 && findings[1].starts_with("d:2:31: warning: without quotes"), "{findings:?}");
     }
 
     #[test]

@@ -50,22 +50,6 @@ impl Read for Words {
     }
 }
 
-/// A mapping from names that the author chooses, in the author's order; an entry that does not fit costs only itself.
-#[derive(Debug, Clone)]
-pub struct Named<T>(pub Vec<(Located<String>, T)>);
-
-impl<T: Read> Read for Named<T> {
-    fn kind() -> Kind {
-        Kind::Scalar("a mapping from names")
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        let Data::Mapping(entries) = &node.data else { return unfit(node, &Self::kind(), findings) };
-        let entry = |(key, value): &(Node, Node)| Some((Located::read(key, findings)?, T::read(value, findings)?));
-        Some(Self(entries.iter().filter_map(entry).collect()))
-    }
-}
-
 /// A password as it is typed. One that YAML makes a number of is a warning: the peer may see another one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Typed(pub String);
@@ -88,6 +72,36 @@ impl Read for Typed {
     }
 }
 
+/// A scalar as it is written, where a boolean or a number is as good as its text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verbatim(pub String);
+
+impl Read for Verbatim {
+    fn kind() -> Kind {
+        String::kind()
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        String::read(node, &mut Findings::default()).map(Self).or_else(|| unfit(node, &Self::kind(), findings))
+    }
+}
+
+/// A mapping from names that the author chooses, in the author's order; an entry that does not fit costs only itself.
+#[derive(Debug, Clone)]
+pub struct Named<T>(pub Vec<(Located<String>, T)>);
+
+impl<T: Read> Read for Named<T> {
+    fn kind() -> Kind {
+        Kind::Named(Box::new(T::kind()))
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let Data::Mapping(entries) = &node.data else { return unfit(node, &Self::kind(), findings) };
+        let entry = |(key, value): &(Node, Node)| Some((Located::read(key, findings)?, T::read(value, findings)?));
+        Some(Self(entries.iter().filter_map(entry).collect()))
+    }
+}
+
 /// An absolute path, without `..`.
 impl Read for PathBuf {
     fn kind() -> Kind {
@@ -99,21 +113,6 @@ impl Read for PathBuf {
         let climbs = path.components().any(|part| part == Component::ParentDir);
         let fits = path.is_absolute() && !climbs && !path.as_os_str().as_encoded_bytes().contains(&0);
         if fits { Some(path) } else { unfit(node, &Self::kind(), findings) }
-    }
-}
-
-/// A word, number or switch as it is written, for a file that says what it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AsWritten(pub String);
-
-impl Read for AsWritten {
-    fn kind() -> Kind {
-        Kind::OneOf(vec![String::kind(), bool::kind(), i64::kind()])
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        let text = node.text().filter(|_| !node.is_null());
-        text.map(|text| Self(text.to_owned())).or_else(|| unfit(node, &Self::kind(), findings))
     }
 }
 

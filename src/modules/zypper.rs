@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::document::{Data, Node};
-use crate::config::types::{AsWritten, Named};
+use crate::config::types::{Named, Verbatim};
 use crate::finding::{Finding, Located};
 use crate::guest::Family;
 use crate::modules::repository::{self, Options};
@@ -31,7 +31,7 @@ crate::keys! {
         /// Repositories: each with `id` and `baseurl`, and whatever else a `.repo` file may have.
         repos: Vec<Node>,
         /// Settings for `zypp.conf`.
-        config: Located<Named<AsWritten>>,
+        config: Located<Named<Verbatim>>,
     }
 }
 
@@ -43,11 +43,11 @@ fn plan(input: &Input, planner: &mut Planner) {
     let mut directory = PathBuf::from("/etc/zypp/repos.d");
     if let Some(config) = zypper.value.config {
         let mut settings = Vec::new();
-        for (key, AsWritten(value)) in config.value.0 {
+        for (key, Verbatim(value)) in config.value.0 {
             if key.value == "configdir" {
                 let moved = "where zypper has its settings can't be changed; `configdir` is left out";
                 planner.finding(Finding::error(&key.origin, moved));
-            } else if [&key.value, &value].iter().any(|text| text.contains('\n')) || key.contains('=') {
+            } else if key.contains(['\n', '=']) || value.contains('\n') {
                 planner.finding(Finding::error(&key.origin, format!("`{}` is no setting; it is left out", *key)));
             } else {
                 if key.value == "reposdir" && Path::new(&value).is_absolute() {

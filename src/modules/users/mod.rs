@@ -199,7 +199,7 @@ fn redirected(
     findings: &mut Findings,
 ) -> Vec<String> {
     let Some(asked) = &account.ssh_redirect_user else { return Vec::new() };
-    let word = asked.0.trim().to_ascii_lowercase();
+    let word = asked.value.0.trim().to_ascii_lowercase();
     let problem = match default {
         _ if matches!(word.as_str(), "false" | "no" | "off") => return Vec::new(),
         _ if !matches!(word.as_str(), "true" | "yes" | "on" | "default") => "`ssh_redirect_user` is true or `default`",

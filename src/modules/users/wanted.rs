@@ -6,7 +6,7 @@
 
 use crate::config::default_user::default_user;
 use crate::config::document::{Data, Node, Value};
-use crate::config::read::Read;
+use crate::config::read::{Read, warn_of_hyphens};
 use crate::config::types::Words;
 use crate::finding::{Finding, Findings, Origin};
 use crate::modules::Input;
@@ -137,6 +137,7 @@ impl Entries {
 
     /// A mapping in a list; without a name it is about the default user.
     fn described(&mut self, item: &Node, findings: &mut Findings) {
+        warn_of_hyphens(item, findings);
         let Some(mut account) = Account::read(item, findings) else { return };
         let name = account.name.take().map_or_else(|| DEFAULT.to_owned(), |name| name.value);
         self.add(Entry { name, account, origin: item.origin.clone() }, findings);
@@ -150,7 +151,10 @@ impl Entries {
             return;
         }
         let account = match &value.data {
-            Data::Mapping(_) => Account::read(value, findings).unwrap_or_default(),
+            Data::Mapping(_) => {
+                warn_of_hyphens(value, findings);
+                Account::read(value, findings).unwrap_or_default()
+            }
             _ => Account::default(),
         };
         let account = Account { name: None, ..account };
@@ -298,6 +302,15 @@ mod tests {
         assert_eq!(findings.len(), 6, "{findings:#?}");
         assert_eq!(read("users: {a: [b], c: maybe, d: yes}").1.len(), 2);
         assert_eq!(read("users: no").1.len(), 1);
+    }
+
+    #[test]
+    fn keys_with_hyphens_are_an_old_way_and_work() {
+        for old in ["[{name: a, lock-passwd: false}]", "{a: {lock-passwd: false}}"] {
+            let (users, findings) = read(&format!("users: {old}"));
+            assert!(!users[0].account.lock_passwd.as_ref().unwrap().value, "{old}");
+            assert!(findings.len() == 1 && findings[0].ends_with("write `lock_passwd`"), "{findings:?}");
+        }
     }
 
     #[test]
