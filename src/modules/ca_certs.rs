@@ -77,6 +77,14 @@ const LIST: &str = "/etc/ca-certificates.conf";
 
 fn plan(input: &Input, planner: &mut Planner) {
     let Some(wanted) = Keys::take(input.config, &mut planner.findings).ca_certs else { return };
+    for (node, old, new) in [
+        (input.config, "ca-certs", "ca_certs"),
+        (input.config.get("ca-certs").unwrap_or(input.config), "remove-defaults", "remove_defaults"),
+    ] {
+        if let Some((key, _)) = node.entries().iter().find(|(key, _)| key.text() == Some(old)) {
+            planner.deprecated(&key.origin, old, new);
+        }
+    }
     let [.., other] = &STORES;
     let store = STORES.iter().find(|store| store.family == input.guest.family()).unwrap_or(other);
     let before = planner.steps.len();
@@ -257,6 +265,6 @@ mod tests {
     fn the_old_spelling_works_and_is_said() {
         let bench = Bench::new("ca-certs: {remove-defaults: yes}").file(LIST, "a\n");
         let outcome = bench.program("/usr/sbin/update-ca-certificates").plan(plan);
-        assert_eq!((outcome.steps().len(), outcome.said().len()), (2, 1), "{:?}", outcome.said());
+        assert_eq!((outcome.steps().len(), outcome.said().len()), (2, 2), "{:?}", outcome.said());
     }
 }
