@@ -56,7 +56,7 @@ mod swap;
 #[cfg(test)]
 mod testing;
 mod timezone;
-mod unbuilt;
+mod unsupported;
 mod users;
 mod wireguard;
 mod write_files;
@@ -212,7 +212,7 @@ impl Planner {
 /// A module that panics on some input costs its own steps only, and is said.
 pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
     let mut planner = Planner::default();
-    unbuilt::report(input.config, &known_keys(), &mut planner.findings);
+    unsupported::report(input.config, &known_keys(), &mut planner.findings);
     run(MODULES, input, &mut planner);
     (planner.steps, planner.findings)
 }
