@@ -236,7 +236,10 @@ pub fn check_settings(options: &Options, document: Document, findings: &mut Find
     let origin = document.origin();
     let (settings, config) = base::settle(&[document], None, findings);
     let instance = Instance::unknown(&origin);
-    let guest = Guest::read(&options.root)?;
+    let mut guest = Guest::read(&options.root)?;
+    if options.root.is_live() {
+        guest.stands_for_another();
+    }
     let (_, said) = modules::plan(&Input {
         config: &config,
         scripts: &[],

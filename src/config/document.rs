@@ -158,6 +158,7 @@ pub(crate) mod tests {
             ("a: @x\n", "d:1:4: error: not YAML: a value cannot begin with `@`\n    help: put the value in quotes"),
             ("a: b: c\n", "d:1:5: error: not YAML: a second `key:` on one line"),
             ("a: 1\nb\nc: 2\n", "d:3:1: error: not YAML: line 2 should be `key: value`, and has no `:`"),
+            ("a b\nc: 2\n", "d:2:2: error: not YAML: line 1 should be `key: value`, and has no `:`"),
             ("a:\n  - b\n c: 1\n", "d:3:2: error: not YAML: this does not continue the mapping that begins on line 1"),
             ("- a\nb: 1\n", "d:2:1: error: not YAML: this does not continue the list that begins on line 1"),
             ("a: [1, 2\nb: 3\n", "d:2:2: error: not YAML: the bracket that is opened on line 1 is not closed"),

@@ -22,6 +22,10 @@ pub(super) fn explain(problem: &Problem, text: &str, document: &Origin) -> Findi
             },
             "put the value in quotes",
         ),
+        "mapping values are not allowed in this context" if continues_text(text, mark) => (
+            format!("line {} should be `key: value`, and has no `:`", mark.line - 1),
+            "add the `:`, or indent the line if it continues the value above",
+        ),
         "mapping values are not allowed in this context" => (
             "a second `key:` on one line, or a key that is indented further than its neighbours".to_owned(),
             "put a value that contains `: ` in quotes; give all keys of a mapping the same indentation",
@@ -65,6 +69,16 @@ pub(super) fn explain(problem: &Problem, text: &str, document: &Origin) -> Findi
         what => (what.to_owned(), "check the indentation and the quotes of this line and the one above"),
     };
     Finding::error(&origin, format!("not YAML: {message}")).help(help)
+}
+
+/// Whether the first `:` of a line is refused as the line above, as far indented, has none: both are one text.
+fn continues_text(text: &str, mark: Mark) -> bool {
+    let mut lines = text.lines().skip(mark.line.saturating_sub(2));
+    let (Some(above), Some(line)) = (lines.next(), lines.next()) else { return false };
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let first =
+        line.find(':').is_some_and(|at| line.get(..at).is_some_and(|key| key.chars().count() + 1 == mark.column));
+    first && indent(above) == indent(line) && !above.contains(':') && !above.trim_start().starts_with(['#', '-'])
 }
 
 /// Where a byte is.

@@ -54,15 +54,15 @@ pub fn names(input: &Input, planner: &mut Planner) -> Option<Located<Names>> {
         HostnameFrom::Name => input.instance.name.as_ref().or(input.instance.hostname.as_ref()),
         HostnameFrom::Hostname => input.instance.hostname.as_ref(),
     };
-    for name in [&keys.hostname, &keys.fqdn].into_iter().flatten().filter(|name| name.contains('_')) {
-        let underscore = "`_` in a host name is against RFC 1123; some programs and DNS servers refuse it";
-        planner.finding(Finding::warning(&name.origin, underscore).help("write `-`"));
-    }
     let mut valid =
         |name: Option<Located<String>>| hostname::check(&name?).map_err(|finding| planner.finding(finding)).ok();
     let fqdn = valid(keys.fqdn);
     let hostname = valid(keys.hostname);
     let platform = valid(platform.cloned());
+    for name in [&fqdn, &hostname].into_iter().flatten().filter(|name| name.contains('_')) {
+        let underscore = "`_` in a host name is against RFC 1123; some programs and DNS servers refuse it";
+        planner.finding(Finding::warning(&name.origin, underscore).help("write `-`"));
+    }
     if let Some(fqdn) = fqdn {
         let short = hostname.map_or_else(|| first_label(&fqdn).to_owned(), |name| name.value);
         return Some(fqdn.map(|fqdn| Names { short, qualified: Some(fqdn) }));

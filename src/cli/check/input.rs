@@ -74,14 +74,17 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         _ => {}
     }
     if bytes.trim_ascii_start().starts_with(b"{") {
-        let keys = match serde_json::from_slice(bytes) {
-            Ok(Value::Object(keys)) => keys,
-            _ => Default::default(),
+        let document = serde_json::from_slice::<Value>(bytes).ok();
+        let text = String::from_utf8_lossy(bytes);
+        // Of one that is broken any mention of the key will do.
+        let has = |key: &str| match &document {
+            Some(document) => document.get(key).is_some(),
+            None => text.contains(&format!("\"{key}\"")),
         };
         return match () {
-            () if keys.contains_key("uuid") => Kind::MetaData,
-            () if keys.contains_key("links") || keys.contains_key("networks") => Kind::Network,
-            () if keys.contains_key("cloud-init") => Kind::VendorData,
+            () if has("uuid") => Kind::MetaData,
+            () if has("links") || has("networks") => Kind::Network,
+            () if has("cloud-init") => Kind::VendorData,
             () => Kind::UserData,
         };
     }
@@ -134,6 +137,7 @@ mod tests {
             ("x.json", " {\"links\": []}", Kind::Network),
             ("vendor_data2.json", "[]", Kind::VendorData),
             ("x", "{\"cloud-init\": \"\"}", Kind::VendorData),
+            ("x.json", "{\"uuid\": ", Kind::MetaData),
             ("x.json", "{", Kind::UserData),
             ("config.yaml", "# x\nfirstlight: {}\n", Kind::Settings),
             ("x.yaml", "## template: jinja\ntimezone: UTC\nfirstlight:\n", Kind::Settings),
