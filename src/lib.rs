@@ -30,6 +30,7 @@ pub mod seed;
 
 pub mod digest;
 pub mod error;
+pub mod fault;
 pub mod finding;
 pub mod host_key;
 pub mod input;

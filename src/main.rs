@@ -4,5 +4,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    firstlight::fault::bear();
     firstlight::cli::Cli::main()
 }

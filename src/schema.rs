@@ -45,7 +45,9 @@ fn properties<'a>(keys: impl Iterator<Item = &'a Key>) -> Map<String, Value> {
 
 fn described(mut schema: Value, doc: &str) -> Value {
     let text: Vec<&str> = doc.lines().map(str::trim).collect();
-    schema["description"] = text.join(" ").trim().into();
+    if let Value::Object(keys) = &mut schema {
+        keys.insert("description".to_owned(), text.join(" ").trim().into());
+    }
     schema
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Working through a plan: step by step, journalled, one step's failure never another's.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::apply::commands::{self, End, Outcome};
@@ -11,6 +10,7 @@ use crate::apply::output::bounded;
 use crate::apply::request;
 use crate::apply::target::Target;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::plan::action::{Action, Command, Password, PasswordHash};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
@@ -130,8 +130,8 @@ impl Worker<'_> {
             self.journal.begin(step)?;
         }
         let mut told = status(step, StepOutcome::Done, None);
-        let result = catch_unwind(AssertUnwindSafe(|| self.actions(step, &mut begun, &mut told)))
-            .unwrap_or_else(|_| Err(Error::fatal("a defect of firstlight ended this step; please report it")));
+        let result = fault::apart(&format!("step {}", step.name), || self.actions(step, &mut begun, &mut told))
+            .unwrap_or_else(|| Err(Error::fatal("a defect of firstlight ended this step; please report it")));
         told.took_ms = milliseconds(started.elapsed());
         if let Err(error) = result {
             told.outcome = StepOutcome::Failed;

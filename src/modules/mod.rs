@@ -4,6 +4,7 @@
 use crate::config::base::Settings;
 use crate::config::document::{Data, Node};
 use crate::config::read::Key;
+use crate::fault;
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::instance::Instance;
@@ -55,7 +56,7 @@ mod swap;
 #[cfg(test)]
 mod testing;
 mod timezone;
-mod unbuilt;
+mod unsupported;
 mod users;
 mod wireguard;
 mod write_files;
@@ -211,7 +212,7 @@ impl Planner {
 /// A module that panics on some input costs its own steps only, and is said.
 pub fn plan(input: &Input) -> (Vec<Step>, Findings) {
     let mut planner = Planner::default();
-    unbuilt::report(input.config, &known_keys(), &mut planner.findings);
+    unsupported::report(input.config, &known_keys(), &mut planner.findings);
     run(MODULES, input, &mut planner);
     (planner.steps, planner.findings)
 }
@@ -236,17 +237,17 @@ pub fn plan_for_now(input: &Input, fresh: impl Fn(&Step) -> bool) -> (Vec<Step>,
 
 fn run(modules: &[Module], input: &Input, planner: &mut Planner) {
     for module in modules {
-        let mut own = Planner { stage: module.stage, frequency: module.frequency, ..Planner::default() };
-        let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let planned = fault::apart(&format!("module {}", module.name), || {
+            let mut own = Planner { stage: module.stage, frequency: module.frequency, ..Planner::default() };
             (module.plan)(input, &mut own);
             own
-        }));
+        });
         match planned {
-            Ok(own) => {
+            Some(own) => {
                 planner.steps.extend(own.steps);
                 planner.findings.extend(own.findings);
             }
-            Err(_) => planner.finding(
+            None => planner.finding(
                 Finding::error(&input.config.origin, format!("the module `{}` failed on this input", module.name))
                     .help("a defect of firstlight: please report it with the input"),
             ),

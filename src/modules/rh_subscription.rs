@@ -61,7 +61,9 @@ fn plan(input: &Input, planner: &mut Planner) {
         return planner.finding(Finding::error(&wanted.origin, none));
     }
     let Some(entries) = entries(&wanted, planner) else { return };
-    let entry = |(index, shell): (usize, String)| Entry { number: index + 1, text: shell.clone(), shell };
+    // The first one has the password in it.
+    let text = |index: usize, shell: &str| if index == 0 { format!("{TOOL} register") } else { shell.to_owned() };
+    let entry = |(index, shell): (usize, String)| Entry { number: index + 1, text: text(index, &shell), shell };
     let entries: Vec<_> = entries.into_iter().enumerate().map(entry).collect();
     let step = planner.step("rh_subscription", &wanted.origin);
     shell::run(step, "rh_subscription", &entries, Command::fetching(30, [""; 0]), input);
@@ -132,6 +134,8 @@ mod tests {
             }
             Action::Run(command) => {
                 assert!(!command.argv.join(" ").contains("s3cret"));
+                let told = &command.progress.as_ref().unwrap().entries;
+                assert!(told.iter().all(|(_, text)| !text.contains("s3cret")), "the status tells it");
                 None
             }
             _ => None,

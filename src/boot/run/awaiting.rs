@@ -63,11 +63,7 @@ fn what_user_data_asks_for_waits_until_all_of_it_is_known() {
     assert_eq!(scratch.text("/etc/hostname"), "from-part\n");
     let journal = Journal::read(&options.root, "i-1").unwrap();
     assert!([Stage::Local, Stage::Network].iter().all(|stage| journal.completed(*stage)), "the last has words to say");
-    assert_eq!(
-        options.root.list(state::WANTED.as_ref()).unwrap(),
-        ["network", report::ONLINE],
-        "as the boot's local stage left it"
-    );
+    assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final", "network", report::ONLINE]);
 
     // The server has gone. The next boot's local stage knows all, and nothing is due.
     assert!(runs(&options, &user_data, &local, Remote::Later).iter().all(|step| step == "hosts"));

@@ -2,7 +2,7 @@
 # COMMAND... -- [PACKAGE...]
 #
 # All packages at once; where that fails, each by itself, so that one that nobody knows keeps no other out. What became
-# of each goes to a file beside this one, a line "ENTRY EXIT UPTIME" for each.
+# of each goes to a file beside this one, a line "ENTRY EXIT UPTIME" for each, and one before them all.
 command=
 while [ "$1" != -- ]; do
     command="$command $1"
@@ -34,6 +34,12 @@ if [ $# = 0 ]; then
     exit
 fi
 
+told() {
+    read -r uptime _ </proc/uptime
+    echo "$1 $2 $uptime" >>"$0.progress"
+}
+
+told 0 0
 run $command "$@" && all=yes || all=
 number=0
 for package in "$@"; do
@@ -41,6 +47,5 @@ for package in "$@"; do
     [ "$all" ] || run $command "$package"
     code=$?
     [ $code = 0 ] || echo "firstlight: entry $number, $package, was not installed" >&2
-    read -r uptime _ </proc/uptime
-    echo "$number $code $uptime" >>"$0.progress"
+    told $number $code
 done

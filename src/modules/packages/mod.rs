@@ -5,10 +5,14 @@
 //! fails each is tried by itself, and which one failed is in the status. A reboot that a package asks for comes when
 //! everything else is done, not in the middle of the stage, and at most once for an instance.
 
+use std::path::PathBuf;
+
 use crate::config::document::Node;
 use crate::finding::{Finding, Located, Origin};
-use crate::modules::{Input, Module, Planner, shell};
-use crate::plan::action::{Command, Progress};
+use crate::guest::Family;
+use crate::modules::{Input, Module, Planner, power_state, shell};
+use crate::plan::action::{Action, Command, Progress};
+use crate::plan::power::{self, PowerState};
 use crate::plan::step::{Frequency, Stage};
 use crate::state;
 
@@ -46,7 +50,10 @@ crate::keys! {
 }
 
 const INSTALL: &str = include_str!("install.sh");
-const REBOOT_WHERE_NEEDED: &str = include_str!("reboot.sh");
+/// What packages leave that ask for a reboot.
+const REBOOT_SIGNS: [&str; 3] = ["/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed"];
+/// Whether a reboot is asked for where it is told by a program of dnf-utils.
+const NEEDS_RESTARTING: &str = "command -v needs-restarting >/dev/null && ! needs-restarting -r";
 /// For questions that only some managers ask, and locks that only some wait for.
 const ENVIRONMENT: [(&str, &str); 2] = [("DEBIAN_FRONTEND", "noninteractive"), ("ZYPP_LOCK_TIMEOUT", "120")];
 const UPDATE_MINUTES: u64 = 20;
@@ -144,8 +151,12 @@ fn reboot(input: &Input, planner: &mut Planner) {
     // What does not fit is said by the first pass.
     let keys = Keys::take(input.config, &mut Default::default());
     if let Some(origin) = asked(keys.package_reboot_if_required, keys.apt_reboot_if_required) {
-        let step = planner.step("packages reboot", &origin);
-        shell::tool(step, "packages-reboot", REBOOT_WHERE_NEEDED, Command::script([""; 0]), input);
+        let command = power_state::shutdown("reboot", 0, None, input.guest);
+        let condition = match input.guest.family() {
+            Family::RedHat => power::Condition::Succeeds(Command::tool(["/bin/sh", "-c", NEEDS_RESTARTING])),
+            _ => power::Condition::AnyExists(REBOOT_SIGNS.map(PathBuf::from).to_vec()),
+        };
+        planner.step("packages reboot", &origin).action(Action::PowerState(PowerState { command, condition }));
     }
 }
 
@@ -253,10 +264,10 @@ mod tests {
 
     #[test]
     fn one_unknown_package_keeps_no_other_out_and_is_told() {
-        assert_eq!(run(&["good", "fine"]), ("add good fine;".into(), "1 0,2 0".into(), true));
+        assert_eq!(run(&["good", "fine"]), ("add good fine;".into(), "0 0,1 0,2 0".into(), true));
         let (asked, told, _) = run(&["good", "bad", "fine"]);
         assert_eq!(asked, "add good bad fine;add good;add bad;add fine;");
-        assert_eq!(told, "1 0,2 1,3 0");
+        assert_eq!(told, "0 0,1 0,2 1,3 0");
         assert_eq!(run(&[]), ("add;".into(), String::new(), true));
     }
 }

@@ -1,64 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Top-level keys that no module owns: known to the field and not built, or not known at all. Neither is passed over in silence.
+//! Top-level keys that no module owns: known to the field and not supported, or not known at all. Neither is passed over in
+//! silence.
 
 use crate::config::document::Node;
 use crate::config::read::same_key;
 use crate::finding::{Finding, Findings};
 
-/// Keys of cloud-config that are not built yet.
-const NOT_YET: &[&str] = &[
-    "ansible",
-    "apk_repos",
-    "apt",
-    "apt_pipelining",
-    "apt_reboot_if_required",
-    "apt_update",
-    "apt_upgrade",
-    "authkey_hash",
-    "ca-certs",
-    "ca_certs",
-    "device_aliases",
-    "disk_setup",
-    "fs_setup",
-    "growpart",
-    "keyboard",
-    "locale",
-    "locale_configfile",
-    "manage_resolv_conf",
-    "merge_how",
-    "merge_type",
-    "mount_default_fields",
-    "mounts",
-    "no_ssh_fingerprints",
-    "ntp",
-    "package_reboot_if_required",
-    "package_update",
-    "package_upgrade",
-    "packages",
-    "phone_home",
-    "power_state",
-    "random_seed",
-    "resize_rootfs",
-    "resolv_conf",
-    "rh_subscription",
-    "rsyslog",
-    "snap",
-    "ssh",
-    "ssh_fp_console_blacklist",
-    "ssh_import_id",
-    "ssh_key_console_blacklist",
-    "ssh_keys",
-    "ssh_publish_hostkeys",
-    "ssh_quiet_keygen",
-    "swap",
-    "wireguard",
-    "yum_repo_dir",
-    "yum_repos",
-    "zypper",
-];
-
 /// Keys of cloud-config that are not supported, and why or what to do instead. No other list says so.
-const NEVER: &[(&str, &str)] = &[
+const UNSUPPORTED: &[(&str, &str)] = &[
     ("autoinstall", "it is for the installer of Ubuntu, not for an installed guest"),
     ("byobu_by_default", "a terminal's settings are the user's"),
     ("chef", "run the client from runcmd"),
@@ -98,20 +47,18 @@ pub fn report(config: &Node, known: &[&str], findings: &mut Findings) {
         if SETTINGS.contains(&name) || known.iter().any(|known| same_key(name, known)) {
             continue;
         }
-        let never = NEVER.iter().find(|(known, _)| *known == name);
+        let foreign = UNSUPPORTED.iter().find(|(known, _)| *known == name);
         findings.push(if name == "firstlight" {
             Finding::error(&key.origin, "`firstlight` is for the image to say; here it is left out")
                 .help("it belongs in /etc/firstlight/config.yaml")
         } else if name == "network" {
             Finding::error(&key.origin, "`network` in user-data is not applied, by the peers neither")
                 .help("it belongs in the platform's network data, or in `network-config` of a NoCloud seed")
-        } else if let Some((_, why)) = never {
+        } else if let Some((_, why)) = foreign {
             Finding::error(&key.origin, format!("`{name}` is not supported; it is left out")).help(*why)
-        } else if NOT_YET.contains(&name) {
-            Finding::error(&key.origin, format!("`{name}` is known and not built yet; it is left out"))
         } else {
             Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"))
-                .did_you_mean(name, known.iter().chain(NOT_YET).copied())
+                .did_you_mean(name, known.iter().copied())
         });
     }
 }
