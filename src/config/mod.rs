@@ -16,6 +16,7 @@ mod compose;
 mod dates;
 mod escape;
 mod events;
+mod kind;
 mod mapping;
 mod methods;
 mod nesting;

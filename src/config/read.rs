@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use crate::config::document::{Data, Node, Value};
+pub use crate::config::kind::{Key, Kind};
 use crate::finding::{Finding, Findings, Located};
 
 /// A type that can stand in a document.
@@ -12,39 +13,6 @@ pub trait Read: Sized {
     fn kind() -> Kind;
     /// Reads it; what does not fit goes to `findings` and gives `None`.
     fn read(node: &Node, findings: &mut Findings) -> Option<Self>;
-}
-
-/// A type as documentation, `check` and the schema name it.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub enum Kind {
-    /// A scalar type by its name: "a string", "a file mode".
-    Scalar(&'static str),
-    /// YAML 1.1's booleans, in quotes too.
-    Boolean,
-    /// A whole number, in quotes too.
-    Integer,
-    /// One of a few words, as [`one_of`] reads them.
-    Word(&'static [&'static str]),
-    List(Box<Kind>),
-    /// A mapping whose keys are names.
-    Named(Box<Kind>),
-    /// A mapping with known keys.
-    Keys(&'static [Key]),
-    OneOf(Vec<Kind>),
-    /// Whatever is written; the module reads it itself.
-    Any,
-}
-
-/// One key of a mapping.
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Its name.
-    pub name: &'static str,
-    /// Its meaning: the doc comment of the field.
-    pub doc: &'static str,
-    /// Its type.
-    pub kind: fn() -> Kind,
 }
 
 /// Declares a mapping: each field is a key, each doc comment its documentation, each type what may stand there.
@@ -175,22 +143,6 @@ pub fn unfit<T>(node: &Node, kind: &Kind, findings: &mut Findings) -> Option<T> 
     None
 }
 
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Kind::Scalar(name) => f.write_str(name),
-            Kind::Boolean => f.write_str("true or false"),
-            Kind::Integer => f.write_str("a whole number"),
-            Kind::Word([word]) => f.write_str(word),
-            Kind::Word(words) => write!(f, "one of {}", words.join(", ")),
-            Kind::List(item) => write!(f, "a list (each entry {item})"),
-            Kind::Keys(_) | Kind::Named(_) => f.write_str("a mapping"),
-            Kind::OneOf(kinds) => f.write_str(&kinds.iter().map(Kind::to_string).collect::<Vec<_>>().join(" or ")),
-            Kind::Any => f.write_str("anything"),
-        }
-    }
-}
-
 impl<T: Read> Read for Located<T> {
     fn kind() -> Kind {
         T::kind()
@@ -226,13 +178,25 @@ impl Read for Node {
     }
 }
 
-/// A value of the form of `T` that its module reads itself.
+/// What a value may look like, for documentation and schema.
+pub trait Form {
+    /// As [`Read::kind`].
+    fn form() -> Kind;
+}
+
+impl<T: Read> Form for T {
+    fn form() -> Kind {
+        T::kind()
+    }
+}
+
+/// A value of the form `T` that its module reads itself.
 #[derive(Debug, Clone)]
 pub struct Raw<T>(pub Node, PhantomData<T>);
 
-impl<T: Read> Read for Raw<T> {
+impl<T: Form> Read for Raw<T> {
     fn kind() -> Kind {
-        T::kind()
+        T::form()
     }
 
     fn read(node: &Node, _: &mut Findings) -> Option<Self> {

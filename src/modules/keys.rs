@@ -2,9 +2,22 @@
 //! Public keys as a document lists them, and which are any good.
 
 use crate::config::document::{Data, Node};
+use crate::config::read::{Form, Kind, Read as _};
+use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::private_key;
 use crate::public_key::PublicKey;
+
+/// How public keys are listed: a string (of several lines), a list, or a mapping whose values are either.
+#[derive(Debug, Clone)]
+pub struct Lines;
+
+impl Form for Lines {
+    fn form() -> Kind {
+        let lines = OneOrMany::<String>::kind();
+        Kind::OneOf(vec![lines.clone(), Kind::Named(Box::new(lines))])
+    }
+}
 
 /// The good lines of a node: a string (of several lines), a list, or a mapping whose values are either.
 pub fn lines(node: Option<&Node>, findings: &mut Findings) -> Vec<String> {

@@ -6,7 +6,7 @@
 //! keys of its own, as a cloned image must not share them: those that are given, or new ones. Default types: ed25519 and
 //! ecdsa; what an RSA key takes to make is paid for only on demand (`ssh_genkeytypes`).
 
-use crate::config::document::Node;
+use crate::config::read::Raw;
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Located};
 use crate::modules::{Input, Module, Planner, keys, users};
@@ -25,7 +25,7 @@ pub const MODULE: Module =
 crate::keys! {
     struct Keys {
         /// Public keys of the default user.
-        ssh_authorized_keys: Node,
+        ssh_authorized_keys: Raw<keys::Lines>,
         /// Refuse root's logins with the keys given here (the default).
         disable_root: bool,
         /// Options put before root's keys. `$USER` is the default user, `$DISABLE_USER` root.
@@ -66,7 +66,7 @@ fn plan(input: &Input, planner: &mut Planner) {
 }
 
 fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
-    let mut lines = keys::lines(keys.ssh_authorized_keys.as_ref(), &mut planner.findings);
+    let mut lines = keys::lines(keys.ssh_authorized_keys.as_deref(), &mut planner.findings);
     let mut origin = keys.ssh_authorized_keys.as_ref().map(|node| node.origin.clone());
     if keys.allow_public_ssh_keys != Some(false) {
         lines.extend(keys::good(&input.instance.public_keys, &mut planner.findings));

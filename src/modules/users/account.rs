@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 
 use crate::config::document::Node;
-use crate::config::read::{Kind, Read, unfit};
+use crate::config::read::{Kind, Raw, Read, unfit};
 use crate::config::types::{OneOrMany, OrFalse, Typed, Verbatim, Words};
 use crate::finding::{Findings, Located};
+use crate::modules::keys::Lines;
 use crate::plan::day::Day;
 
 crate::keys! {
@@ -57,7 +58,7 @@ crate::keys! {
         /// Rules for doas.
         doas: OneOrMany<Located<String>>,
         /// Public keys.
-        ssh_authorized_keys: Node,
+        ssh_authorized_keys: Raw<Lines>,
         /// Answer logins with the platform's keys with the name of the default user: true or `default`.
         ssh_redirect_user: Located<Verbatim>,
         /// Keys to fetch from a key server.

@@ -2,7 +2,7 @@
 //! Which groups are wanted: `groups` in all its forms.
 
 use crate::config::document::{Data, Node};
-use crate::config::read::Read;
+use crate::config::read::{self, Kind, Read};
 use crate::config::types::Words;
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::modules::users::names::{LIMIT, valid_name, valid_names};
@@ -15,6 +15,18 @@ pub struct Wanted {
     pub members: Vec<String>,
     /// The entry.
     pub origin: Origin,
+}
+
+/// The form of `groups`.
+#[derive(Debug, Clone)]
+pub struct Form;
+
+impl read::Form for Form {
+    fn form() -> Kind {
+        let members = Kind::Named(Box::new(Words::kind()));
+        let entry = Kind::OneOf(vec![Kind::Scalar("names between commas"), members.clone()]);
+        Kind::OneOf(vec![entry.clone(), Kind::List(Box::new(entry))])
+    }
 }
 
 /// `"a,b"`, a mapping `name: members`, or a list of either; each group once.

@@ -6,6 +6,7 @@
 //! quotes, a bad entry costs only itself, and an existing user joins the named groups.
 
 use crate::config::document::Node;
+use crate::config::read::Raw;
 use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner, crypt, keys};
 use crate::plan::action::{Action, AuthorizedKeys, Group, Password, PasswordHash, User};
@@ -31,11 +32,11 @@ crate::keys! {
     /// Not read as a whole: `users: null` is not the same as no `users`.
     struct Keys {
         /// Groups to make: a list of names, or of `name: [members]`.
-        groups: Node,
+        groups: Raw<groups::Form>,
         /// Users to make: `default`, names, or mappings.
-        users: Node,
+        users: Raw<wanted::Users>,
         /// Changes to the default user.
-        user: Node,
+        user: Raw<wanted::User>,
     }
 }
 
@@ -97,7 +98,7 @@ fn make(user: Wanted, default: Option<&str>, input: &Input, planner: &mut Planne
     existing::note_ignored(&name, &account, &origin, input.guest, findings);
     let system = account.system == Some(true);
     let homeless = account.is_homeless();
-    let mut keys = authorized_keys(&name, account.ssh_authorized_keys.as_ref(), homeless, findings);
+    let mut keys = authorized_keys(&name, account.ssh_authorized_keys.as_deref(), homeless, findings);
     keys.extend(redirected(&name, &account, default, input, findings));
     let groups = account.groups.map(|groups| valid_names("group", &groups, findings)).unwrap_or_default();
     let is_number = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());

@@ -6,7 +6,7 @@
 
 use crate::config::default_user::default_user;
 use crate::config::document::{Data, Node, Value};
-use crate::config::read::{Read, warn_of_hyphens};
+use crate::config::read::{Form, Kind, Read, warn_of_hyphens};
 use crate::config::types::Words;
 use crate::finding::{Finding, Findings, Origin};
 use crate::modules::Input;
@@ -24,6 +24,29 @@ pub struct Wanted {
     pub origin: Origin,
     /// Whether it is the one that stands for `default`.
     pub is_default: bool,
+}
+
+/// The form of `user`.
+#[derive(Debug, Clone)]
+pub struct User;
+
+impl Form for User {
+    fn form() -> Kind {
+        Kind::OneOf(vec![Kind::Scalar("a user's name"), Account::kind()])
+    }
+}
+
+/// The form of `users`.
+#[derive(Debug, Clone)]
+pub struct Users;
+
+impl Form for Users {
+    fn form() -> Kind {
+        let names = Kind::Scalar("`default`, or names between commas");
+        let entry = Kind::OneOf(vec![names.clone(), Account::kind(), Kind::List(Box::new(Kind::Any))]);
+        let by_name = Kind::OneOf(vec![Account::kind(), Kind::Boolean]);
+        Kind::OneOf(vec![names, Kind::List(Box::new(entry)), Kind::Named(Box::new(by_name))])
+    }
 }
 
 /// All users that are wanted, each once, in order.
