@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ansible: a playbook that the machine pulls and runs on itself, at the end of the boot.
 //!
-//! Keys as cloud-init's `cc_ansible`, but for `setup_controller`. `install_method: distro` needs the package in `packages`,
-//! which is installed before; `pip` installs it here.
+//! Keys as cloud-init's `cc_ansible`, but for `setup_controller`. By `install_method: distro` the package is installed
+//! with those of `packages`; `pip` installs it here.
 
 use crate::config::document::{Data, Node, Value};
 use crate::config::read::one_of;
@@ -78,6 +78,18 @@ const OPTIONS: [&str; 19] = [
 /// The playbooks, which stand at the end of the command.
 const PLAYBOOKS: [&str; 2] = ["playbook_name", "playbook_names"];
 
+/// The package of the distribution, where it is to be used and this guest lacks it.
+pub fn requires(input: &Input) -> Vec<Located<String>> {
+    let asked = Keys::take(input.config, &mut Findings::default()).ansible;
+    let by_pip = |asked: &Ansible| asked.install_method.as_ref().is_some_and(|method| method.text() == Some("pip"));
+    let is_there = input.guest.has_tool("ansible-pull") || input.installs("ansible-core");
+    let asked = asked.filter(|asked| !is_there && !by_pip(asked));
+    let name = |asked: Located<Ansible>| {
+        asked.value.package_name.unwrap_or_else(|| Located::new("ansible".to_owned(), asked.origin))
+    };
+    asked.map(name).into_iter().collect()
+}
+
 fn plan(input: &Input, planner: &mut Planner) {
     let Some(asked) = Keys::take(input.config, &mut planner.findings).ansible else { return };
     if let Some(controller) = &asked.setup_controller {
@@ -107,13 +119,6 @@ fn plan(input: &Input, planner: &mut Planner) {
             planner.finding(Finding::error(&asked.origin, missing).help("add `packages: [python3-pip]`"));
         }
         planner.step("ansible install", &asked.origin).run(command(&words, user, &asked));
-    } else if !input.guest.has_tool("ansible-pull") {
-        let package = asked.package_name.as_ref().map_or("ansible", |name| name.as_str());
-        if !["ansible", "ansible-core", package].iter().any(|name| input.installs(name)) {
-            let missing = "no `ansible-pull` in this guest; nothing of `ansible` is done";
-            let help = format!("add `packages: [{package}]`");
-            return planner.finding(Finding::error(&asked.origin, missing).help(help));
-        }
     }
     let actions = asked.galaxy.as_ref().and_then(|galaxy| galaxy.actions.as_deref()).unwrap_or_default();
     for (number, action) in actions.iter().enumerate() {
@@ -259,9 +264,5 @@ mod tests {
         }
         let unknown = plans("ansible: {pull: {url: u, playbook_name: p, tag: t}}");
         assert!(unknown.steps().len() == 1 && unknown.said()[0].contains("did you mean `tags`?"));
-        let missing = Bench::new("ansible: {pull: {url: u, playbook_name: p}}").plan(plan);
-        assert!(missing.steps().is_empty() && missing.said()[0].contains("add `packages: [ansible]`"));
-        let installed = Bench::new("ansible: {pull: {url: u, playbook_name: p}}\npackages: [ansible]").plan(plan);
-        assert_eq!((installed.steps().len(), installed.said().len()), (1, 0));
     }
 }

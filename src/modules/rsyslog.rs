@@ -102,6 +102,31 @@ impl Read for Form {
     }
 }
 
+impl Rsyslog {
+    fn installs(&self) -> bool {
+        self.install_rsyslog.as_ref().is_some_and(|wanted| wanted.value)
+    }
+
+    fn packages(&self) -> Vec<String> {
+        self.packages.clone().map_or_else(|| vec!["rsyslog".to_owned()], |packages| packages.0)
+    }
+}
+
+fn is_installed(asked: &Rsyslog, input: &Input) -> bool {
+    let program = asked.check_exe.as_deref().unwrap_or("rsyslogd");
+    input.guest.has_tool(program) || input.guest.exists(program)
+}
+
+/// Its packages, where they are to be installed and this guest has none.
+pub fn requires(input: &Input) -> Vec<Located<String>> {
+    let Some(Located { value: form, origin }) = Keys::take(input.config, &mut Findings::default()).rsyslog else {
+        return Vec::new();
+    };
+    let packages =
+        if form.keys.installs() && !is_installed(&form.keys, input) { form.keys.packages() } else { Vec::new() };
+    packages.into_iter().map(|name| Located::new(name, origin.clone())).collect()
+}
+
 fn plan(input: &Input, planner: &mut Planner) {
     let keys = Keys::take(input.config, &mut planner.findings);
     let Some(Located { value: Form { keys: mut asked, is_list }, origin }) = keys.rsyslog else { return };
@@ -115,17 +140,17 @@ fn plan(input: &Input, planner: &mut Planner) {
     if files.is_empty() {
         return;
     }
-    let program = asked.check_exe.as_deref().unwrap_or("rsyslogd");
-    let packages = asked.packages.map_or_else(|| vec!["rsyslog".to_owned()], |packages| packages.0);
-    if !input.guest.has_tool(program) && !input.guest.exists(program) && !packages.iter().any(|it| input.installs(it)) {
-        let missing = format!("no `{program}` in this guest: nobody reads what is written");
-        let finding = match asked.install_rsyslog {
-            Some(wanted) if wanted.value => Finding::error(&wanted.origin, missing),
-            _ => Finding::warning(&origin, missing),
-        };
-        planner.finding(finding.help(format!("add `packages: [{}]`", packages.join(", "))));
+    let late = !is_installed(&asked, input);
+    let comes = asked.installs() || asked.packages().iter().any(|package| input.installs(package));
+    if late && !comes {
+        let missing = "no rsyslog in this guest: nobody reads what is written";
+        planner.finding(Finding::warning(&origin, missing).help("rsyslog: {install_rsyslog: true}"));
     }
     let step = planner.step("rsyslog", &origin);
+    if late && comes {
+        // What is installed is there in the final stage.
+        step.stage(Stage::Final);
+    }
     for (path, content) in files {
         step.write(Write::new(path, content));
     }
@@ -274,8 +299,8 @@ mod tests {
         assert_eq!(programs("[kick, it]"), ["kick it"]);
         assert_eq!(programs("kick it"), ["/bin/sh -c kick it"]);
         let said = |config: &str| Bench::new(config).plan(plan).said();
-        assert!(said("rsyslog: {configs: [a]}")[0].contains("warning: no `rsyslogd` in this guest"));
-        assert!(said("rsyslog: {configs: [a], install_rsyslog: true}")[0].contains("error: no `rsyslogd`"));
+        assert!(said("rsyslog: {configs: [a]}")[0].contains("warning: no rsyslog in this guest"));
+        assert!(said("rsyslog: {configs: [a], install_rsyslog: true}").is_empty());
         assert!(said("rsyslog: {configs: [a]}\npackages: [rsyslog]").is_empty());
     }
 

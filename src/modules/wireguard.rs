@@ -49,23 +49,26 @@ crate::keys! {
     }
 }
 
+const TOOL: &str = "wg-quick";
+
+/// The package of the tool, where this guest has none.
+pub fn requires(input: &Input) -> Vec<Located<String>> {
+    let asked = Keys::take(input.config, &mut Findings::default()).wireguard;
+    let asked = asked.filter(|_| !input.guest.has_tool(TOOL) && !input.installs("wireguard"));
+    asked.map(|asked| Located::new("wireguard-tools".to_owned(), asked.origin)).into_iter().collect()
+}
+
 fn plan(input: &Input, planner: &mut Planner) {
     let Some(asked) = Keys::take(input.config, &mut planner.findings).wireguard else { return };
-    let installed = input.guest.has_tool("wg-quick");
-    if !installed && !input.installs("wireguard-tools") && !input.installs("wireguard") {
-        let missing = "no `wg-quick` in this guest; the tunnels are written and not brought up";
-        planner.finding(Finding::error(&asked.origin, missing).help("add `packages: [wireguard-tools]`"));
-    }
+    let installed = input.guest.has_tool(TOOL);
     // What `packages` installs is there in the final stage.
     let stage = if installed { Stage::Network } else { Stage::Final };
     let mut any = false;
     for interface in asked.interfaces.iter().flatten() {
         let Some((name, write)) = tunnel(interface, &mut planner.findings) else { continue };
         planner.step(format!("wireguard {name}"), &interface.origin).stage(Stage::Local).write(write);
-        if installed || input.installs("wireguard-tools") || input.installs("wireguard") {
-            bring_up(name, interface, stage, input, planner);
-            any = true;
-        }
+        bring_up(name, interface, stage, input, planner);
+        any = true;
     }
     if let (true, Some(probes)) = (any, &asked.readinessprobe) {
         shell::step("wireguard readinessprobe", "wireguard-readinessprobe", probes, PROBES, input, planner);
@@ -153,12 +156,9 @@ mod tests {
 
     #[test]
     fn what_is_to_be_installed_comes_up_in_the_final_stage() {
-        let outcome = Bench::new(&format!("{ASKED}packages: [wireguard-tools]\n")).plan(plan);
+        let outcome = Bench::new(ASKED).plan(plan);
         assert_eq!(outcome.step("wireguard wg0 up").stage, Stage::Final);
         assert_eq!(outcome.step("wireguard readinessprobe").stage, Stage::Final);
-        let outcome = Bench::new(ASKED).plan(plan);
-        assert_eq!(outcome.steps(), ["wireguard wg0"]);
-        assert!(outcome.said()[0].contains("packages: [wireguard-tools]"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::config::template::{Purpose, render, split_header};
 use crate::config::types::OneOrMany;
-use crate::finding::{Finding, Findings, Located, Origin};
+use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Action, Write};
 use crate::plan::step::{Frequency, Stage};
@@ -72,24 +72,36 @@ crate::keys! {
     }
 }
 
-fn plan(input: &Input, planner: &mut Planner) {
+/// The packages of the client, where this guest has none.
+pub fn requires(input: &Input) -> Vec<Located<String>> {
+    let mut unsaid = Findings::default();
+    let Some(asked) = asked(input, &mut unsaid) else { return Vec::new() };
+    let client = client(&asked, input, &mut unsaid).filter(|client| !client.is_installed(input.guest));
+    let packages = client.map_or_else(Vec::new, |client| client.packages);
+    packages.into_iter().map(|name| Located::new(name, asked.origin.clone())).collect()
+}
+
+/// What is asked for; nothing where it is switched off.
+fn asked(input: &Input, findings: &mut Findings) -> Option<Located<Ntp>> {
     let asked = match input.config.entries().iter().rev().find(|(key, _)| key.text() == Some("ntp")) {
-        None => return,
+        None => return None,
         // As `{}`, for the peer too.
         Some((key, value)) if value.is_null() => Located::new(Ntp::default(), key.origin.clone()),
-        Some(_) => match Keys::take(input.config, &mut planner.findings).ntp {
-            Some(asked) => asked,
-            None => return,
-        },
+        Some(_) => Keys::take(input.config, findings).ntp?,
     };
-    if asked.enabled == Some(false) {
-        return;
-    }
+    (asked.enabled != Some(false)).then_some(asked)
+}
+
+fn plan(input: &Input, planner: &mut Planner) {
+    let Some(asked) = asked(input, &mut planner.findings) else { return };
     let Some(client) = client(&asked, input, &mut planner.findings) else { return };
     let Some(sources) = sources(&asked, &client, input, &mut planner.findings) else { return };
     let late = !client.is_installed(input.guest);
-    if late && !client.packages.iter().any(|package| input.installs(package)) {
-        return planner.finding(missing(&client, &asked.origin));
+    if late && client.packages.is_empty() {
+        let missing = format!("no `{}` in this guest; its time stays as it is", client.program);
+        return planner.finding(
+            Finding::error(&asked.origin, missing).help("name its `config: packages:`, or a client that is there"),
+        );
     }
     let template = asked.config.as_ref().and_then(|config| config.template.as_ref());
     let whole = match template.map(|template| rendered(template, &sources, &mut planner.findings)) {
@@ -116,14 +128,6 @@ fn plan(input: &Input, planner: &mut Planner) {
     step.restart(&client.service, input.guest);
     if client.style != Style::Once && !input.guest.service_enabled(&format!("{}.service", client.service)) {
         planner.step("ntp service", &asked.origin).enable(&client.service, input.guest);
-    }
-}
-
-fn missing(client: &Client, origin: &Origin) -> Finding {
-    let finding = Finding::error(origin, format!("no `{}` in this guest; its time stays as it is", client.program));
-    match client.packages.first() {
-        Some(package) => finding.help(format!("add `packages: [{package}]`, or name a client that is there")),
-        None => finding.help("install it, or name a client that is there"),
     }
 }
 
@@ -285,10 +289,8 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_missing_is_set_up_after_its_package_or_said() {
-        let outcome = debian("ntp: {ntp_client: ntp}");
-        assert!(outcome.steps().is_empty() && outcome.said()[0].contains("add `packages: [ntp]`"));
-        let outcome = debian("ntp: {ntp_client: ntp, servers: [a]}\npackages: [vim, [ntp, 4.2]]");
+    fn a_client_that_is_missing_is_set_up_after_its_package() {
+        let outcome = debian("ntp: {ntp_client: ntp, servers: [a]}");
         assert!(outcome.steps.iter().all(|step| step.stage == Stage::Final));
         assert_eq!(
             outcome.programs(),

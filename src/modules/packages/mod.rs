@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::config::document::Node;
 use crate::finding::{Finding, Located, Origin};
 use crate::guest::Family;
-use crate::modules::{Input, Module, Planner, power_state, shell};
+use crate::modules::{Input, Module, Planner, ansible, ntp, power_state, rsyslog, shell, wireguard};
 use crate::plan::action::{Action, Command, Progress};
 use crate::plan::power::{self, PowerState};
 use crate::plan::step::{Frequency, Stage};
@@ -49,6 +49,10 @@ crate::keys! {
     }
 }
 
+/// What other topics need and the guest lacks is installed with the rest.
+const REQUIRED: [Requires; 4] = [ansible::requires, ntp::requires, rsyslog::requires, wireguard::requires];
+type Requires = fn(&Input) -> Vec<Located<String>>;
+
 const INSTALL: &str = include_str!("install.sh");
 /// What packages leave that ask for a reboot.
 const REBOOT_SIGNS: [&str; 3] = ["/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed"];
@@ -75,7 +79,12 @@ fn plan(input: &Input, planner: &mut Planner) {
     let list = keys.packages.map(|list| (Wanted::read(&list, &mut planner.findings), list.origin));
     let manager = Manager::of(input.guest);
     let snaps = list.as_ref().map_or(&[][..], |(wanted, _)| &wanted.snaps).to_vec();
-    let install = list.and_then(|(wanted, origin)| {
+    let (mut wanted, mut origin) = list.unzip();
+    for required in REQUIRED.iter().flat_map(|required| required(input)).filter(|name| !input.installs(name)) {
+        origin.get_or_insert_with(|| required.origin.clone());
+        wanted.get_or_insert_default().add(required, &mut planner.findings);
+    }
+    let install = wanted.zip(origin).and_then(|(wanted, origin)| {
         let names = wanted.names(manager, &mut planner.findings);
         (!names.is_empty()).then_some((names, origin))
     });
@@ -208,6 +217,19 @@ mod tests {
         let outcome = on("/usr/bin/pacman", "packages: [[nginx, '1.2'], git]");
         assert!(outcome.programs()[1].ends_with(" -S --needed -- git"));
         assert!(outcome.said()[0].contains("pacman"), "{:?}", outcome.said());
+    }
+
+    #[test]
+    fn what_other_topics_need_is_installed_with_the_rest_and_once() {
+        let of = |config: &str| {
+            let bench = Bench::new(config).program("/usr/bin/apt-get").program("/usr/sbin/rsyslogd");
+            bench.plan(plan).programs().pop().unwrap_or_default()
+        };
+        let needs = "ntp: {ntp_client: chrony}\nwireguard: {}\nansible: {package_name: ansible-core}\nrsyslog: {install_rsyslog: true}\n";
+        assert!(of(needs).ends_with(" install -- ansible-core chrony wireguard-tools"), "{}", of(needs));
+        let named = format!("{needs}packages: [chrony, vim]\n");
+        assert!(of(&named).ends_with(" install -- chrony vim ansible-core wireguard-tools"), "{}", of(&named));
+        assert_eq!(of("ansible: {package_name: '-x; id'}"), "");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::manager::Manager;
 use crate::config::document::{Data, Node};
-use crate::finding::{Finding, Findings, Origin};
+use crate::finding::{Finding, Findings, Located, Origin};
 
 /// The packages of each kind, in the author's order.
 #[derive(Debug, Default)]
@@ -36,6 +36,16 @@ impl Wanted {
         let mut wanted = Self::default();
         wanted.list(list, Whose::Guest, findings);
         wanted
+    }
+
+    /// One more, which another topic needs.
+    pub fn add(&mut self, name: Located<String>, findings: &mut Findings) {
+        if is_name(&name) {
+            self.packages.push(Package { name: name.value, version: None, only_apt: false, origin: name.origin });
+        } else {
+            let wrong = format!("`{}` is no name of a package; it is not installed", name.value);
+            findings.push(Finding::error(&name.origin, wrong));
+        }
     }
 
     fn list(&mut self, list: &Node, whose: Whose, findings: &mut Findings) {
