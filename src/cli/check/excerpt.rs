@@ -113,8 +113,9 @@ fn hidden(text: &[char], all: impl FnOnce() -> bool) -> Vec<(usize, usize)> {
         }
     }
     if all() {
+        let is_block = first.and_then(|first| text.get(first)).is_some_and(|c| "|>".contains(*c));
         let start = || text.iter().position(|c| !c.is_whitespace() && *c != '-').unwrap_or(text.len());
-        hidden = vec![(first.unwrap_or_else(start), text.len())];
+        hidden = if is_block { Vec::new() } else { vec![(first.unwrap_or_else(start), text.len())] };
     }
     hidden
 }
@@ -138,12 +139,12 @@ fn key_before(text: &[char], colon: usize) -> String {
 fn belongs_to_secret(lines: &[&str], line: usize) -> bool {
     let indent = |text: &str| text.len() - text.trim_start_matches([' ', '-']).len();
     let Some((own, above)) = lines.get(..=line).and_then(<[&str]>::split_last) else { return false };
-    let mut inner = indent(own);
+    // A list may stand as far to the left as the key that it belongs to.
+    let dash = own.find('-').filter(|dash| own.get(..*dash).is_some_and(|blank| blank.trim().is_empty()));
+    let mut inner = dash.map_or_else(|| indent(own), |dash| dash + 1);
     for text in above.iter().rev().take(ABOVE).filter(|text| !text.trim().is_empty()) {
         let outer = indent(text);
-        let is_above =
-            outer < inner || outer == inner && own.trim_start().starts_with('-') && !text.trim_start().starts_with('-');
-        if !is_above {
+        if outer >= inner {
             continue;
         }
         inner = outer;
@@ -211,6 +212,8 @@ mod tests {
             ("lock_passwd: maybe", 1, 14, "lock_passwd: maybe", "             ^^^^^"),
             ("chpasswd:\n  list: |\n    ops:hunter2", 3, 5, "    …", "    ^"),
             ("passwords:\n- hunter2", 2, 3, "- …", "  ^"),
+            ("chpasswd:\n  list: |\n    a:b", 2, 9, "  list: |", "        ^"),
+            ("password: x\nb:\n- hunter3: 1", 3, 3, "- hunter3: 1", "  ^^^^^^^"),
             ("a:\n  password: x\nb:\n  - hunter3", 4, 5, "  - hunter3", "    ^^^^^^^"),
             ("content: hunter2", 1, 10, "content: …", ""),
             ("content: |\n  hunter2", 2, 3, "  …", ""),
