@@ -238,12 +238,23 @@ impl fmt::Display for Finding {
     }
 }
 
+/// The text of a document, or of the part of it that was read.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// What stands there.
+    pub text: String,
+    /// Lines of the document above it.
+    pub above: u32,
+    /// Columns of the document before each of its lines.
+    pub before: u32,
+}
+
 /// Everything found so far. Readers add to it and go on, so that one bad entry never drops its neighbours.
 #[derive(Debug, Default, Clone)]
 pub struct Findings {
     found: Vec<Finding>,
     /// The text of each document that was read, where somebody wants to see it.
-    texts: Option<BTreeMap<String, String>>,
+    texts: Option<BTreeMap<String, Text>>,
 }
 
 impl Findings {
@@ -258,12 +269,18 @@ impl Findings {
     /// Tells what stands in a document, as the places of its findings count it: unpacked, decoded, rendered.
     pub fn read(&mut self, document: &Origin, text: &str) {
         if let Some(texts) = &mut self.texts {
-            texts.insert(document.document_name().to_owned(), text.to_owned());
+            let (above, before) = document.before;
+            let known = texts.get(document.document_name()).is_some_and(|known| known.above < above);
+            // What is around it shows it, too.
+            if !known {
+                let text = Text { text: text.to_owned(), above, before };
+                texts.insert(document.document_name().to_owned(), text);
+            }
         }
     }
 
     /// The text of each document that was read, by its name; empty unless they are kept.
-    pub fn texts(&self) -> BTreeMap<String, String> {
+    pub fn texts(&self) -> BTreeMap<String, Text> {
         self.texts.clone().unwrap_or_default()
     }
 

@@ -88,17 +88,20 @@ fn extent(text: &[char], start: usize) -> usize {
     start + length.max(1)
 }
 
-/// The parts of a line that hold secrets, by the keys before them; all of a line without a key where `all` says so.
+/// The parts of a line that hold secrets, by the keys before them; all but its own key where `all` says so.
 fn hidden(text: &[char], all: impl FnOnce() -> bool) -> Vec<(usize, usize)> {
     let mut hidden = Vec::new();
-    let mut has_key = false;
+    let mut first = None;
     let mut at = 0;
     while let Some(colon) = text.iter().skip(at).position(|c| *c == ':').map(|offset| at + offset) {
         at = colon + 1;
         let key = key_before(text, colon);
         let value = text.iter().skip(at).position(|c| !c.is_whitespace()).map_or(text.len(), |offset| at + offset);
-        has_key |= value > at || value == text.len() || text.iter().take(colon).next_back() == Some(&'"');
-        if is_secret(&key) || key == "content" {
+        let is_key = value > at || value == text.len() || text.iter().take(colon).next_back() == Some(&'"');
+        if is_key {
+            first.get_or_insert(value);
+        }
+        if names_secret(&key) {
             let end = match text.get(value) {
                 Some('|' | '>') => continue,
                 // Of what is between brackets nothing is told apart.
@@ -109,11 +112,19 @@ fn hidden(text: &[char], all: impl FnOnce() -> bool) -> Vec<(usize, usize)> {
             at = end.max(at);
         }
     }
-    if !has_key && all() {
-        let start = text.iter().position(|c| !c.is_whitespace() && *c != '-').unwrap_or(text.len());
-        hidden = vec![(start, text.len())];
+    if all() {
+        let is_block = first.and_then(|first| text.get(first)).is_some_and(|c| "|>".contains(*c));
+        let start = || text.iter().position(|c| !c.is_whitespace() && *c != '-').unwrap_or(text.len());
+        hidden = if is_block { Vec::new() } else { vec![(first.unwrap_or_else(start), text.len())] };
     }
     hidden
+}
+
+/// Whether a key is one of a secret, may be one that is misspelt, or that of a file's content.
+fn names_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let is_switch = key.starts_with("lock") || matches!(key.as_str(), "expire" | "ssh_pwauth");
+    !is_switch && (is_secret(&key) || key == "content" || key.contains("pas") || key.contains("pw"))
 }
 
 fn key_before(text: &[char], colon: usize) -> String {
@@ -128,17 +139,17 @@ fn key_before(text: &[char], colon: usize) -> String {
 fn belongs_to_secret(lines: &[&str], line: usize) -> bool {
     let indent = |text: &str| text.len() - text.trim_start_matches([' ', '-']).len();
     let Some((own, above)) = lines.get(..=line).and_then(<[&str]>::split_last) else { return false };
-    let mut inner = indent(own);
+    // A list may stand as far to the left as the key that it belongs to.
+    let dash = own.find('-').filter(|dash| own.get(..*dash).is_some_and(|blank| blank.trim().is_empty()));
+    let mut inner = dash.map_or_else(|| indent(own), |dash| dash + 1);
     for text in above.iter().rev().take(ABOVE).filter(|text| !text.trim().is_empty()) {
         let outer = indent(text);
-        let is_above =
-            outer < inner || outer == inner && own.trim_start().starts_with('-') && !text.trim_start().starts_with('-');
-        if !is_above {
+        if outer >= inner {
             continue;
         }
         inner = outer;
         if let Some((key, _)) = text.split_once(':')
-            && (is_secret(key) || key.trim_start_matches([' ', '-']) == "content")
+            && names_secret(key.trim_matches([' ', '-', '"', '\'']))
         {
             return true;
         }
@@ -194,9 +205,15 @@ mod tests {
             ("{\"admin_pass\": \"hunter2\", \"uuid\": 1}", 1, 36, "{\"admin_pass\": …, \"uuid\": 1}", ""),
             ("{\"admin_pass\":\"hunter2\"}", 1, 2, "{\"admin_pass\":…}", ""),
             ("chpasswd:\n  list:\n  - ops:hunter2", 3, 5, "  - …", "    ^"),
-            ("chpasswd:\n  expire: mabye", 2, 11, "  expire: mabye", "          ^^^^^"),
+            ("chpasswd:\n  expire: mabye", 2, 11, "  expire: …", "          ^"),
+            ("chpasswd:\n  list: [hunter2]", 2, 10, "  list: …", ""),
+            ("chpasswd: {list: [hunter2]}", 1, 18, "chpasswd: …", ""),
+            ("pasword: hunter2", 1, 1, "pasword: …", "^^^^^^^"),
+            ("lock_passwd: maybe", 1, 14, "lock_passwd: maybe", "             ^^^^^"),
             ("chpasswd:\n  list: |\n    ops:hunter2", 3, 5, "    …", "    ^"),
             ("passwords:\n- hunter2", 2, 3, "- …", "  ^"),
+            ("chpasswd:\n  list: |\n    a:b", 2, 9, "  list: |", "        ^"),
+            ("password: x\nb:\n- hunter3: 1", 3, 3, "- hunter3: 1", "  ^^^^^^^"),
             ("a:\n  password: x\nb:\n  - hunter3", 4, 5, "  - hunter3", "    ^^^^^^^"),
             ("content: hunter2", 1, 10, "content: …", ""),
             ("content: |\n  hunter2", 2, 3, "  …", ""),

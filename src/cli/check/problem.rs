@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::check::excerpt::{Excerpt, excerpt};
 use crate::cli::visible;
-use crate::finding::{Finding, Findings, Severity};
+use crate::finding::{Finding, Findings, Severity, Text};
 use crate::json::places::{self, Place};
 
 /// One thing to mend.
@@ -34,8 +34,8 @@ pub(super) struct Problem {
 /// The findings in the order of their places: who mends a document goes through it from the top.
 pub(super) fn problems(findings: Findings) -> Vec<Problem> {
     let texts = findings.texts();
-    let lines: BTreeMap<&str, Vec<&str>> =
-        texts.iter().map(|(name, text)| (name.as_str(), text.lines().collect())).collect();
+    let sources: BTreeMap<&str, Source> =
+        texts.iter().map(|(name, text)| (name.as_str(), Source { text, lines: text.text.lines().collect() })).collect();
     let mut paths: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for finding in findings.iter() {
         if let Some(path) = finding.origin.key_path() {
@@ -44,7 +44,7 @@ pub(super) fn problems(findings: Findings) -> Vec<Problem> {
     }
     let places: HashMap<&str, HashMap<String, (Place, Place)>> = paths
         .into_iter()
-        .filter_map(|(document, paths)| Some((document, places::find(texts.get(document)?, &paths))))
+        .filter_map(|(document, paths)| Some((document, places::find(&texts.get(document)?.text, &paths))))
         .collect();
     let mut problems: Vec<Problem> = findings
         .iter()
@@ -52,21 +52,36 @@ pub(super) fn problems(findings: Findings) -> Vec<Problem> {
             let document = finding.origin.document_name();
             let path = finding.origin.key_path();
             let found = path.and_then(|path| places.get(document)?.get(path).copied());
-            problem(finding, found, lines.get(document).map_or(&[], Vec::as_slice))
+            problem(finding, found, sources.get(document))
         })
         .collect();
     problems.sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
     problems
 }
 
-fn problem(finding: &Finding, found: Option<(Place, Place)>, lines: &[&str]) -> Problem {
+/// A document, or the part of it that was read.
+struct Source<'a> {
+    text: &'a Text,
+    lines: Vec<&'a str>,
+}
+
+impl Source<'_> {
+    fn excerpt(&self, line: usize, column: usize, end: Option<usize>) -> Option<Excerpt> {
+        let before = self.text.before as usize;
+        let line = line.checked_sub(self.text.above as usize)?;
+        let excerpt = excerpt(&self.lines, line, column.checked_sub(before)?, end)?;
+        Some(Excerpt { end_column: excerpt.end_column + before, ..excerpt })
+    }
+}
+
+fn problem(finding: &Finding, found: Option<(Place, Place)>, source: Option<&Source>) -> Problem {
     let Finding { severity, origin, message, help } = finding;
     let place = match (origin.line(), found) {
         (Some((line, column)), _) => Some((line as usize, column as usize, None)),
         (None, Some((start, end))) => Some((start.line, start.column, (start.line == end.line).then_some(end.column))),
         (None, None) => None,
     };
-    let excerpt = place.and_then(|(line, column, end)| excerpt(lines, line, column, end));
+    let excerpt = place.and_then(|(line, column, end)| source?.excerpt(line, column, end));
     Problem {
         file: origin.document_name().to_owned(),
         line: place.map(|(line, ..)| line),
@@ -137,6 +152,17 @@ mod tests {
     fn a_key_of_json_has_a_line() {
         let (text, _) = shown("{\"a\":\n [1, \"x\"]}", |document| document.key("a").index(1));
         assert_eq!(text, "d:2:6: error: a[1]: wrong\n     2 |  [1, \"x\"]}\n       |      ^^^\n    help: mend it\n");
+    }
+
+    #[test]
+    fn the_place_of_a_part_is_one_of_the_document_and_its_line_its_own() {
+        let mut findings = Findings::keeping_texts();
+        let part = Origin::document("d").within(10, 4);
+        findings.read(&part, "a: 1\nb: x\n");
+        findings.push(Finding::error(&part.at(2, 4), "wrong"));
+        let problem = &problems(findings)[0];
+        assert_eq!(problem.shown(false), "d:12:8: error: wrong\n    12 | b: x\n       |    ^\n");
+        assert_eq!(problem.end_column, Some(9));
     }
 
     #[test]
