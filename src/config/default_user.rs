@@ -33,11 +33,16 @@ fn built_in(distribution: &[String], has_group: impl Fn(&str) -> bool) -> Node {
     let id = distribution.first().map_or("cloud-user", String::as_str);
     let plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     let name = if plain && id != "rhel" { id } else { "cloud-user" };
+    let rule = match is(&["alpine"]) {
+        // Its images have no sudo.
+        true => format!("doas: [\"permit nopass {name}\"]"),
+        false => "sudo: [\"ALL=(ALL) NOPASSWD:ALL\"]".to_owned(),
+    };
     let text = format!(
         "name: \"{name}\"\n\
          gecos: \"{name}\"\n\
          groups: [{groups}]\n\
-         sudo: [\"ALL=(ALL) NOPASSWD:ALL\"]\n\
+         {rule}\n\
          shell: {shell}\n\
          lock_passwd: true\n"
     );
