@@ -101,8 +101,11 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         return Ok(());
     };
     let mut decision = decide_for(options, seed, remote(stages, live), found.findings)?;
+    let mut journal = Journal::read(&options.root, &decision.known.instance.id)?;
+    if stages == [Stage::Local] && live && journal.completed(Stage::Local) {
+        decision.findings = without_late_cards(&decision);
+    }
     let known = &decision.known;
-    let mut journal = Journal::read(&options.root, &known.instance.id)?;
     let now = stages_now(stages, known, journal.completed(Stage::Local));
     let mut remembers = true;
     if looks {
@@ -135,6 +138,16 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         [Stage::Local, rest @ ..] if now.len() < stages.len() && live => work_for_seed(options, rest, status, data),
         _ => Ok(()),
     }
+}
+
+/// Once its network is configured, no boot waits for the cards: one whose driver is still to come has no fault. The
+/// later stages tell of one that is really absent.
+fn without_late_cards(decision: &Decision) -> Findings {
+    let links = decision.known.network.iter().flat_map(|network| &network.links);
+    let late: Vec<&Origin> = links.filter_map(|link| link.sought(decision.known.guest.nics.as_deref()?)).collect();
+    let mut findings = Findings::default();
+    findings.extend(decision.findings.iter().filter(|told| !late.contains(&&told.origin)).cloned());
+    findings
 }
 
 /// What becomes of documents of the user-data that are on a server. An image gets nothing that only a boot can fetch.
@@ -295,7 +308,7 @@ mod tests {
     use crate::plan::step::Frequency;
     use crate::root::Tree as _;
     use crate::scratch::Scratch;
-    use crate::seed::{Document, Seed};
+    use crate::seed::{Document, NetworkFormat, Seed};
 
     #[test]
     fn a_later_stage_without_work_is_completed_with_the_local_one() {
@@ -321,6 +334,30 @@ mod tests {
         want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
         assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
         assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
+    }
+
+    #[test]
+    fn a_card_without_a_driver_is_no_fault_once_the_network_is_configured() {
+        let scratch = Scratch::new();
+        scratch.file(state::SETTINGS, "firstlight: {network: {renderer: networkd}}\n");
+        scratch.file("/sys/class/net/ens3/address", "52:54:00:00:00:01\n");
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let card = |number: u8| {
+            let id = format!("{{\"id\": \"n{number}\", \"type\": \"phy\",");
+            format!("{id} \"ethernet_mac_address\": \"52:54:00:00:00:0{number}\"}}")
+        };
+        let links = format!("{{\"links\": [{}, {}, {{\"id\": \"x\"}}]}}", card(1), card(2));
+        let seed = Seed {
+            network: Some((NetworkFormat::OpenStack, Document::new("network_data.json", links))),
+            ..Seed::new("config-drive", "/config-drive", Document::new("meta_data.json", "{\"uuid\": \"i-1\"}"))
+        };
+        let decision = decide_for(&options, seed, Remote::Later, Findings::default()).unwrap();
+        let told = |findings: &Findings| findings.iter().map(|told| told.message.clone()).collect::<Vec<_>>();
+        let all = told(&decision.findings);
+        assert!(all.iter().any(|text| text.contains("has the MAC address 52:54:00:00:00:02")), "{all:?}");
+        let left = told(&without_late_cards(&decision));
+        assert_eq!(left.len(), all.len() - 1, "{left:?}");
+        assert!(!left.iter().any(|text| text.contains("has the MAC address")), "{left:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
 use crate::network::model::{Kind, Link, Match, NetworkConfig};
 
@@ -105,6 +105,18 @@ pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
     match &link.kind {
         Kind::Physical(Match::Mac(mac)) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
         Kind::Physical(Match::Name(name)) => nics.iter().find(|nic| nic.name == name.value),
+    }
+}
+
+impl Link {
+    /// Where its interface is named, if that is not among `nics`.
+    pub fn sought(&self, nics: &[Nic]) -> Option<&Origin> {
+        let Kind::Physical(named) = &self.kind;
+        let origin = match named {
+            Match::Mac(mac) => &mac.origin,
+            Match::Name(name) => &name.origin,
+        };
+        nic_of(self, nics).is_none().then_some(origin)
     }
 }
 
