@@ -11,6 +11,7 @@ use crate::modules::{Input, Module, Planner, crypt, keys};
 use crate::plan::action::{Action, AuthorizedKeys, Group, Password, PasswordHash, User};
 use crate::plan::step::{Frequency, Stage};
 use account::Account;
+use forms::{User as UserForm, Users};
 use names::{valid_name, valid_names};
 use wanted::{Wanted, wanted};
 
@@ -18,6 +19,7 @@ mod account;
 mod doas;
 mod elsewhere;
 mod existing;
+mod forms;
 mod groups;
 mod names;
 mod sudo;
@@ -32,10 +34,10 @@ crate::keys! {
     struct Keys {
         /// Groups to make: a list of names, or of `name: [members]`.
         groups: Node,
-        /// Users to make: `default`, names, or mappings.
-        users: Node,
-        /// Changes to the default user.
-        user: Node,
+        /// Users to make: `default`, names, or mappings with the keys below; also one mapping of these by name.
+        users: Users,
+        /// Changes to the default user: its name, or a mapping with the keys below.
+        user: UserForm,
     }
 }
 
