@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use firstlight::config::read::{Key, Kind};
 use firstlight::modules::{MODULES, Module};
 use firstlight::plan::step::Frequency;
+use firstlight::userdata::Layers;
 
 /// firstlight-cloud-config(5) as roff.
 pub fn page() -> String {
@@ -23,6 +24,8 @@ pub fn page() -> String {
             section(module, &mut page);
         }
     }
+    page.push_str(".SH layers\nHow the documents of the image, the vendor and the user come together.\n");
+    keys(Layers::KEYS, &mut page);
     page
 }
 
@@ -58,7 +61,7 @@ fn below(kind: &Kind, page: &mut String) {
             keys(known, page);
             page.push_str(".RE\n");
         }
-        Kind::List(item) => below(item, page),
+        Kind::List(item) | Kind::Named(item) => below(item, page),
         Kind::OneOf(kinds) => kinds.iter().for_each(|kind| below(kind, page)),
         _ => {}
     }

@@ -110,6 +110,9 @@ mod tests {
         assert_eq!(at("/properties/chpasswd/properties/users/items/properties/name/type/0"), "string");
         assert_eq!(at("/properties/runcmd/anyOf/1/items/anyOf/1/items/type/0"), "string");
         assert_eq!(at("/properties/firstlight/properties/datasources/items/anyOf/0/enum/0"), "config-drive");
+        assert_eq!(at("/properties/users/anyOf/1/items/anyOf/1/properties/uid/description"), "Numeric id.");
+        assert_eq!(at("/properties/fs_setup/items/properties/overwrite/maximum"), 1);
+        assert_eq!(at("/properties/disk_setup/additionalProperties/properties/overwrite/maximum"), 1);
         assert_eq!(at("/properties/ssh-authorized-keys/deprecated"), true);
     }
 

@@ -104,9 +104,10 @@ fn plan(input: &Input, planner: &mut Planner) {
     if input.guest.has_tool(store.tool) {
         let tool = Command { waits_for_boot: true, ..Command::tool([store.tool]) };
         planner.step("ca_certs update", &wanted.origin).run(tool);
-    } else {
+    } else if !input.installs("ca-certificates") {
+        // The package that is still to come takes up what is in its store by then.
         let none = format!("this guest has no {}: programs do not see these certificates", store.tool);
-        planner.finding(Finding::error(&wanted.origin, none).help("the package is ca-certificates"));
+        planner.finding(Finding::error(&wanted.origin, none).help("add `packages: [ca-certificates]`"));
     }
 }
 
@@ -227,6 +228,15 @@ mod tests {
             assert_eq!((outcome.programs(), outcome.said().len()), (vec![tool.to_owned()], 0));
             assert!(outcome.steps.last().unwrap().waits_for_boot() && !outcome.steps[0].waits_for_boot());
         }
+    }
+
+    #[test]
+    fn a_store_that_is_still_to_be_installed_takes_them_up_itself() {
+        let asked = format!("ca_certs:\n  trusted:\n   - |\n    {ONE}");
+        let outcome = Bench::new(&asked).plan(plan);
+        assert!(outcome.said()[0].contains("add `packages: [ca-certificates]`"));
+        let outcome = Bench::new(&format!("{asked}\npackages: [ca-certificates]\n")).plan(plan);
+        assert_eq!((outcome.steps().len(), outcome.said().len()), (1, 0), "{:?}", outcome.said());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::document::{Data, Node};
+use crate::config::read::Raw;
 use crate::config::types::OneOrMany;
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::disks::{Disks, partition_node};
@@ -32,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(3 * 60);
 crate::keys! {
     struct Keys {
         /// File systems to make.
-        fs_setup: Vec<Node>,
+        fs_setup: Vec<Raw<Setup>>,
     }
 }
 

@@ -35,7 +35,7 @@ crate::keys! {
         org: String,
         /// Attach the subscriptions that fit.
         auto_attach: bool,
-        /// Service level; with `auto-attach`.
+        /// Service level; with `auto_attach`.
         service_level: Located<String>,
         /// Subscriptions to attach, by the ids of their pools.
         add_pool: OneOrMany<String>,

@@ -14,7 +14,8 @@ mod layout;
 use std::path::{Path, PathBuf};
 
 use crate::config::document::{Data, Node};
-use crate::config::read::one_of;
+use crate::config::read::{Raw, one_of};
+use crate::config::types::Named;
 use crate::error::Error;
 use crate::finding::{Finding, Findings, Origin};
 use crate::modules::devices::{self, Content, check, content, settle, spared};
@@ -30,7 +31,7 @@ pub const MODULE: Module =
 crate::keys! {
     struct Keys {
         /// Partition tables: device to what it is to have.
-        disk_setup: Node,
+        disk_setup: Raw<Named<Setup>>,
         /// Names for devices, to be used in `disk_setup`, `fs_setup` and `mounts`: name to path.
         device_aliases: Node,
     }
@@ -145,13 +146,13 @@ fn is_as_wanted(wanted: &Wanted, input: &Input) -> bool {
 /// What is asked for, as far as it can be read.
 fn wanted(input: &Input, findings: &mut Findings) -> Vec<Wanted> {
     let keys = Keys::take(input.config, findings);
-    for entries in [&keys.disk_setup, &keys.device_aliases].into_iter().flatten() {
+    for entries in [keys.disk_setup.as_deref(), keys.device_aliases.as_ref()].into_iter().flatten() {
         if !matches!(entries.data, Data::Mapping(_)) {
             let wrong = format!("expected a mapping of devices, found {}", entries.described());
             findings.push(Finding::error(&entries.origin, wrong));
         }
     }
-    let entries = keys.disk_setup.as_ref().map(Node::entries).unwrap_or_default();
+    let entries = keys.disk_setup.as_deref().map(Node::entries).unwrap_or_default();
     entries.iter().filter_map(|(name, setup)| one(name, setup, input, findings)).collect()
 }
 

@@ -34,8 +34,8 @@ crate::keys! {
         allow_public_ssh_keys: bool,
         /// Make new host keys for a new instance (the default); else only those that are missing.
         ssh_deletekeys: bool,
-        /// Types of the host keys that are made: ed25519, ecdsa, rsa. An RSA key is made by the guest's ssh-keygen at the
-        /// boot: what makes one in process would be a twentieth of this program.
+        /// Types of the host keys that are made: `ed25519`, `ecdsa`, `rsa`. Default: the first two; `rsa` needs the guest's
+        /// ssh-keygen, and seconds of a small machine's first boot.
         ssh_genkeytypes: OneOrMany<Located<String>>,
         /// Host keys that are given; then none is made.
         ssh_keys: HostKeys,
@@ -48,7 +48,7 @@ crate::keys! {
 
 crate::keys! {
     struct Publish {
-        /// Whether.
+        /// Whether they were to be told.
         enabled: bool,
         /// Types that are not told.
         blacklist: OneOrMany<String>,

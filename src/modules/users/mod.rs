@@ -33,9 +33,9 @@ crate::keys! {
     struct Keys {
         /// Groups to make: a list of names, or of `name: [members]`.
         groups: Raw<groups::Form>,
-        /// Users to make: `default`, names, or mappings.
+        /// Users to make: `default`, names, or mappings with the keys below; also one mapping of these by name.
         users: Raw<wanted::Users>,
-        /// Changes to the default user.
+        /// Changes to the default user: its name, or a mapping with the keys below.
         user: Raw<wanted::User>,
     }
 }

@@ -53,7 +53,7 @@ crate::keys! {
     pub struct File {
         /// Where to; missing directories are made.
         path: Located<String>,
-        /// What; nothing makes an empty file.
+        /// What is in it; without it the file is empty.
         content: Node,
         /// How the content is packed: `b64`, `gzip`, `gz+b64` (and `base64`, `gz`, `gz+base64` …), `text/plain`.
         encoding: Located<String>,
