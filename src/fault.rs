@@ -43,6 +43,18 @@ fn start_again(panic: &PanicHookInfo) {
     // Not its message: that may quote the input, secrets and all.
     let place = panic.location().map_or_else(String::new, |place| format!(" ({}:{})", place.file(), place.line()));
     eprintln!("firstlight: a defect of this program{place}: please report it");
+    restart();
+}
+
+/// Ends this process, and starts the program again without what it was at.
+pub fn give_up(why: &str) -> ! {
+    eprintln!("firstlight: {why}");
+    restart();
+    std::process::abort()
+}
+
+/// Comes back only where there is nothing to leave out, or no program to start.
+fn restart() {
     let Some(what) = at(None) else { return };
     let names = format!("{}{what}\n", left_out());
     if names.lines().count() <= LIMIT {
@@ -50,7 +62,6 @@ fn start_again(panic: &PanicHookInfo) {
         let own = Path::new("/proc/self/exe");
         let mut arguments = std::env::args_os();
         let name = arguments.next().unwrap_or_else(|| own.into());
-        // Comes back only where there is no such program: then this one ends.
         let _ = Command::new(own).arg0(name).args(arguments).env(LEFT_OUT, names).exec();
     }
 }

@@ -28,6 +28,7 @@ pub mod media;
 pub mod network;
 pub mod seed;
 
+pub mod budget;
 pub mod digest;
 pub mod error;
 pub mod fault;

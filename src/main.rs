@@ -3,6 +3,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: firstlight::budget::Counting = firstlight::budget::Counting;
+
 fn main() -> ExitCode {
     firstlight::fault::bear();
     firstlight::cli::Cli::main()

@@ -42,3 +42,14 @@ fn a_module_or_a_step_that_panics_is_left_out_and_the_others_have_their_turn() {
         assert!(lost.iter().all(|name| missing.iter().any(|path| path.ends_with(name))), "{missing:?}");
     }
 }
+
+#[test]
+fn a_template_that_grows_without_end_is_left_out() {
+    let user_data = tempfile::NamedTempFile::new().unwrap();
+    let doubling =
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}";
+    std::fs::write(user_data.path(), format!("## template: jinja\n#cloud-config\n{doubling}\n")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_firstlight")).arg("check").arg(user_data.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && said.contains("takes too much memory"), "{output:?}");
+}

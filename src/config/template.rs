@@ -16,14 +16,18 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Enumerator, Object, ObjectExt as _, Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
 
+use crate::budget;
 use crate::config::escape::escaped;
 use crate::config::{methods, missing, nesting};
+use crate::fault;
 use crate::finding::{Finding, Findings, Origin};
 
 /// The largest output, in bytes.
 const OUTPUT_LIMIT: usize = 16 << 20;
 /// How many instructions a template may take.
 const FUEL: u64 = 2_000_000;
+/// How much memory it may ask for in all, in bytes.
+const MEMORY: usize = 128 << 20;
 
 /// What is rendered: how values stand in the output, and what stands there for a variable that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +65,16 @@ pub fn render(
         findings.push(Finding::error(&origin.at(line, 1), format!("the template has {what}; it is not used")));
         return None;
     }
-    let output = match evaluate(&source, context, purpose) {
-        Ok(output) => output,
-        Err(error) => {
+    let evaluated =
+        fault::apart(&format!("template {origin}"), || budget::within(MEMORY, || evaluate(&source, context, purpose)));
+    let output = match evaluated {
+        Some(Ok(output)) => output,
+        None => {
+            let much = "evaluating this template takes too much memory; it is not used";
+            findings.push(Finding::error(origin, much).help("does it join texts to longer and longer ones in a loop?"));
+            return None;
+        }
+        Some(Err(error)) => {
             let origin = error.line().map_or_else(|| origin.clone(), |line| origin.at(line, 1));
             let mut reason =
                 error.detail().map_or_else(|| error.kind().to_string(), |d| format!("{}: {d}", error.kind()));
