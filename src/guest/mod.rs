@@ -175,6 +175,11 @@ impl Guest {
         TOOL_DIRECTORIES.iter().any(|directory| self.is_program(&format!("{directory}/{name}")) == Some(true))
     }
 
+    /// Whether there is that program, which is named as [`Guest::has_tool`] has it or by its path.
+    pub fn has_program(&self, program: &str) -> bool {
+        if program.contains('/') { self.is_program(program) == Some(true) } else { self.has_tool(program) }
+    }
+
     /// Whether the file at `path` may be executed; `None` where there is no file.
     pub fn is_program(&self, path: &str) -> Option<bool> {
         let found = self.root.stat(Path::new(path)).ok().flatten();

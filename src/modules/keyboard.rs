@@ -89,7 +89,8 @@ fn layout(asked: &Located<Keyboard>, findings: &mut Findings) -> Option<Layout> 
 
 /// keyboard(5) of console-setup.
 fn debian(layout: &Layout, asked: &Located<Keyboard>, input: &Input, planner: &mut Planner) {
-    if !input.guest.has_tool("setupcon") && !input.installs("console-setup") {
+    let there = input.guest.has_tool("setupcon");
+    if !there && !input.installs("console-setup") {
         let missing = "this guest has no console-setup: the console keeps its layout until that is installed";
         planner.finding(Finding::warning(&asked.origin, missing).help("add `packages: [console-setup]`"));
     }
@@ -100,10 +101,11 @@ fn debian(layout: &Layout, asked: &Located<Keyboard>, input: &Input, planner: &m
             .words(["XKBLAYOUT", "XKBMODEL", "XKBVARIANT", "XKBOPTIONS"])
             .fold(old.to_owned(), |text, (key, word)| assign(&text, key, &format!("\"{word}\"")))
     };
-    planner
-        .step("keyboard", &asked.origin)
-        .edit(Edit::new("/etc/default/keyboard", edit))
-        .restart("console-setup.service", input.guest);
+    let step = planner.step("keyboard", &asked.origin).edit(Edit::new("/etc/default/keyboard", edit));
+    // Systemd fails for a unit that is not there.
+    if there {
+        step.restart("console-setup.service", input.guest);
+    }
 }
 
 /// vconsole.conf(5), and X's file in the form that `localectl` reads back.
@@ -203,6 +205,14 @@ mod tests {
         assert!(outcome.findings.is_empty());
         let without = Bench::new(GERMAN).file("/etc/os-release", "ID=debian\n").plan(plan);
         assert!(without.said()[0].contains("packages: [console-setup]"));
+    }
+
+    #[test]
+    fn a_console_without_its_setup_is_said_and_no_unit_is_asked() {
+        let bench = Bench::new(GERMAN).file("/etc/os-release", "ID=debian\n").program("/usr/lib/systemd/systemd");
+        let outcome = bench.plan(plan);
+        assert!(outcome.content("/etc/default/keyboard").is_some() && outcome.programs().is_empty());
+        assert!(outcome.said()[0].contains("add `packages: [console-setup]`"));
     }
 
     #[test]

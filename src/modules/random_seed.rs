@@ -139,7 +139,7 @@ fn run(command: Located<OneOrMany<String>>, required: bool, file: PathBuf, input
         argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()];
     }
     let Some(program) = argv.first() else { return };
-    if !(if program.contains('/') { input.guest.exists(program) } else { input.guest.has_tool(program) }) {
+    if !input.guest.has_program(program) {
         let missing = format!("there is no program `{}` in this guest", program.escape_debug());
         return planner.finding(if required {
             Finding::error(&command.origin, missing).help("the image has to have it; no package is installed by then")

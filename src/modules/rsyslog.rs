@@ -114,7 +114,7 @@ impl Rsyslog {
 
 fn is_installed(asked: &Rsyslog, input: &Input) -> bool {
     let program = asked.check_exe.as_deref().unwrap_or("rsyslogd");
-    input.guest.has_tool(program) || input.guest.exists(program)
+    input.guest.has_program(program)
 }
 
 /// Its packages, where they are to be installed and this guest has none.
@@ -153,6 +153,10 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     for (path, content) in files {
         step.write(Write::new(path, content));
+    }
+    // Systemd fails for a unit that is not there.
+    if late && !comes {
+        return;
     }
     match asked.service_reload_command.map(|command| command.value.0).as_deref() {
         None | Some([]) => step.restart("rsyslog", input.guest),
@@ -300,6 +304,8 @@ mod tests {
         assert_eq!(programs("kick it"), ["/bin/sh -c kick it"]);
         let said = |config: &str| Bench::new(config).plan(plan).said();
         assert!(said("rsyslog: {configs: [a]}")[0].contains("warning: no rsyslog in this guest"));
+        let unheard = Bench::new("rsyslog: {configs: [a]}").program("/usr/lib/systemd/systemd").plan(plan);
+        assert!(unheard.content("/etc/rsyslog.d/20-cloud-config.conf").is_some() && unheard.programs().is_empty());
         assert!(said("rsyslog: {configs: [a], install_rsyslog: true}").is_empty());
         assert!(said("rsyslog: {configs: [a]}\npackages: [rsyslog]").is_empty());
     }

@@ -100,7 +100,7 @@ impl Client {
     }
 
     pub fn is_installed(&self, guest: &Guest) -> bool {
-        if self.program.starts_with('/') { guest.exists(&self.program) } else { guest.has_tool(&self.program) }
+        guest.has_program(&self.program)
     }
 
     /// The changes that make it ask these sources.
