@@ -41,6 +41,17 @@ pub fn refused(lines: &[String], options: Option<&str>, take: Option<&str>, user
     lines.iter().filter_map(|line| Some(format!("{options} {}", PublicKey::parse(line)?.bare()))).collect()
 }
 
+/// Whether `text` can stand before a key: one word and one line, quotes aside. What is more would be a key of its own,
+/// or a line of its own, which nobody refuses.
+pub fn are_options(text: &str) -> bool {
+    let line = format!("{text} {SAMPLE}");
+    !text.contains(char::is_control)
+        && PublicKey::parse(&line).is_some_and(|key| key.options == text && key.blob == BLOB)
+}
+
+const BLOB: &str = "AAAAC3NzaC1lZDI1NTE5AAAAICnEblGkqVrAcLUVU10aey6wAUBiXIQmvYEyFBO6GJ0B";
+const SAMPLE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICnEblGkqVrAcLUVU10aey6wAUBiXIQmvYEyFBO6GJ0B";
+
 /// What refused keys answer, worded as the peers do: tools look for it.
 const REFUSAL: &str = "no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as \
                             the user \\\"$USER\\\" rather than the user \\\"$DISABLE_USER\\\".';echo;sleep 10;exit 142\"";

@@ -20,7 +20,7 @@ impl Options {
     pub fn read(node: &Node, findings: &mut Findings) -> Self {
         let option = |(key, value): &(Node, Node)| {
             let name = key.text()?.trim().to_lowercase().replace('-', "_");
-            if name.is_empty() || name.contains(['=', '[', '\n']) {
+            if name.is_empty() || name.contains(|c: char| c.is_control() || "=[".contains(c)) {
                 findings.push(Finding::error(&key.origin, format!("`{name}` is no option; it is left out")));
                 return None;
             }

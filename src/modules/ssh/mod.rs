@@ -29,7 +29,7 @@ crate::keys! {
         /// Refuse root's logins with the keys given here (the default).
         disable_root: bool,
         /// Options put before root's keys. `$USER` is the default user, `$DISABLE_USER` root.
-        disable_root_opts: String,
+        disable_root_opts: Located<String>,
         /// Take the platform's keys (the default).
         allow_public_ssh_keys: bool,
         /// Make new host keys for a new instance (the default); else only those that are missing.
@@ -84,7 +84,16 @@ fn authorize(keys: &Keys, input: &Input, planner: &mut Planner) {
         }
     }
     if keys.disable_root != Some(false) {
-        lines = keys::refused(&lines, keys.disable_root_opts.as_deref(), user.as_deref(), "root");
+        let (options, bad) = match &keys.disable_root_opts {
+            Some(options) if !keys::are_options(options) => (None, Some(options)),
+            options => (options.as_ref().map(|options| options.as_str()), None),
+        };
+        if let Some(bad) = bad {
+            let wrong = "these are no options of a key; root's logins are refused with the usual ones";
+            let help = "options as in authorized_keys(5): one line, commas between them, blanks only in quotes";
+            planner.finding(Finding::error(&bad.origin, wrong).help(help));
+        }
+        lines = keys::refused(&lines, options, user.as_deref(), "root");
     }
     if input.guest.has_user("root") {
         let root = AuthorizedKeys { user: "root".to_owned(), keys: lines };
@@ -108,6 +117,22 @@ mod tests {
         let root = outcome.keys_of("root").join("\n");
         assert!(root.contains("\\\"debian\\\" rather than the user \\\"root\\\"") && !root.contains("from="), "{root}");
         assert_eq!(outcome.keys_of("debian"), [format!("from=\"10.0.0.1\" {KEY}")]);
+    }
+
+    #[test]
+    fn options_never_become_lines_or_keys_of_their_own() {
+        for options in ["\"no-pty\\nssh-rsa AAAA\"", "'no-pty ssh-rsa AAAA'", "' '", "'no-pty '", "'a\"b'", "'#'"] {
+            let config = format!("disable_root_opts: {options}\nssh_authorized_keys: ['{KEY}']");
+            let outcome = Bench::new(&config).plan(plan);
+            let root = outcome.keys_of("root");
+            assert_eq!((root.len(), outcome.findings.iter().count()), (1, 1), "{options}: {root:?}");
+            assert!(root[0].starts_with("no-port-forwarding,") && root[0].ends_with(KEY), "{options}: {root:?}");
+        }
+        let config =
+            format!("disable_root_opts: 'command=\"echo $USER not $DISABLE_USER\"'\nssh_authorized_keys: ['{KEY}']");
+        let outcome = Bench::new(&config).plan(plan);
+        assert_eq!(outcome.keys_of("root"), [format!("command=\"echo cloud-user not root\" {KEY}")]);
+        assert!(outcome.findings.iter().next().is_none());
     }
 
     #[test]
