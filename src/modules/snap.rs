@@ -82,9 +82,10 @@ fn acknowledge(assertions: &Node, input: &Input, planner: &mut Planner) {
 }
 
 fn has_snap(origin: &Origin, input: &Input, planner: &mut Planner) -> bool {
-    let there = input.guest.has_tool("snap");
+    // Packages are there before snap is asked for anything.
+    let there = input.guest.has_tool("snap") || input.installs("snapd");
     if !there {
-        planner.finding(Finding::error(origin, "this guest has no snap; left out").help("the package is snapd"));
+        planner.finding(Finding::error(origin, "this guest has no snap; left out").help("add `packages: [snapd]`"));
     }
     there
 }
@@ -169,5 +170,14 @@ mod tests {
     fn a_guest_without_snap_is_said() {
         let outcome = Bench::new("snap: {commands: [snap list]}").plan(plan);
         assert_eq!((outcome.steps.len(), outcome.said().len()), (0, 1));
+    }
+
+    #[test]
+    fn a_snap_that_is_still_to_be_installed_is_asked_and_one_that_never_comes_is_said() {
+        let asked = "snap: {commands: [snap install vlc]}\n";
+        let said = Bench::new(asked).plan(plan).said();
+        assert!(said[0].contains("add `packages: [snapd]`"), "{said:?}");
+        let outcome = Bench::new(&format!("{asked}packages: [snapd]\n")).plan(plan);
+        assert!(outcome.findings.is_empty() && outcome.steps().contains(&"snap"), "{:?}", outcome.steps());
     }
 }
