@@ -323,7 +323,9 @@ mod tests {
         assert_eq!(user("/dev/dm-0"), "");
         let mut guest = Guest::read(&root).unwrap();
         assert!(guest.disks().are_known());
+        assert!(!guest.has_tool("apk") && !guest.uses(crate::guest::Family::RedHat, &["dnf"]));
         guest.stands_for_another();
+        assert!(guest.has_tool("apk") && guest.uses(crate::guest::Family::RedHat, &["dnf"]));
         assert!(!guest.disks().are_known() && guest.disks().mounts().is_empty());
         assert!(disks.is_swap(Path::new("/swap.img")) && !disks.is_swap(Path::new("/swap")));
     }

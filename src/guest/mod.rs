@@ -170,9 +170,11 @@ impl Guest {
         }
     }
 
-    /// Whether there is a program of that name where the guest's shells look for it.
+    /// Whether there is a program of that name where the guest's shells look for it. A guide to another machine can't tell,
+    /// and nothing is to be said against a document on account of where it is checked.
     pub fn has_tool(&self, name: &str) -> bool {
-        TOOL_DIRECTORIES.iter().any(|directory| self.is_program(&format!("{directory}/{name}")) == Some(true))
+        self.elsewhere
+            || TOOL_DIRECTORIES.iter().any(|directory| self.is_program(&format!("{directory}/{name}")) == Some(true))
     }
 
     /// Whether there is that program, which is named as [`Guest::has_tool`] has it or by its path.
