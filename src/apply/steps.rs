@@ -40,7 +40,7 @@ pub struct Worker<'a> {
     /// Gets what is for the console.
     pub console: &'a mut dyn FnMut(Text),
     /// What ends this boot once everything is recorded, as soon as a step asks for it.
-    pub power: Option<Command>,
+    pub power: Option<(Command, Step)>,
 }
 
 /// How the work on a stage ended.
@@ -142,6 +142,9 @@ impl Worker<'_> {
             Turn::Interrupted
         } else if told.outcome == StepOutcome::Failed && !begun {
             Turn::Unbegun
+        } else if self.power.as_ref().is_some_and(|(_, of)| of.name == step.name) {
+            // Its end comes with the machine's: whoever is stopped before that is told of it.
+            Turn::Ended
         } else {
             self.journal.end(step, told.outcome == StepOutcome::Done)?;
             Turn::Ended
@@ -183,7 +186,7 @@ impl Worker<'_> {
                     Change::PowerState(power) => {
                         self.journal.begin(step)?;
                         *begun = true;
-                        self.power_state(power, commands)?;
+                        self.power_state(power, step, commands)?;
                     }
                     _ => {}
                 }
@@ -203,7 +206,7 @@ impl Worker<'_> {
     }
 
     /// Remembers what ends the boot, where its condition holds.
-    fn power_state(&mut self, asked: PowerState, told: &mut Vec<CommandStatus>) -> Result<()> {
+    fn power_state(&mut self, asked: PowerState, step: &Step, told: &mut Vec<CommandStatus>) -> Result<()> {
         let holds = match &asked.condition {
             Condition::Always => true,
             Condition::AnyExists(files) => files.iter().any(|file| self.target.root().exists(file)),
@@ -216,10 +219,11 @@ impl Worker<'_> {
                 holds
             }
         };
-        if holds {
-            self.power = Some(asked.command);
+        // Of several the last one counts, and does what the others asked for.
+        match holds.then(|| self.power.replace((asked.command, step.clone()))).flatten() {
+            Some((_, earlier)) => self.journal.end(&earlier, true),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

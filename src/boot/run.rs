@@ -48,19 +48,23 @@ pub fn run(options: &Options, stages: &[Stage]) -> Result<Status> {
     result.map(|()| status)
 }
 
-/// What comes after the end of a run that asked for it: the machine goes down. Everything is recorded by now, so that the
-/// next boot does not ask for it again.
+/// What comes after the end of a run that asked for it: the machine goes down. Everything else is recorded by now; the
+/// end of this last step is as soon as its program has run, so that the next boot does not ask for it again.
 ///
 /// # Errors
 /// Fatal: it did not work; that stands in the status file too.
 pub fn change_power(options: &Options, status: &mut Status) -> Result<()> {
-    let Some(command) = status.power.take() else { return Ok(()) };
+    let Some((command, step)) = status.power.take() else { return Ok(()) };
+    let mut journal = Journal::read(&options.root, status.instance_id.as_deref().unwrap_or_default())?;
     let _lock = run_lock::take(&options.root)?;
     log::info!("{}", command.argv.join(" "));
     let mut output = Output::new(&options.root);
-    let problem = match commands::run(&command, &mut |line| output.line(line)) {
-        // Told to end: by what was just asked for.
-        Ok(outcome) if matches!(outcome.end, End::Code(0) | End::Interrupted) => return Ok(()),
+    let outcome = commands::run(&command, &mut |line| output.line(line));
+    // Told to end: by what was just asked for.
+    let works = outcome.as_ref().is_ok_and(|outcome| matches!(outcome.end, End::Code(0) | End::Interrupted));
+    journal.end(&step, works)?;
+    let problem = match outcome {
+        Ok(_) if works => return Ok(()),
         Ok(outcome) => Error::fatal(format!("{}: {}", command.argv.join(" "), outcome.end))
             .help(format!("what it printed is in {}", state::OUTPUT)),
         Err(error) => error,
@@ -365,7 +369,10 @@ mod tests {
         let scratch = Scratch::new();
         let options = Options { root: scratch.root(), source: None, config: None };
         let after = |program: Option<&str>| {
-            let power = program.map(|program| Command::tool([program]));
+            let origin = crate::finding::Origin::document("user_data");
+            let (stage, frequency) = (Stage::Final, crate::plan::step::Frequency::PerInstance);
+            let step = Step { name: "power_state".into(), stage, frequency, origin, actions: Vec::new() };
+            let power = program.map(|program| (Command::tool([program]), step));
             let mut status = Status { power, ..Status::default() };
             let result = change_power(&options, &mut status);
             (result.is_ok(), status.error)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Findings, escaped};
 use crate::plan::action::Command;
-use crate::plan::step::Stage;
+use crate::plan::step::{Stage, Step};
 use crate::report::clock;
 
 /// The outcome so far.
@@ -90,7 +90,7 @@ pub struct Status {
     pub changes_now: usize,
     /// What ends this boot, now that it is recorded: the caller's to run.
     #[serde(skip)]
-    pub power: Option<Command>,
+    pub power: Option<(Command, Step)>,
 }
 
 /// One stage.
