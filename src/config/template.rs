@@ -98,7 +98,7 @@ fn evaluate(source: &str, context: &serde_json::Value, purpose: Purpose) -> Resu
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(FUEL));
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build()?);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).build()?);
     environment.set_formatter(match purpose {
         Purpose::Settings => format_for_yaml,
         Purpose::UserData => format_value,
@@ -117,7 +117,12 @@ fn evaluate(source: &str, context: &serde_json::Value, purpose: Purpose) -> Resu
     let context = if context.is_object() { context } else { &nothing };
     let mut output = Bounded(Vec::new());
     environment.template_from_str(source)?.render_captured_to(instance_value(context, "", globals), &mut output)?;
-    Ok(String::from_utf8_lossy(&output.0).into_owned())
+    let mut output = String::from_utf8_lossy(&output.0).into_owned();
+    // As the peer has it: the last line's end stays, also behind a block, whose own is taken away.
+    if source.ends_with('\n') {
+        output.push('\n');
+    }
+    Ok(output)
 }
 
 /// Output up to a bound.
@@ -282,6 +287,13 @@ mod tests {
         let (output, findings) = shown(body);
         assert_eq!(findings, [""; 0], "{body}");
         output.unwrap().strip_prefix('\n').unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_end_of_the_last_line_stays_as_it_was() {
+        assert_eq!(fine("a\n{% if true %}\nb\n{% endif %}\n"), "a\nb\n\n");
+        assert_eq!(fine("a\n"), "a\n");
+        assert_eq!(fine("a"), "a");
     }
 
     #[test]
