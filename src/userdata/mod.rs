@@ -250,14 +250,14 @@ mod tests {
     #[test]
     fn what_cannot_be_used_says_why() {
         for (bytes, start) in [
-            (&b"#part-handler\ndef list_types(): pass\n"[..], "user_data: error: a part handler is Python code"),
+            (&b"#part-handler\ndef list_types(): pass\n"[..], "user_data:1:1: error: a part handler is Python code"),
             (b"\xfd7zXZ\0\0", "user_data: error: compressed with xz, which is not supported here"),
             (b"BZh91AY&SY\xff", "user_data: error: compressed with bzip2"),
             (b"\xff\xfe#\0!\0", "user_data: error: UTF-16"),
-            (b"I2Nsb3VkLWNv\nbmZpZwphOiAx\n", "user_data: error: base64; it is left out"),
-            (b"TUlNRS1WZXJzaW9uOiAxLjAKCg==", "user_data: error: base64"),
-            (b"users: []\n", "user_data: error: the first line does not say what this is"),
-            (b"# cloud-config\n", "user_data: error: the first line is not quite `#cloud-config`"),
+            (b"I2Nsb3VkLWNv\nbmZpZwphOiAx\n", "user_data:1:1: error: base64; it is left out"),
+            (b"TUlNRS1WZXJzaW9uOiAxLjAKCg==", "user_data:1:1: error: base64"),
+            (b"users: []\n", "user_data:1:1: error: the first line does not say what this is"),
+            (b"# cloud-config\n", "user_data:1:1: error: the first line is not quite `#cloud-config`"),
             (b"\x89PNG\0", "user_data: error: binary, and not gzip"),
             (b"\x1f\x8b\x08rubbish", "user_data: error: not a whole gzip file"),
             (b"#cloud-config\n- a\n", "user_data:2:1: error: expected keys such as `users:`, found a list"),

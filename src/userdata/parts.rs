@@ -125,7 +125,7 @@ impl<'a> Parts<'a> {
             Form::CloudConfig => self.cloud_config(&part),
             Form::Patch => self.patch(&part),
             Form::PartHandler => self.findings.push(
-                Finding::error(&part.origin, "a part handler is Python code for cloud-init; it is left out")
+                Finding::error(&part.origin.at(1, 1), "a part handler is Python code for cloud-init; it is left out")
                     .help("there is no Python in this agent: let a script (`#!`) do it, on a file of `write_files`"),
             ),
             Form::Unknown => self.findings.push(unknown::finding(&part)),

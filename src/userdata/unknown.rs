@@ -36,7 +36,8 @@ pub(super) fn finding(part: &Part) -> Finding {
             "begin with `#cloud-config`, or with `#!` for a script",
         ),
     };
-    Finding::error(&part.origin, message).help(help)
+    let origin = if text.is_some() { part.origin.at(1, 1) } else { part.origin.clone() };
+    Finding::error(&origin, message).help(help)
 }
 
 /// Whether it is base64 of something that would be read.

@@ -149,7 +149,7 @@ mod tests {
             findings[0].starts_with("user_data part 3: error: a part of the type `application/zip`"),
             "{findings:?}"
         );
-        assert!(findings[1].starts_with("user_data part 4: error: the first line does not say"), "{findings:?}");
+        assert!(findings[1].starts_with("user_data part 4:24:1: error: the first line does not say"), "{findings:?}");
     }
 
     #[test]
