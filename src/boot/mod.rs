@@ -15,7 +15,7 @@ use crate::guest::Guest;
 use crate::input;
 use crate::instance::{self, Instance};
 use crate::modules::{self, Input};
-use crate::network::{self, model::NetworkConfig};
+use crate::network::model::NetworkConfig;
 use crate::plan::day::Day;
 use crate::plan::order::{self, Plan, Progress, Record as _};
 use crate::plan::show::{self, Preview};
@@ -26,6 +26,7 @@ use crate::seed::{Document, Seed};
 use crate::userdata::{self, Script, UserData};
 
 mod includes;
+mod network;
 mod run;
 mod seek;
 
@@ -116,7 +117,7 @@ impl Known {
 
 fn static_network<'a>(settings: &Settings, network: Option<&'a NetworkConfig>) -> Option<&'a NetworkConfig> {
     let ours = settings.network.as_ref().is_none_or(|settings| settings.enabled != Some(false));
-    network.filter(|network| ours && network::online::is_static(network))
+    network.filter(|network| ours && crate::network::online::is_static(network))
 }
 
 /// What is to be done, and what is to be said.
@@ -153,8 +154,7 @@ fn understand(options: &Options, guest: Guest, seed: Seed, remote: Remote, findi
     let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     instance::set_image(&mut data, &image);
     let mut of_network = Findings::default();
-    let network =
-        seed.network.as_ref().and_then(|(format, document)| network::read(*format, document, &mut of_network));
+    let network = network::asked(&seed, &mut of_network);
     let waited_for = static_network(&settings, network.as_ref()).filter(|_| options.root.is_live());
     let fetcher = Fetcher::new(&options.root, &instance.id, remote, waited_for.map(|network| (network, &guest)));
     let user_data = seed.user_data.as_ref();

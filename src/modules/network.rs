@@ -36,7 +36,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     let nics = guest.nics.as_deref();
     let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
     let config = with_settings(config, settings, &mut planner.findings);
-    let files = render(renderer, &config, nics, &mut planner.findings);
+    let files = render(renderer, &config, nics, &mut planner.findings).files;
     others(renderer, &config, guest, &mut planner.findings);
     let step = planner.step("network", &config.origin);
     for path in stale(guest, &files) {
@@ -137,7 +137,7 @@ fn others(renderer: Renderer, config: &NetworkConfig, guest: &Guest, findings: &
             }
         }
         // The first file that matches wins, and that is ours.
-        Renderer::Networkd => {}
+        _ => {}
     }
 }
 
@@ -173,6 +173,7 @@ fn take_up(step: &mut Step, renderer: Renderer, guest: &Guest) {
     let (sign, service) = match renderer {
         Renderer::Netplan | Renderer::Networkd => ("/run/systemd/netif/state", "systemd-networkd.service"),
         Renderer::Ifupdown => ("/run/network/ifstate", "networking.service"),
+        _ => return,
     };
     if guest.exists(sign) && guest.exists("/run/systemd/system") {
         // `try`: nothing happens where the sign is a left-over of the initramfs. `no-block`: in a boot a job that waits
@@ -197,7 +198,7 @@ fn route(entry: &Located<base::Route>, findings: &mut Findings) -> Option<Locate
         findings.push(Finding::error(&via.origin, message));
         return None;
     }
-    Some(via.map(|via| Route { to, via, metric: None }))
+    Some(via.map(|via| Route::new(to, via)))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -376,8 +377,8 @@ mod tests {
         let settings = |name| Settings { renderer: Some(at(RendererName(name))), ..Settings::default() };
         let (actions, _) = planned(&scratch(&[RESOLVED]), settings("networkd"));
         assert_eq!(actions, ["write /etc/systemd/network/10-firstlight-tap0.network 644"]);
-        let (actions, findings) = planned(&scratch(&[NETWORKD]), settings("sysconfig"));
-        assert!(actions.is_empty() && findings[0].contains("`sysconfig` is not built yet"), "{findings:?}");
+        let (actions, findings) = planned(&scratch(&[NETWORKD]), settings("ifplugd"));
+        assert!(actions.is_empty() && findings[0].contains("no renderer `ifplugd`"), "{findings:?}");
     }
 
     #[test]
@@ -393,7 +394,8 @@ mod tests {
         let settings = Settings { gateway: text("172.24.4.1"), routes: Some(routes), ..Settings::default() };
         let mut findings = Findings::default();
         let config = with_settings(&config(), &settings, &mut findings);
-        let routes: Vec<String> = config.links[0].routes.iter().map(|r| format!("{} via {}", r.to, r.via)).collect();
+        let routes: Vec<String> =
+            config.links[0].routes.iter().map(|r| format!("{} via {}", r.to, r.via.unwrap())).collect();
         assert_eq!(routes, ["0.0.0.0/0 via 172.24.4.1", "10.1.0.0/16 via 172.24.4.9"]);
         assert_eq!(findings.iter().count(), 3);
     }

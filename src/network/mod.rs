@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One neutral description of a guest's network, its readers and its renderers.
 
+pub mod command_line;
+pub mod ec2;
+pub mod fallback;
+pub mod interfaces;
 pub mod model;
+pub mod network_config;
 pub mod online;
 pub mod openstack;
 pub mod prefix;
 pub mod render;
 
 mod json;
+mod v1;
+mod v2;
 
 use crate::finding::Findings;
-use crate::network::model::NetworkConfig;
+use crate::network::network_config::Asked;
 use crate::seed::{Document, NetworkFormat};
 
 /// Reads a network document; `None`, with findings, where nothing of it can be read.
-pub fn read(format: NetworkFormat, document: &Document, findings: &mut Findings) -> Option<NetworkConfig> {
+pub fn read(format: NetworkFormat, document: &Document, findings: &mut Findings) -> Option<Asked> {
     match format {
-        NetworkFormat::OpenStack => openstack::read(document, findings),
+        NetworkFormat::OpenStack => openstack::read(document, findings).map(Asked::Network),
+        NetworkFormat::NetworkConfig => network_config::read(document, findings),
+        NetworkFormat::Interfaces => interfaces::read(document, findings).map(Asked::Network),
+        NetworkFormat::Ec2 => ec2::read(document, findings).map(Asked::Network),
     }
 }

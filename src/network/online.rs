@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use nix::ifaddrs::getifaddrs;
 
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, Match, NetworkConfig};
+use crate::network::model::{Link, NetworkConfig};
+use crate::network::render::nic_of;
 
 /// The longest wait; what needs the network then says so itself.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,13 +27,11 @@ pub fn is_static(config: &NetworkConfig) -> bool {
 
 /// Waits until the addresses of the interfaces that are there are set, and the IPv4 default route where there is one.
 pub fn wait(config: &NetworkConfig, nics: &[Nic]) {
-    let here = |link: &&Link| match &link.kind {
-        Kind::Physical(Match::Mac(mac)) => nics.iter().any(|nic| nic.mac == mac.value.to_string()),
-        Kind::Physical(Match::Name(name)) => nics.iter().any(|nic| nic.name == name.value),
-    };
+    let here = |link: &&Link| nic_of(link, nics).is_some();
     let links: Vec<&Link> = config.links.iter().filter(here).collect();
     let wanted: Vec<IpAddr> = links.iter().flat_map(|link| &link.addresses).map(|address| address.address()).collect();
-    let way_out = links.iter().flat_map(|link| &link.routes).any(|route| route.to.is_default() && route.via.is_ipv4());
+    let way_out =
+        links.iter().flat_map(|link| &link.routes).any(|route| route.to.is_default() && route.to.address().is_ipv4());
     let begun = Instant::now();
     while !(has_all(&wanted) && (!way_out || has_default_route())) {
         if begun.elapsed() > PATIENCE {
@@ -69,14 +68,14 @@ fn has_default_route() -> bool {
 mod tests {
     use super::*;
     use crate::finding::Findings;
-    use crate::seed::{Document, NetworkFormat};
+    use crate::seed::Document;
 
     fn config(networks: &str) -> NetworkConfig {
         let text = format!(
             r#"{{"links": [{{"id": "a", "type": "phy", "ethernet_mac_address": "52:54:00:00:00:01"}}], "networks": [{networks}]}}"#
         );
         let document = Document::new("network_data.json", text);
-        crate::network::read(NetworkFormat::OpenStack, &document, &mut Findings::default()).unwrap()
+        crate::network::openstack::read(&document, &mut Findings::default()).unwrap()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use crate::finding::{Finding, Findings, Located};
 use crate::network::json::{self, Json};
-use crate::network::model::{Dhcp6, Dns, Kind, Link, Match, NetworkConfig, Route, push_new};
+use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, Match, NetworkConfig, Route, push_new};
 use crate::network::prefix::{Mac, Prefix, mask_length};
 use crate::seed::Document;
 
@@ -104,24 +104,24 @@ fn link(entry: &Json, id: &Located<String>, index: usize, findings: &mut Finding
     }
     let name = entry.text("name", findings).filter(|name| is_interface_name(name, findings));
     let by = match (entry.parsed::<Mac>("ethernet_mac_address", findings), name) {
-        (Some(mac), None) => Match::Mac(mac),
+        (Some(mac), None) => Match::mac(mac),
         (Some(mac), Some(name)) => {
             let message = format!("renaming is not built yet; the interface keeps its name, not `{}`", *name);
             findings.push(Finding::warning(&name.origin, message));
-            Match::Mac(mac)
+            Match::mac(mac)
         }
-        (None, Some(name)) => Match::Name(name),
+        (None, Some(name)) => Match::named(name),
         (None, None) => {
             let message = format!("link `{}` has no usable `ethernet_mac_address`; it is left out", **id);
             findings.push(Finding::error(&entry.origin, message));
             return None;
         }
     };
-    let mut link = Link::new(file_name(id, index), Kind::Physical(by), entry.origin.clone());
+    let mut link = Link::new(file_name(id, index), Kind::Physical(by.into()), entry.origin.clone());
     // Neutron writes 0 where it knows none.
     if let Some(mtu) = entry.parsed::<u32>("mtu", findings).filter(|mtu| **mtu != 0) {
         match MTU.contains(&mtu) {
-            true => link.mtu = Some(*mtu),
+            true => link.mtu = Some(mtu),
             false => findings.push(Finding::error(
                 &mtu.origin,
                 format!("an MTU of {} is not between {} and {}; left out", *mtu, MTU.start(), MTU.end()),
@@ -167,8 +167,8 @@ fn network(entry: &Json, link: &mut Link, findings: &mut Findings) {
             // The document names every subnet of the port: where none is automatic, there is no router to listen to, and
             // networkd would hold up the boot for 12 seconds in case there is one.
             link.accept_ra = link.accept_ra.or(Some(false));
-            if link.addresses.iter().all(|other| other.value != address.value) {
-                link.addresses.push(address);
+            if link.addresses.iter().all(|other| other.prefix != address.value) {
+                link.addresses.push(address.map(Address::from));
             }
             automatic = false;
         }
@@ -184,7 +184,7 @@ fn network(entry: &Json, link: &mut Link, findings: &mut Findings) {
         link.accept_ra = Some(true);
     }
     let gateway = entry.parsed::<IpAddr>("gateway", findings);
-    let gateway = gateway.map(|at| at.map(|via| Route { to: Prefix::default_of(via), via, metric: None }));
+    let gateway = gateway.map(|at| at.map(|via| Route::new(Prefix::default_of(via), via)));
     let routes = routes.iter().filter_map(|entry| route(entry, findings));
     for route in gateway.into_iter().chain(routes.collect::<Vec<_>>()) {
         // With DHCP and SLAAC the default route comes with the lease or the router's announcement; nova repeats it
@@ -262,7 +262,7 @@ fn route(entry: &Json, findings: &mut Findings) -> Option<Located<Route>> {
         return None;
     }
     let metric = entry.parsed::<u32>("metric", findings).map(|metric| metric.value);
-    Some(Located::new(Route { to: destination.network(), via: *via, metric }, entry.origin.clone()))
+    Some(Located::new(Route { metric, ..Route::new(destination.network(), *via) }, entry.origin.clone()))
 }
 
 /// The name servers among the `services` of an entry, and its search domains (which nova does not write).
@@ -332,7 +332,7 @@ mod tests {
             for renderer in Renderer::ALL {
                 let files = render(renderer, &config, None, &mut findings);
                 if renderer == Renderer::Networkd {
-                    for line in files.iter().flat_map(|file| file.content.lines()) {
+                    for line in files.files.iter().flat_map(|file| file.content.lines()) {
                         let key = line.split('=').next().unwrap_or_default();
                         let known = ["", "[Match]", "[Link]", "[Network]", "[Route]", "MACAddress", "Kind", "Name", "MTUBytes",
                             "RequiredForOnline", "DHCP", "IPv6AcceptRA", "Address", "DNS", "Domains", "Destination",

@@ -42,6 +42,12 @@ impl fmt::Debug for Document {
 pub enum NetworkFormat {
     /// OpenStack's `network_data.json`.
     OpenStack,
+    /// cloud-init's network-config, version 1 or 2 (netplan).
+    NetworkConfig,
+    /// Text of Debian's `/etc/network/interfaces`, as old config drives and Proxmox have it.
+    Interfaces,
+    /// The interfaces in EC2's meta-data, as JSON: the tree below `network/interfaces/macs`.
+    Ec2,
 }
 
 /// How meta-data is written.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::finding::{Finding, Findings};
 use crate::guest::Nic;
-use crate::network::model::{Dhcp6, Dns, Kind, Link, Match, NetworkConfig};
+use crate::network::model::{Dhcp6, Dns, Link, NetworkConfig};
 use crate::network::render::{HEADER, RenderedFile, nic_of};
 
 /// The administrator's file, which must include the directory of ours.
@@ -38,10 +38,9 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
 
 /// The interface's name: the guest's word, or the document's where the guest is not there to ask.
 fn name(link: &Link, nics: Option<&[Nic]>) -> Option<String> {
-    match (&link.kind, nics) {
-        (_, Some(nics)) => nic_of(link, nics).map(|nic| nic.name.clone()),
-        (Kind::Physical(Match::Name(name)), None) => Some(name.value.clone()),
-        (Kind::Physical(Match::Mac(_)), None) => None,
+    match nics {
+        Some(nics) => nic_of(link, nics).map(|nic| nic.name.clone()),
+        None => link.physical()?.by.name.as_ref().map(|name| name.value.clone()),
     }
 }
 
@@ -67,7 +66,7 @@ fn stanzas(link: &Link, name: &str, dns: &Dns) -> String {
             IpAddr::V6(_) if link.accept_ra == Some(true) => ("inet6", "    accept_ra 1\n"),
             IpAddr::V6(_) => ("inet6", "    accept_ra 0\n"),
         };
-        heads.push((format!("{family} static\n    address {}\n{accept_ra}", address.value), Some(address.address())));
+        heads.push((format!("{family} static\n    address {}\n{accept_ra}", address.prefix), Some(address.address())));
     }
     if heads.is_empty() {
         heads.push(("inet manual\n".to_owned(), None));
@@ -89,7 +88,7 @@ fn stanzas(link: &Link, name: &str, dns: &Dns) -> String {
 /// What is said once for the interface. The options of that name exist for some methods only, commands for all.
 fn first(link: &Link, dns: &Dns) -> String {
     let mut text = String::new();
-    if let Some(mtu) = link.mtu {
+    if let Some(mtu) = link.mtu.as_ref().map(|mtu| mtu.value) {
         let _ = writeln!(text, "    pre-up ip link set dev $IFACE mtu {mtu}");
     }
     if !dns.servers.is_empty() {
@@ -106,10 +105,11 @@ fn first(link: &Link, dns: &Dns) -> String {
 fn routes(link: &Link) -> String {
     let mut text = String::new();
     for route in &link.routes {
-        let family = if route.via.is_ipv4() { "-4" } else { "-6" };
+        let Some(via) = route.via else { continue };
+        let family = if via.is_ipv4() { "-4" } else { "-6" };
         let to = if route.to.is_default() { "default".to_owned() } else { route.to.to_string() };
-        let _ = write!(text, "    up ip {family} route replace {to} via {} dev $IFACE", route.via);
-        if link.is_on_link(route.via) {
+        let _ = write!(text, "    up ip {family} route replace {to} via {via} dev $IFACE");
+        if link.is_on_link(route) {
             text.push_str(" onlink");
         }
         if let Some(metric) = route.metric {

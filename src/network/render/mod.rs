@@ -3,9 +3,14 @@
 
 pub mod choose;
 pub mod ifupdown;
+pub mod ifupdown_alpine;
+pub mod kernel;
 pub mod netplan;
+pub mod network_manager;
 pub mod networkd;
 pub mod resolv_conf;
+pub mod sysconfig;
+pub mod sysconfig_suse;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +18,8 @@ use std::str::FromStr;
 
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, Match, NetworkConfig};
+use crate::network::model::{Link, NetworkConfig};
+use crate::network::render::kernel::Change;
 
 /// The first line of every file that a renderer writes.
 const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
@@ -21,24 +27,48 @@ const HEADER: &str = "# Written by firstlight from the instance's network data; 
 /// A network manager that can be written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renderer {
-    /// Ubuntu's front end to networkd and NetworkManager.
+    /// Ubuntu's front end to networkd and `NetworkManager`.
     Netplan,
     /// systemd-networkd.
     Networkd,
-    /// Debian's `/etc/network/interfaces`.
+    /// `NetworkManager`, by its keyfiles.
+    NetworkManager,
+    /// Debian's ifupdown: `/etc/network/interfaces`.
     Ifupdown,
+    /// Alpine's ifupdown-ng.
+    IfupdownAlpine,
+    /// RHEL's network-scripts.
+    Sysconfig,
+    /// SUSE's wicked.
+    SysconfigSuse,
+    /// No manager: the kernel is told.
+    Kernel,
 }
 
 impl Renderer {
     /// All of them.
-    pub const ALL: [Renderer; 3] = [Renderer::Netplan, Renderer::Networkd, Renderer::Ifupdown];
+    pub const ALL: [Renderer; 8] = [
+        Renderer::Netplan,
+        Renderer::Networkd,
+        Renderer::NetworkManager,
+        Renderer::Ifupdown,
+        Renderer::IfupdownAlpine,
+        Renderer::Sysconfig,
+        Renderer::SysconfigSuse,
+        Renderer::Kernel,
+    ];
 
     /// Its name in the image's settings and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Renderer::Netplan => "netplan",
             Renderer::Networkd => "networkd",
+            Renderer::NetworkManager => "network-manager",
             Renderer::Ifupdown => "ifupdown",
+            Renderer::IfupdownAlpine => "ifupdown-alpine",
+            Renderer::Sysconfig => "sysconfig",
+            Renderer::SysconfigSuse => "sysconfig-suse",
+            Renderer::Kernel => "kernel",
         }
     }
 }
@@ -54,15 +84,11 @@ impl FromStr for Renderer {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "netplan" => Ok(Renderer::Netplan),
-            "networkd" => Ok(Renderer::Networkd),
-            "ifupdown" => Ok(Renderer::Ifupdown),
-            _ => {
-                let known = Renderer::ALL.map(Renderer::name).join(", ");
-                Err(format!("the renderer `{name}` is not built yet; there are {known}"))
-            }
-        }
+        // cloud-init's word for Debian's.
+        let name = if name == "eni" { "ifupdown" } else { name };
+        let known = || Renderer::ALL.map(Renderer::name).join(", ");
+        let renderer = Renderer::ALL.into_iter().find(|renderer| renderer.name() == name);
+        renderer.ok_or_else(|| format!("no renderer `{name}`; there are {}", known()))
     }
 }
 
@@ -77,45 +103,68 @@ pub struct RenderedFile {
     pub mode: u32,
 }
 
-/// The files that make a guest's network manager do what `config` says.
+/// What makes a guest's network what `config` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// For the manager.
+    pub files: Vec<RenderedFile>,
+    /// For the kernel, where there is no manager.
+    pub changes: Vec<Change>,
+}
+
+impl From<Vec<RenderedFile>> for Rendered {
+    fn from(files: Vec<RenderedFile>) -> Self {
+        Self { files, changes: Vec::new() }
+    }
+}
+
+/// Says of what a manager has no word for that it is left out.
+pub fn inexpressible(renderer: Renderer, origin: &Origin, what: &str) -> Finding {
+    Finding::warning(origin, format!("{renderer} has no word for {what}; it is left out"))
+}
+
+/// What makes a guest's network what `config` says, by its manager.
 ///
 /// `nics` are the guest's interfaces where they are known: a link that finds none among them is reported, and its
 /// neighbours are written all the same.
-pub fn render(
-    renderer: Renderer,
-    config: &NetworkConfig,
-    nics: Option<&[Nic]>,
-    findings: &mut Findings,
-) -> Vec<RenderedFile> {
+pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Rendered {
     let config = config.with_ranked_defaults(findings);
     if let Some(nics) = nics {
-        config.links.iter().filter(|link| nic_of(link, nics).is_none()).for_each(|link| {
+        config.links.iter().filter(|link| link.sought(nics).is_some()).for_each(|link| {
             findings.push(absent(link, nics));
         });
     }
-    match renderer {
-        Renderer::Netplan => netplan::render(&config, nics, findings),
-        Renderer::Networkd => networkd::render(&config, nics, findings),
-        Renderer::Ifupdown => ifupdown::render(&config, nics, findings),
-    }
+    let files = match renderer {
+        Renderer::Netplan => netplan::render,
+        Renderer::Networkd => networkd::render,
+        Renderer::NetworkManager => network_manager::render,
+        Renderer::Ifupdown => ifupdown::render,
+        Renderer::IfupdownAlpine => ifupdown_alpine::render,
+        Renderer::Sysconfig => sysconfig::render,
+        Renderer::SysconfigSuse => sysconfig_suse::render,
+        Renderer::Kernel => {
+            return Rendered { changes: kernel::render(&config, nics, findings), ..Rendered::default() };
+        }
+    };
+    files(&config, nics, findings).into()
 }
 
 /// The interface that `link` means.
 pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
-    match &link.kind {
-        Kind::Physical(Match::Mac(mac)) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
-        Kind::Physical(Match::Name(name)) => nics.iter().find(|nic| nic.name == name.value),
+    let by = &link.physical()?.by;
+    match (&by.mac, &by.name) {
+        (Some(mac), _) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
+        (None, Some(name)) => nics.iter().find(|nic| nic.name == name.value),
+        (None, None) => nics.iter().find(|nic| nic.name == link.id),
     }
 }
 
 impl Link {
     /// Where its interface is named, if that is not among `nics`.
     pub fn sought(&self, nics: &[Nic]) -> Option<&Origin> {
-        let Kind::Physical(named) = &self.kind;
-        let origin = match named {
-            Match::Mac(mac) => &mac.origin,
-            Match::Name(name) => &name.origin,
-        };
+        let by = &self.physical()?.by;
+        let mac = by.mac.as_ref().map(|mac| &mac.origin);
+        let origin = mac.or(by.name.as_ref().map(|name| &name.origin)).unwrap_or(&self.origin);
         nic_of(self, nics).is_none().then_some(origin)
     }
 }
@@ -123,48 +172,83 @@ impl Link {
 fn absent(link: &Link, nics: &[Nic]) -> Finding {
     let here: Vec<String> = nics.iter().map(|nic| format!("{} ({})", nic.name, nic.mac)).collect();
     let here = if here.is_empty() { "none".to_owned() } else { here.join(", ") };
-    match &link.kind {
-        Kind::Physical(Match::Mac(mac)) => Finding::error(
+    let by = link.physical().map(|physical| &physical.by);
+    match by.map(|by| (&by.mac, &by.name)) {
+        Some((Some(mac), _)) => Finding::error(
             &mac.origin,
             format!("no network interface has the MAC address {}; interfaces here: {here}", mac.value),
         ),
-        Kind::Physical(Match::Name(name)) => Finding::error(
+        Some((None, Some(name))) => Finding::error(
             &name.origin,
             format!("no network interface is named {}; interfaces here: {here}", name.value),
         ),
+        _ => {
+            Finding::error(&link.origin, format!("no network interface is named {}; interfaces here: {here}", link.id))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::Document;
+    use crate::network::network_config::Asked;
+    use crate::seed::{Document, NetworkFormat};
     use std::fmt::Write as _;
     use std::fs;
     use std::path::Path;
 
-    /// Each folder of `tests/fixtures/network` holds a `network_data.json`, and `nics` (a line `NAME MAC` each) where
-    /// the guest is to have others than those that the document asks for; beside them what is expected of each
-    /// renderer, and of the findings. `FIRSTLIGHT_BLESS=1` rewrites the expectations.
+    /// The documents that a fixture may have, one of them.
+    const DOCUMENTS: [(&str, NetworkFormat); 4] = [
+        ("network_data.json", NetworkFormat::OpenStack),
+        ("network-config", NetworkFormat::NetworkConfig),
+        ("interfaces", NetworkFormat::Interfaces),
+        ("ec2.json", NetworkFormat::Ec2),
+    ];
+
+    /// What a fixture asks for; a `cmdline` is the kernel's.
+    fn asked(folder: &Path, findings: &mut Findings) -> Option<NetworkConfig> {
+        let asked = match fs::read_to_string(folder.join("cmdline")) {
+            Ok(line) => crate::network::command_line::read(line.trim(), findings),
+            Err(_) => {
+                let bytes = |name: &str| fs::read(folder.join(name)).ok();
+                let mut documents = DOCUMENTS.iter().filter_map(|(name, format)| Some((name, format, bytes(name)?)));
+                let (name, format, bytes) = documents.next().unwrap();
+                crate::network::read(*format, &Document::new(*name, bytes), findings)
+            }
+        };
+        match asked? {
+            Asked::Network(config) => Some(config),
+            Asked::Disabled(_) => None,
+        }
+    }
+
+    /// Each folder of `tests/fixtures/network` holds a document, and `nics` (a line `NAME MAC` each) where the guest is to
+    /// have others than those that the document asks for; beside them what is expected of each renderer, and the
+    /// findings of the reader. `FIRSTLIGHT_BLESS=1` rewrites the expectations.
     #[test]
     fn fixtures_render_as_expected() {
         let bless = std::env::var_os("FIRSTLIGHT_BLESS").is_some();
         let mut cases = 0;
         for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/network")).unwrap() {
             let folder = entry.unwrap().path();
-            let json = fs::read(folder.join("network_data.json")).unwrap();
             let mut findings = Findings::default();
-            let config = crate::network::openstack::read(&Document::new("network_data.json", json), &mut findings);
+            let config = asked(&folder, &mut findings);
+            let found: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
             for renderer in Renderer::ALL {
                 let nics = nics(&folder, config.as_ref());
-                let files = config.as_ref().map(|config| render(renderer, config, Some(&nics), &mut findings));
-                let text = files.unwrap_or_default().iter().fold(String::new(), |mut text, file| {
+                let mut findings = Findings::default();
+                let rendered = config.as_ref().map(|config| render(renderer, config, Some(&nics), &mut findings));
+                let rendered = rendered.unwrap_or_default();
+                let mut text = rendered.changes.iter().map(|change| format!("{change}\n")).collect::<String>();
+                for file in &rendered.files {
                     let _ = write!(text, "==> {} {:04o}\n{}\n", file.path.display(), file.mode, file.content);
-                    text
-                });
+                }
+                if !findings.is_empty() {
+                    text.push_str("==> findings\n");
+                    findings.iter().for_each(|finding| text.push_str(&format!("{finding}\n")));
+                }
                 expect(&folder.join(renderer.name()), &text, bless);
             }
-            let found: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
             expect(&folder.join("findings"), &found, bless);
             cases += 1;
         }
@@ -197,7 +281,7 @@ mod tests {
         let mut findings = Findings::default();
         let json = r#"{"links": [{"id": "a", "ethernet_mac_address": "fa:16:3e:00:00:01"}], "networks": []}"#;
         let config = crate::network::openstack::read(&Document::new("n", json), &mut findings).unwrap();
-        let files = render(Renderer::Ifupdown, &config, None, &mut findings);
+        let files = render(Renderer::Ifupdown, &config, None, &mut findings).files;
         assert!(!files.iter().any(|file| file.content.contains("auto e")) && findings.has_errors());
         let mut findings = Findings::default();
         render(Renderer::Networkd, &config, None, &mut findings);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::finding::{Finding, Findings};
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, Match, NetworkConfig, Route};
+use crate::network::model::{Link, NetworkConfig, Route};
 use crate::network::render::{HEADER, RenderedFile, nic_of};
 
 /// Where netplan looks for files.
@@ -61,7 +61,8 @@ struct MatchKeys {
 #[serde(rename_all = "kebab-case")]
 struct RouteKeys {
     to: String,
-    via: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metric: Option<u32>,
     #[serde(skip_serializing_if = "is_false")]
@@ -120,28 +121,29 @@ fn with_quoted_macs(yaml: String, config: &NetworkConfig) -> String {
 fn ethernet(config: &NetworkConfig, link: &Link, nics: Option<&[Nic]>) -> Ethernet {
     let dns = config.dns_of(link);
     let nic = nics.and_then(|nics| nic_of(link, nics));
+    let by = link.physical().map(|physical| &physical.by);
     let route = |route: &Route| RouteKeys {
         // Older netplans do not know the word `default`.
         to: route.to.to_string(),
-        via: route.via.to_string(),
+        via: route.via.map(|via| via.to_string()),
         metric: route.metric,
-        on_link: link.is_on_link(route.via),
+        on_link: link.is_on_link(route),
     };
     Ethernet {
-        r#match: match &link.kind {
-            Kind::Physical(Match::Mac(mac)) => MatchKeys { macaddress: Some(mac.to_string()), name: None },
-            Kind::Physical(Match::Name(name)) => MatchKeys { macaddress: None, name: Some(name.value.clone()) },
+        r#match: MatchKeys {
+            macaddress: by.and_then(|by| by.mac.as_ref()).map(|mac| mac.to_string()),
+            name: by.and_then(|by| by.name.as_ref()).map(|name| name.value.clone()),
         },
         // For an MTU netplan writes a `.link` file that leaves no room for udev's own name: from the second boot on the
         // interface would be `eth0` again. So it keeps the name that it has.
-        set_name: link.mtu.and(nic).map(|nic| nic.name.clone()),
+        set_name: link.mtu.as_ref().and(nic).map(|nic| nic.name.clone()),
         dhcp4: link.dhcp4,
         // SLAAC too: with `dhcp6: false` netplan turns IPv6 off where NetworkManager is its back end, and networkd asks
         // a DHCP server only where the router says so.
         dhcp6: link.accept_ra == Some(true),
         accept_ra: link.accept_ra,
-        mtu: link.mtu,
-        addresses: link.addresses.iter().map(|address| address.to_string()).collect(),
+        mtu: link.mtu.as_ref().map(|mtu| mtu.value),
+        addresses: link.addresses.iter().map(|address| address.prefix.to_string()).collect(),
         routes: link.routes.iter().map(|at| route(at)).collect(),
         nameservers: (!dns.servers.is_empty() || !dns.search.is_empty()).then(|| NameServers {
             addresses: dns.servers.iter().map(ToString::to_string).collect(),

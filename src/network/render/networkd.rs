@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::finding::Findings;
 use crate::guest::Nic;
-use crate::network::model::{Dhcp6, Kind, Link, Match, NetworkConfig};
+use crate::network::model::{Dhcp6, Link, NetworkConfig};
 use crate::network::render::{HEADER, RenderedFile};
 
 /// Where networkd looks for the administrator's files.
@@ -32,19 +32,21 @@ fn network(config: &NetworkConfig, link: &Link) -> String {
 }
 
 fn matching(link: &Link) -> String {
-    match &link.kind {
+    let by = link.physical().map(|physical| &physical.by);
+    match by.map(|by| (&by.mac, &by.name)) {
         // What is built on top of an interface often carries its MAC address.
-        Kind::Physical(Match::Mac(mac)) => {
+        Some((Some(mac), _)) => {
             format!("[Match]\nMACAddress={}\nKind=!bond bridge ipvlan macvlan team vlan\n", mac.value)
         }
-        Kind::Physical(Match::Name(name)) => format!("[Match]\nName={}\n", name.value),
+        Some((None, Some(name))) => format!("[Match]\nName={}\n", name.value),
+        _ => format!("[Match]\nName={}\n", link.id),
     }
 }
 
 fn device(link: &Link) -> Option<String> {
     let mut section = String::from("[Link]\n");
-    if let Some(mtu) = link.mtu {
-        let _ = writeln!(section, "MTUBytes={mtu}");
+    if let Some(mtu) = &link.mtu {
+        let _ = writeln!(section, "MTUBytes={}", mtu.value);
     }
     if !link.is_configured() {
         section.push_str("RequiredForOnline=no\n");
@@ -65,7 +67,7 @@ fn addressing(config: &NetworkConfig, link: &Link) -> String {
         let _ = writeln!(section, "IPv6AcceptRA={}", if accept { "yes" } else { "no" });
     }
     for address in &link.addresses {
-        let _ = writeln!(section, "Address={}", address.value);
+        let _ = writeln!(section, "Address={}", address.prefix);
     }
     let dns = config.dns_of(link);
     for server in &dns.servers {
@@ -83,8 +85,10 @@ fn routes(link: &Link) -> impl Iterator<Item = String> + '_ {
         if !route.to.is_default() {
             let _ = writeln!(section, "Destination={}", route.to);
         }
-        let _ = writeln!(section, "Gateway={}", route.via);
-        if link.is_on_link(route.via) {
+        if let Some(via) = route.via {
+            let _ = writeln!(section, "Gateway={via}");
+        }
+        if link.is_on_link(route) {
             section.push_str("GatewayOnLink=yes\n");
         }
         if let Some(metric) = route.metric {

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The network that a guest shall have, whichever document described it and whichever manager will make it.
 
+mod link;
+pub mod options;
+mod route;
+
 use std::net::IpAddr;
+
+pub use link::{Activation, Address, Dhcp6, Extra, Given, Kind, Link, LinkLocal, Match, Overrides, Physical};
+pub use route::{Route, RouteKind, Rule};
 
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::network::prefix::{Mac, Prefix};
@@ -15,67 +22,8 @@ pub struct NetworkConfig {
     pub links: Vec<Link>,
     /// For the whole guest.
     pub dns: Dns,
-}
-
-/// A network interface and all that is configured on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Its name in the configuration, unique, fit for a file name; not the interface's name.
-    pub id: String,
-    /// Where it is described.
-    pub origin: Origin,
-    /// What it is made of.
-    pub kind: Kind,
-    /// Bytes.
-    pub mtu: Option<u32>,
-    /// Whether DHCP gives it an IPv4 address.
-    pub dhcp4: bool,
-    /// What DHCPv6 gives it.
-    pub dhcp6: Option<Dhcp6>,
-    /// Whether it listens to IPv6 routers; `None` leaves it as the guest's manager has it.
-    pub accept_ra: Option<bool>,
-    /// Static addresses.
-    pub addresses: Vec<Located<Prefix>>,
-    /// Static routes.
-    pub routes: Vec<Located<Route>>,
-    /// Its own name servers and search domains.
-    pub dns: Dns,
-}
-
-/// What a link is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// An interface that the (virtual) hardware brings.
-    Physical(Match),
-}
-
-/// How an interface is told from its neighbours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Match {
-    /// By its hardware address.
-    Mac(Located<Mac>),
-    /// By the name that the guest's kernel or udev gives it.
-    Name(Located<String>),
-}
-
-/// How much DHCPv6 gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dhcp6 {
-    /// Name servers and the like; the address comes from the router's announcement.
-    Stateless,
-    /// The address too.
-    Stateful,
-}
-
-/// A static route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// Where to; host bits cleared.
-    pub to: Prefix,
-    /// The gateway, of the same family.
-    pub via: IpAddr,
-    /// Less is preferred; `None` is the manager's default.
-    pub metric: Option<u32>,
+    /// What only netplan has a word for: its own sections and settings (`wifis`, `tunnels`, `renderer`, …).
+    pub extra: Vec<Located<Extra>>,
 }
 
 /// Who resolves names.
@@ -105,73 +53,15 @@ pub fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
     }
 }
 
-impl Link {
-    /// A link on which nothing is configured yet.
-    pub fn new(id: String, kind: Kind, origin: Origin) -> Self {
-        Self {
-            id,
-            origin,
-            kind,
-            mtu: None,
-            dhcp4: false,
-            dhcp6: None,
-            accept_ra: None,
-            addresses: Vec::new(),
-            routes: Vec::new(),
-            dns: Dns::default(),
-        }
-    }
-
-    /// Whether an address of `family`'s family comes from the network.
-    fn is_automatic(&self, family: IpAddr) -> bool {
-        match family {
-            IpAddr::V4(_) => self.dhcp4,
-            IpAddr::V6(_) => self.dhcp6.is_some() || self.accept_ra == Some(true),
-        }
-    }
-
-    /// Whether anything gives it an address.
-    pub fn is_configured(&self) -> bool {
-        !self.addresses.is_empty() || self.dhcp4 || self.dhcp6.is_some() || self.accept_ra == Some(true)
-    }
-
-    /// Whether one of its static networks contains `address`.
-    fn contains(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|prefix| prefix.contains(address))
-    }
-
-    /// Whether it has a static address of `family`'s family.
-    fn is_static(&self, family: IpAddr) -> bool {
-        self.addresses.iter().any(|prefix| prefix.same_family(family))
-    }
-
-    /// Whether `gateway` must be taken to be on this link although no address of the link says so: a /32, or a gateway
-    /// of another subnet. Without that the kernel refuses the route ("Nexthop has invalid gateway").
-    pub fn is_on_link(&self, gateway: IpAddr) -> bool {
-        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        !link_local && !self.contains(gateway) && !self.is_automatic(gateway)
-    }
-
-    /// Adds a route; one to the same place by the same gateway is kept once.
-    pub fn add_route(&mut self, route: Located<Route>) {
-        if self.routes.iter().all(|other| other.to != route.to || other.via != route.via) {
-            self.routes.push(route);
-        }
-    }
-}
-
 impl NetworkConfig {
     /// An empty network.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, links: Vec::new(), dns: Dns::default() }
+        Self { origin, links: Vec::new(), dns: Dns::default(), extra: Vec::new() }
     }
 
     /// The hardware addresses that it waits for.
     pub fn macs(&self) -> impl Iterator<Item = Mac> + '_ {
-        self.links.iter().filter_map(|link| match &link.kind {
-            Kind::Physical(Match::Mac(mac)) => Some(mac.value),
-            Kind::Physical(Match::Name(_)) => None,
-        })
+        self.links.iter().filter_map(|link| link.physical()?.by.mac.as_ref().map(|mac| mac.value))
     }
 
     /// The servers and domains of `link`: its own, then the guest's. None for a link that nothing gives an address to.
@@ -198,25 +88,26 @@ impl NetworkConfig {
         let mut unreachable = Vec::new();
         if let Some(gateway) = gateway {
             let via = gateway.value;
-            let replaces = |route: &Route| route.to.is_default() && route.to.same_family(via);
+            let replaces = |route: &Route| route.to.is_default() && route.to.same_family(via) && route.table.is_none();
             let previous = self.links.iter().position(|link| link.routes.iter().any(|route| replaces(route)));
             let place = self.links.iter().position(|link| link.contains(via)).or(previous);
             if let Some(place) = place.or_else(|| self.links.iter().position(|link| link.is_static(via))) {
                 self.links.iter_mut().for_each(|link| link.routes.retain(|route| !replaces(route)));
-                let route = gateway.map(|via| Route { to: Prefix::default_of(via), via, metric: None });
+                let route = gateway.map(|via| Route::new(Prefix::default_of(via), via));
                 self.links.get_mut(place).into_iter().for_each(|link| link.add_route(route.clone()));
             } else {
                 unreachable.push(gateway);
             }
         }
         for route in routes {
-            let via = route.via;
+            // The image's routes have a gateway each.
+            let Some(via) = route.via else { continue };
             let place = self.links.iter().position(|link| link.contains(via));
             let place = place.or_else(|| self.links.iter().position(|link| link.is_static(via)));
             let place = place.or_else(|| self.links.iter().position(|link| link.is_automatic(via)));
             match place.and_then(|place| self.links.get_mut(place)) {
                 Some(link) => link.add_route(route),
-                None => unreachable.push(route.map(|route| route.via)),
+                None => unreachable.push(Located::new(via, route.origin)),
             }
         }
         unreachable
@@ -229,12 +120,14 @@ impl NetworkConfig {
         let mut ranked = self.clone();
         for ipv4 in [true, false] {
             let routes = ranked.links.iter_mut().flat_map(|link| &mut link.routes);
-            let defaults = routes.filter(|route| route.to.is_default() && route.via.is_ipv4() == ipv4);
+            let main = routes.filter(|route| route.table.is_none() && route.kind == RouteKind::Unicast);
+            let defaults = main.filter(|route| route.to.is_default() && route.to.address().is_ipv4() == ipv4);
             for (rank, route) in (0_u32..).zip(defaults).skip(1).filter(|(_, route)| route.metric.is_none()) {
                 let metric = LATER_DEFAULT + 100 * rank;
                 let family = if ipv4 { "IPv4" } else { "IPv6" };
-                let message = format!("a second {family} default route, via {}", route.via);
-                let message = format!("{message}; it gets metric {metric}, so that the first is used");
+                let via = route.via.map_or_else(String::new, |via| format!(", via {via}"));
+                let message =
+                    format!("a second {family} default route{via}; it gets metric {metric}, so that the first is used");
                 findings.push(Finding::warning(&route.origin, message));
                 route.value.metric = Some(metric);
             }
@@ -257,11 +150,13 @@ mod tests {
         let origin = Origin::document("network_data.json");
         let mut config = NetworkConfig::new(origin.clone());
         for (index, (addresses, routes, dhcp4)) in links.iter().enumerate() {
-            let name = Match::Name(Located::new(format!("ens{index}"), origin.clone()));
-            let mut link = Link::new(format!("link{index}"), Kind::Physical(name), origin.clone());
+            let name = Match::named(Located::new(format!("ens{index}"), origin.clone()));
+            let mut link = Link::new(format!("link{index}"), Kind::Physical(name.into()), origin.clone());
             link.dhcp4 = *dhcp4;
-            link.addresses =
-                addresses.iter().map(|address| Located::new(address.parse().unwrap(), origin.clone())).collect();
+            link.addresses = addresses
+                .iter()
+                .map(|address| Located::new(address.parse::<Prefix>().unwrap().into(), origin.clone()))
+                .collect();
             routes.iter().for_each(|(to, via)| link.add_route(route(to, via)));
             config.links.push(link);
         }
@@ -269,7 +164,7 @@ mod tests {
     }
 
     fn route(to: &str, via: &str) -> Located<Route> {
-        let route = Route { to: to.parse().unwrap(), via: via.parse().unwrap(), metric: None };
+        let route = Route::new(to.parse().unwrap(), via.parse().unwrap());
         Located::new(route, Origin::document("settings"))
     }
 
@@ -279,7 +174,7 @@ mod tests {
 
     fn shown(config: &NetworkConfig) -> Vec<String> {
         let routes = config.links.iter().flat_map(|link| link.routes.iter().map(move |route| (link, route)));
-        routes.map(|(link, route)| format!("{} {} via {}", link.id, route.to, route.via)).collect()
+        routes.map(|(link, route)| format!("{} {} via {}", link.id, route.to, route.via.unwrap())).collect()
     }
 
     const ANY: &str = "0.0.0.0/0";
@@ -299,7 +194,7 @@ mod tests {
         let mut config = config(&[(&["10.0.0.5/24"], &[], false), (&["10.1.0.5/24"], &[(ANY, "10.1.0.1")], false)]);
         config.override_routes(gateway("192.0.2.1"), Vec::new());
         assert_eq!(shown(&config), ["link1 0.0.0.0/0 via 192.0.2.1"]);
-        assert!(config.links[1].is_on_link("192.0.2.1".parse().unwrap()));
+        assert!(config.links[1].is_on_link(&config.links[1].routes[0]));
     }
 
     #[test]
