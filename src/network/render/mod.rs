@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
-use crate::network::model::{Link, NetworkConfig};
+use crate::network::model::{Link, Match, NetworkConfig};
 use crate::network::render::kernel::Change;
 
 /// The first line of every file that a renderer writes.
@@ -134,6 +134,12 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
             findings.push(absent(link, nics));
         });
     }
+    if renderer != Renderer::Netplan {
+        let routes = config.links.iter().flat_map(|link| &link.routes);
+        for extra in routes.flat_map(|route| &route.extra) {
+            findings.push(inexpressible(renderer, &extra.origin, &format!("the `{}` of a route", extra.key)));
+        }
+    }
     let files = match renderer {
         Renderer::Netplan => netplan::render,
         Renderer::Networkd => networkd::render,
@@ -149,23 +155,38 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
     files(&config, nics, findings).into()
 }
 
-/// The interface that `link` means.
+/// The interface that `link` means; `None` also where its match leaves open which.
 pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
+    let mut meant = nics.iter().filter(|nic| may_mean(link, nic));
+    let first = meant.next()?;
     let by = &link.physical()?.by;
-    match (&by.mac, &by.name) {
-        (Some(mac), _) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
-        (None, Some(name)) => nics.iter().find(|nic| nic.name == name.value),
-        (None, None) => nics.iter().find(|nic| nic.name == link.id),
-    }
+    // Of two with one hardware address (SR-IOV) the first, as ever; of a pattern or a driver, nobody knows.
+    let is_open = by.mac.is_none() && (!by.drivers.is_empty() || meant.next().is_some());
+    (!is_open).then_some(first)
+}
+
+/// Whether all that is known of `nic` fits the match of `link`; drivers are not known.
+fn may_mean(link: &Link, nic: &Nic) -> bool {
+    let Some(Match { mac, drivers, name }) = link.physical().map(|physical| &physical.by) else { return false };
+    let named = |pattern: &str| crate::network::glob::matches(pattern, &nic.name);
+    mac.as_ref().is_none_or(|mac| nic.mac == mac.value.to_string())
+        && match name {
+            // What has that hardware address is renamed to this later, or was.
+            Some(name) => mac.is_some() || named(name),
+            None => mac.is_some() || !drivers.is_empty() || nic.name == link.id,
+        }
 }
 
 impl Link {
     /// Where its interface is named, if that is not among `nics`.
     pub fn sought(&self, nics: &[Nic]) -> Option<&Origin> {
-        let by = &self.physical()?.by;
+        let physical = self.physical()?;
+        let by = &physical.by;
         let mac = by.mac.as_ref().map(|mac| &mac.origin);
         let origin = mac.or(by.name.as_ref().map(|name| &name.origin)).unwrap_or(&self.origin);
-        nic_of(self, nics).is_none().then_some(origin)
+        // The guest's list has Ethernet only.
+        let is_absent = !physical.infiniband && !nics.iter().any(|nic| may_mean(self, nic));
+        is_absent.then_some(origin)
     }
 }
 
