@@ -8,9 +8,7 @@ use crate::finding::{Finding, Findings, Located};
 use crate::network::model::{Activation, Address, Dhcp6, Extra, Given, Link, LinkLocal, Overrides, Route, push_new};
 use crate::network::prefix::Prefix;
 use crate::network::v2::route::{route, rule};
-use crate::network::v2::value::{
-    entries, fit, flag, is_of_name, items, keep_unknown, leave_unknown, number, parsed, text, verbatim, word,
-};
+use crate::network::v2::value::{entries, fit, flag, is_of_name, items, number, parsed, text, unknown, word};
 
 /// What the model has a word for.
 pub(super) const WORDS: &[&str] = &[
@@ -34,30 +32,33 @@ pub(super) const WORDS: &[&str] = &[
     "optional",
     "activation-mode",
 ];
-/// What only netplan has, up to its version 1.1.
+/// What only netplan has, up to its version 1.2.
 pub(super) const NETPLAN_ALONE: &[&str] = &[
-    "auth",
     "critical",
-    "delay-virtual-functions-rebind",
-    "embedded-switch-mode",
-    "emit-lldp",
-    "generic-receive-offload",
-    "generic-segmentation-offload",
     "hairpin",
     "ignore-carrier",
-    "infiniband-mode",
     "ipv6-address-generation",
     "ipv6-address-token",
-    "large-receive-offload",
-    "link",
     "neigh-suppress",
     "networkmanager",
     "openvswitch",
     "optional-addresses",
     "port-mac-learning",
     "ra-overrides",
-    "receive-checksum-offload",
     "renderer",
+];
+/// The same, of hardware.
+pub(super) const NETPLAN_HARDWARE: &[&str] = &[
+    "auth",
+    "delay-virtual-functions-rebind",
+    "embedded-switch-mode",
+    "emit-lldp",
+    "generic-receive-offload",
+    "generic-segmentation-offload",
+    "infiniband-mode",
+    "large-receive-offload",
+    "link",
+    "receive-checksum-offload",
     "tcp-segmentation-offload",
     "tcp6-segmentation-offload",
     "transmit-checksum-offload",
@@ -88,8 +89,8 @@ pub(super) fn take(link: &mut Link, name: &str, key: &Node, value: &Node, findin
     match name {
         "dhcp4" => link.dhcp4 = yes(value, findings).unwrap_or_default(),
         "dhcp6" => link.dhcp6 = yes(value, findings).unwrap_or_default().then_some(Dhcp6::Stateful),
-        "dhcp4-overrides" => link.dhcp4_overrides = overrides(name, value, &mut link.extra, findings),
-        "dhcp6-overrides" => link.dhcp6_overrides = overrides(name, value, &mut link.extra, findings),
+        "dhcp4-overrides" => link.dhcp4_overrides = overrides(value, findings),
+        "dhcp6-overrides" => link.dhcp6_overrides = overrides(value, findings),
         "dhcp-identifier" => link.dhcp_by_mac = word(value, &["mac", "duid"], findings).map(|word| word == "mac"),
         "accept-ra" => link.accept_ra = yes(value, findings),
         "link-local" => link.link_local = link_local(value, findings),
@@ -141,7 +142,7 @@ pub(super) fn nested(outer: &str, name: &str, key: &Node, value: serde_json::Val
     Located::new(Extra { key: outer.to_owned(), value: inner.into() }, key.origin.clone())
 }
 
-fn overrides(outer: &str, node: &Node, extra: &mut Vec<Located<Extra>>, findings: &mut Findings) -> Overrides {
+fn overrides(node: &Node, findings: &mut Findings) -> Overrides {
     let mut overrides = Overrides::default();
     for (name, key, value) in entries(node, findings) {
         if let Some(at) = OVERRIDE_FLAGS.iter().position(|flag| *flag == name) {
@@ -157,8 +158,7 @@ fn overrides(outer: &str, node: &Node, extra: &mut Vec<Located<Extra>>, findings
                 let name = text(value, findings);
                 overrides.hostname = name.and_then(|name| fit(name, is_of_name, "a host name", findings));
             }
-            _ if keep_unknown(key, &[OVERRIDES], findings) => extra.push(nested(outer, name, key, verbatim(value))),
-            _ => {}
+            _ => unknown(key, &[OVERRIDES], findings),
         }
     }
     overrides
@@ -215,7 +215,7 @@ fn address(node: &Node, findings: &mut Findings) -> Option<Located<Address>> {
         match name {
             "label" => address.label = label(value, findings),
             "lifetime" => address.deprecated = word(value, &["forever", "0"], findings) == Some("0"),
-            _ => leave_unknown(key, ADDRESS, findings),
+            _ => unknown(key, &[ADDRESS], findings),
         }
     }
     Some(Located::new(address, written.origin.clone()))
@@ -260,10 +260,7 @@ fn nameservers(link: &mut Link, node: &Node, findings: &mut Findings) {
                     domain.into_iter().for_each(|domain| push_new(&mut link.dns.search, domain.value));
                 }
             }
-            _ if keep_unknown(key, &[NAMESERVERS], findings) => {
-                link.extra.push(nested("nameservers", name, key, verbatim(value)));
-            }
-            _ => {}
+            _ => unknown(key, &[NAMESERVERS], findings),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::network::model::{Extra, Kind, Match, Physical};
 use crate::network::prefix::Mac;
 use crate::network::v2::keys::nested;
 use crate::network::v2::value::{
-    entries, fit, flag, interface_name, is_of_pattern, items, keep_unknown, mapping, number, parsed, text, verbatim,
+    entries, fit, flag, interface_name, is_of_pattern, items, mapping, number, parsed, text, unknown, verbatim,
 };
 
 /// A section whose entries are links that the model knows.
@@ -70,10 +70,8 @@ pub(super) fn kind(
     };
     Some(match section {
         Section::Ethernets => return physical(id, node, extra, findings),
-        Section::Bonds => Kind::Bond { members: members(findings), settings: settings(BOND, node, extra, findings) },
-        Section::Bridges => {
-            Kind::Bridge { members: members(findings), settings: settings(BRIDGE, node, extra, findings) }
-        }
+        Section::Bonds => Kind::Bond { members: members(findings), settings: settings(BOND, node, findings) },
+        Section::Bridges => Kind::Bridge { members: members(findings), settings: settings(BRIDGE, node, findings) },
         Section::Vlans => {
             let tag = number(needed("id", findings)?, 1, 4094, findings);
             let parent = text(needed("link", findings)?, findings);
@@ -137,8 +135,7 @@ fn matched(
                     by.drivers.push(fit(text(item, findings)?, is_of_pattern, PATTERN, findings)?);
                 }
             }
-            _ if keep_unknown(key, &[MATCH], findings) => extra.push(nested("match", name, key, verbatim(value))),
-            _ => {}
+            _ => unknown(key, &[MATCH], findings),
         }
     }
     if is_open {
@@ -154,28 +151,16 @@ fn is_infiniband_mac(text: &str) -> bool {
     text.split(':').count() == 20 && text.split(':').all(pair)
 }
 
-fn settings(
-    table: &'static [LinkOption],
-    node: &Node,
-    extra: &mut Vec<Located<Extra>>,
-    findings: &mut Findings,
-) -> Vec<Located<Setting>> {
-    const KEY: &str = "parameters";
+fn settings(table: &'static [LinkOption], node: &Node, findings: &mut Findings) -> Vec<Located<Setting>> {
     let mut settings: Vec<Located<Setting>> = Vec::new();
-    let Some(node) = node.get(KEY).filter(|value| !value.is_null()) else { return settings };
+    let Some(node) = node.get("parameters").filter(|value| !value.is_null()) else { return settings };
     for (name, key, value) in entries(node, findings) {
-        match LinkOption::named(table, name) {
-            Some(option) => {
-                settings.retain(|other| other.option != option);
-                setting(option, value, &mut settings, findings);
-            }
-            None => {
-                let known: Vec<&str> =
-                    table.iter().map(|option| option.netplan).filter(|name| !name.is_empty()).collect();
-                if keep_unknown(key, &[&known], findings) {
-                    extra.push(nested(KEY, name, key, verbatim(value)));
-                }
-            }
+        if let Some(option) = LinkOption::named(table, name) {
+            settings.retain(|other| other.option != option);
+            setting(option, value, &mut settings, findings);
+        } else {
+            let known: Vec<&str> = table.iter().map(|option| option.netplan).collect();
+            unknown(key, &[&known], findings);
         }
     }
     settings

@@ -17,17 +17,17 @@ use serde_json::Value as Json;
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::{Extra, Kind, Link, NetworkConfig};
-use crate::network::v2::keys::{NETPLAN_ALONE, WORDS, nested, take};
+use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
 use crate::network::v2::kind::{Section, kind};
 use crate::network::v2::references::{Names, resolve};
 use crate::network::v2::value::{
-    ENTRY_LIMIT, entries, fit, interface_name, is_of_name, keep_unknown, mapping, text, verbatim,
+    ENTRY_LIMIT, entries, fit, interface_name, is_of_name, mapping, text, unknown, verbatim,
 };
 
 /// The sections of links that the model knows.
 pub(super) const SECTIONS: &[&str] = &["ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices"];
-/// What only netplan has, up to its version 1.1: sections of other links, and one setting.
-const NETPLAN_SECTIONS: &[&str] = &["wifis", "modems", "tunnels", "virtual-ethernets", "nm-devices"];
+/// What only netplan has, up to its version 1.2: sections of other links, and one setting.
+const NETPLAN_SECTIONS: &[&str] = &["wifis", "modems", "tunnels", "virtual-ethernets", "nm-devices", "xfrm-interfaces"];
 const NETPLAN_SETTINGS: &[&str] = &["renderer", "openvswitch"];
 
 /// Reads the mapping that has the `version`; `None`, with findings, where nothing of it can be read.
@@ -43,10 +43,12 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
         }
         let known: [&[&str]; 4] = [SECTIONS, NETPLAN_SECTIONS, NETPLAN_SETTINGS, &["version"]];
         let is_section = NETPLAN_SECTIONS.contains(&name);
-        if is_section || NETPLAN_SETTINGS.contains(&name) || keep_unknown(key, &known, findings) {
+        if is_section || NETPLAN_SETTINGS.contains(&name) {
             let ids = entries(value, &mut Findings::default()).map(|(id, ..)| id.to_owned());
             names.elsewhere.extend(ids.filter(|_| is_section));
             config.extra.push(Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone()));
+        } else {
+            unknown(key, &known, findings);
         }
     }
     for (name, _, value) in entries(node, findings).collect::<Vec<_>>() {
@@ -97,9 +99,11 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
         if section.own().contains(&name) || take(&mut link, name, key, value, findings) {
             continue;
         }
-        let known = [WORDS, NETPLAN_ALONE, section.own()];
-        if NETPLAN_ALONE.contains(&name) || keep_unknown(key, &known, findings) {
+        let hardware = if section == Section::Ethernets { NETPLAN_HARDWARE } else { &[] };
+        if NETPLAN_ALONE.contains(&name) || hardware.contains(&name) {
             link.extra.push(Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone()));
+        } else {
+            unknown(key, &[WORDS, NETPLAN_ALONE, hardware, section.own()], findings);
         }
     }
     Some(link)

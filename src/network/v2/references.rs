@@ -36,17 +36,23 @@ pub(super) fn resolve(links: Vec<Link>, mut names: Names, findings: &mut Finding
         }
         for id in next {
             let Some(mut link) = waiting.remove(&id) else { continue };
+            let cost = match link.kind {
+                Kind::Vlan { .. } => format!("`{id}` is left out"),
+                _ => format!("it is left out of `{id}`"),
+            };
             let mut known = |member: &Located<String>| {
                 let problem = if done.contains_key(&member.value) {
                     return true;
-                } else if waiting.contains_key(&member.value) || member.value == id {
-                    format!("`{id}` and `{}` would be made of each other", **member)
+                } else if member.value == id {
+                    format!("`{id}` cannot be made of itself")
+                } else if waiting.contains_key(&member.value) {
+                    format!("`{}` is made of `{id}` itself, or of what goes round in a circle", **member)
                 } else if names.left_out.contains(&member.value) {
-                    format!("`{}` is left out, see there", **member)
+                    format!("`{}` is left out", **member)
                 } else {
                     format!("no link `{}` is defined here", **member)
                 };
-                findings.push(Finding::error(&member.origin, format!("{problem}; it is left out of `{id}`")));
+                findings.push(Finding::error(&member.origin, format!("{problem}; {cost}")));
                 false
             };
             let mut outside = Vec::new();

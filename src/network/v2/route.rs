@@ -7,9 +7,7 @@ use crate::config::document::Node;
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::{Extra, Route, RouteKind, Rule};
 use crate::network::prefix::Prefix;
-use crate::network::v2::value::{
-    entries, flag, keep_unknown, leave_unknown, mapping, number, parsed, text, verbatim, word,
-};
+use crate::network::v2::value::{entries, flag, mapping, number, parsed, text, unknown, verbatim, word};
 
 const ROUTE: &[&str] = &["to", "via", "from", "on-link", "metric", "type", "scope", "table", "mtu"];
 /// Of a route, what only netplan has a word for.
@@ -43,10 +41,8 @@ pub(super) fn route(node: &Node, findings: &mut Findings) -> Option<Located<Rout
             "metric" => route.metric = number(value, 0, u32::MAX, findings).map(|metric| *metric),
             "mtu" => route.mtu = number(value, 1, u32::MAX, findings).map(|mtu| *mtu),
             "scope" => route.scope = word(value, SCOPES, findings),
-            _ if ROUTE_EXTRA.contains(&name) || keep_unknown(key, &[ROUTE, ROUTE_EXTRA], findings) => {
-                route.extra.push(extra(name, key, value));
-            }
-            _ => {}
+            _ if ROUTE_EXTRA.contains(&name) => route.extra.push(extra(name, key, value)),
+            _ => unknown(key, &[ROUTE, ROUTE_EXTRA], findings),
         }
     }
     let Some(to) = to else {
@@ -99,7 +95,7 @@ pub(super) fn rule(node: &Node, findings: &mut Findings) -> Option<Located<Rule>
             "priority" => rule.priority = Some(*number(value, 0, u32::MAX, findings)?),
             "mark" => rule.mark = Some(*number(value, 0, u32::MAX, findings)?),
             "type-of-service" => rule.tos = u8::try_from(*number(value, 0, 255, findings)?).ok(),
-            _ => leave_unknown(key, RULE, findings),
+            _ => unknown(key, &[RULE], findings),
         }
     }
     let families = [rule.from, rule.to].into_iter().flatten().map(|prefix| prefix.address().is_ipv4());

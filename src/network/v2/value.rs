@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::config::document::{Data, Node, Value};
 use crate::config::read::{Read as _, unfit};
-use crate::finding::{Finding, Findings, Located, did_you_mean};
+use crate::finding::{Finding, Findings, Located};
 use crate::network::model::Given;
 
 /// The most entries of one list, or links of a document, that are read.
@@ -100,7 +100,8 @@ pub(super) fn verbatim(node: &Node) -> Json {
         Data::Scalar(scalar) => match node.value() {
             None | Some(Value::Null) => Json::Null,
             Some(Value::Bool(flag)) => flag.into(),
-            Some(Value::Integer(number)) if number.to_string() == scalar.text => {
+            // Netplan reads no hexadecimal numbers, and its readers of YAML write none.
+            Some(Value::Integer(number)) if number.to_string() == scalar.text || scalar.text.starts_with("0x") => {
                 i64::try_from(number).map_or_else(|_| scalar.text.clone().into(), Json::from)
             }
             Some(_) => scalar.text.clone().into(),
@@ -108,26 +109,14 @@ pub(super) fn verbatim(node: &Node) -> Json {
     }
 }
 
-/// Says of a key that is none of `known`: one that is a slip of the pen is left out, as netplan refuses a whole document
-/// for it; any other may be of a newer netplan, and `true` says that it is to be kept for that.
-pub(super) fn keep_unknown(key: &Node, known: &[&[&str]], findings: &mut Findings) -> bool {
+/// Says of a key that is neither netplan's nor ours that it is left out: for one such netplan refuses a whole document,
+/// and the guest would have no network.
+pub(super) fn unknown(key: &Node, known: &[&[&str]], findings: &mut Findings) {
     let name = key.text().unwrap_or_default();
-    let slip = did_you_mean(name, known.iter().flat_map(|words| words.iter().copied()));
-    let is_slip = slip.is_some();
-    findings.push(match slip {
-        Some(question) => Finding::error(&key.origin, format!("unknown key `{name}`; it is left out")).help(question),
-        None => Finding::warning(&key.origin, format!("unknown key `{name}`; it is kept for netplan alone"))
-            .help("a netplan that does not know it either refuses all of the document"),
-    });
-    !is_slip
-}
-
-/// Says of a key that nobody knows, where nothing can be kept.
-pub(super) fn leave_unknown(key: &Node, known: &[&str], findings: &mut Findings) {
-    let name = key.text().unwrap_or_default();
+    let known = known.iter().flat_map(|words| words.iter().copied());
     let unknown = Finding::error(&key.origin, format!("unknown key `{name}`; it is left out"));
-    let unknown = unknown.help(format!("known here: {}", known.join(", ")));
-    findings.push(unknown.did_you_mean(name, known.iter().copied()));
+    let unknown = unknown.help("netplan, too, knows no such key here, and refuses a document with one");
+    findings.push(unknown.did_you_mean(name, known));
 }
 
 /// A name that an interface can have (the kernel's rule, less the characters that a manager's file takes for its own).
