@@ -3,6 +3,8 @@
 
 mod link;
 mod parameters;
+#[cfg(test)]
+mod round_trip;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
