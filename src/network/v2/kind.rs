@@ -135,7 +135,10 @@ fn matched(
                     by.drivers.push(fit(text(item, findings)?, is_of_pattern, PATTERN, findings)?);
                 }
             }
-            _ => unknown(key, &[MATCH], findings),
+            _ => {
+                unknown(key, &[MATCH], findings);
+                return None;
+            }
         }
     }
     if is_open {

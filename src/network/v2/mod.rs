@@ -30,12 +30,16 @@ pub(super) const SECTIONS: &[&str] = &["ethernets", "bonds", "bridges", "vlans",
 const NETPLAN_SECTIONS: &[&str] = &["wifis", "modems", "tunnels", "virtual-ethernets", "nm-devices", "xfrm-interfaces"];
 const NETPLAN_SETTINGS: &[&str] = &["renderer", "openvswitch"];
 
+/// The most members of links that are read, all of the document together.
+const REFERENCE_LIMIT: usize = 4096;
+
 /// Reads the mapping that has the `version`; `None`, with findings, where nothing of it can be read.
 pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
     let mut config = NetworkConfig::new(node.origin.clone());
     let mut names = Names { elsewhere: BTreeSet::new(), left_out: BTreeSet::new() };
     let mut taken = BTreeSet::new();
     let mut links = Vec::new();
+    let mut references = 0;
     // Whatever the order of the sections: what is not the model's is known before the links are.
     for (name, key, value) in entries(mapping(node, findings)?, findings).collect::<Vec<_>>() {
         if name == "version" || Section::named(name).is_some() {
@@ -63,7 +67,13 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
             } else if names.elsewhere.contains(id) || !taken.insert(id.to_owned()) {
                 findings.push(Finding::error(&key.origin, format!("a second definition of `{id}`; it is left out")));
             } else if let Some(link) = link(section, key, body, findings) {
-                links.push(link);
+                references += link.members().len();
+                if references > REFERENCE_LIMIT {
+                    let message = format!("more than {REFERENCE_LIMIT} members of links; `{id}` is left out");
+                    findings.push(Finding::error(&key.origin, message));
+                } else {
+                    links.push(link);
+                }
             } else {
                 names.left_out.insert(id.to_owned());
             }
@@ -121,3 +131,6 @@ fn distinct_names(links: &mut [Link], findings: &mut Findings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
