@@ -18,12 +18,34 @@ const AT_LEAST: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Nic {
+    /// As the kernel has it now.
     pub name: String,
-    /// Lower case, colons.
+    /// Its address at the moment: lower case, colons. Of `InfiniBand` the six bytes that OpenStack and cloud-init call
+    /// its MAC.
     pub mac: String,
+    /// The address that it was made with, where that is known and another: of a bond's member, whose `mac` is the bond's;
+    /// of `InfiniBand`, all twenty bytes.
+    pub permanent: Option<String>,
+    /// The kernel's driver (`virtio_net`); empty where there is none.
+    pub driver: String,
+    /// Whether there is a cable with something at its other end; `None` while it is down, when the kernel can't tell.
+    pub carrier: Option<bool>,
+    /// The kernel's word on its state (RFC 2863): `up`, `down`, `dormant`, `unknown`, …
+    pub operstate: String,
+    /// Whether it belongs to a device, not to the kernel alone (as veth and dummy do).
+    pub hardware: bool,
+    /// Whether it is `InfiniBand`.
+    pub infiniband: bool,
+}
+
+impl Nic {
+    /// Whether a platform means it by `mac`: a bond's member by its own, not by the bond's.
+    pub fn has_mac(&self, mac: &str) -> bool {
+        let own = self.permanent.as_deref().filter(|_| !self.infiniband);
+        own.unwrap_or(&self.mac) == mac
+    }
 }
 
 /// The interfaces once those with `macs` are there under their final names; at the latest when udev has had nothing to do
@@ -33,7 +55,7 @@ pub struct Nic {
 /// for that name would be for nobody. An interface that is absent costs the two seconds once for an instance.
 pub fn settled(root: &Root, macs: &[String]) -> Result<Option<Vec<Nic>>> {
     let complete = |nics: &Option<Vec<Nic>>| {
-        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root)))
+        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.has_mac(mac) && is_named(nic, root)))
     };
     let begun = Instant::now();
     loop {
@@ -80,27 +102,167 @@ fn is_named(nic: &Nic, root: &Root) -> bool {
     record.lines().any(|line| line.starts_with("I:")) && chosen.is_none_or(|name| name == nic.name)
 }
 
-/// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.
+/// The interfaces that a platform can mean by a MAC: hardware or made for the guest from outside, and not made by the guest
+/// out of others. Of a failover pair (see [`in_failover`]) the one that the guest shall configure is there alone.
 pub fn read(root: &Root) -> Result<Option<Vec<Nic>>> {
     if !root.exists(Path::new(CLASS)) {
         return Ok(None);
     }
-    let mut nics = Vec::new();
-    for name in root.list(Path::new(CLASS))? {
-        let mac = text(root, &format!("{CLASS}/{name}/address")).unwrap_or_default().trim().to_ascii_lowercase();
-        let uevent = text(root, &format!("{CLASS}/{name}/uevent")).unwrap_or_default();
-        let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
-        let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre"))
-            || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
-        if is_mac(&mac) && !made {
-            nics.push(Nic { name, mac });
-        }
+    let nics = root.list(Path::new(CLASS))?.into_iter().filter_map(|name| nic(root, name));
+    Ok(Some(without_twins(nics.collect())))
+}
+
+fn nic(root: &Root, name: String) -> Option<Nic> {
+    let read = |file: &str| text(root, &format!("{CLASS}/{name}/{file}")).unwrap_or_default().trim().to_owned();
+    let uevent = read("uevent");
+    let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+    let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre" | "vrf"))
+        || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
+    let address = read("address").to_ascii_lowercase();
+    let infiniband = read("type") == "32";
+    let mac = if infiniband { short(&address)? } else { address.clone() };
+    if made || !is_mac(&mac) || in_failover(root, &name) {
+        return None;
     }
-    Ok(Some(nics))
+    let own = if infiniband { address } else { read("bonding_slave/perm_hwaddr").to_ascii_lowercase() };
+    let permanent = (!own.is_empty() && own != mac).then_some(own);
+    let carrier = match read("carrier").as_str() {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
+    };
+    let hardware = root.exists(Path::new(&format!("{CLASS}/{name}/device")));
+    let (driver, operstate) = (driver(root, &name), read("operstate"));
+    Some(Nic { name, mac, permanent, driver, carrier, operstate, hardware, infiniband })
+}
+
+/// The last part of where a link in an interface's directory points.
+fn linked(root: &Root, name: &str, link: &str) -> Option<String> {
+    let target = root.read_link(Path::new(&format!("{CLASS}/{name}/{link}"))).ok()??;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+fn driver(root: &Root, name: &str) -> String {
+    linked(root, name, "device/driver").unwrap_or_default()
+}
+
+/// The six bytes of twenty by which OpenStack and cloud-init know `InfiniBand`: the end of the GUID without its middle.
+fn short(address: &str) -> Option<String> {
+    let bytes: Vec<&str> = address.split(':').collect();
+    let bytes: &[&str; 20] = bytes.as_slice().try_into().ok()?;
+    let [.., a, b, c, _, _, d, e, f] = bytes;
+    Some([*a, *b, *c, *d, *e, *f].join(":"))
+}
+
+/// Whether another interface stands for it and its MAC: virtio's failover makes three interfaces with one MAC (the
+/// kernel's Documentation/networking/net_failover.rst), of which only the master is the guest's to configure.
+fn in_failover(root: &Root, name: &str) -> bool {
+    let stands_by = |name: &str| {
+        let features = text(root, &format!("{CLASS}/{name}/device/features")).unwrap_or_default();
+        // VIRTIO_NET_F_STANDBY
+        driver(root, name) == "virtio_net" && features.as_bytes().get(62) == Some(&b'1')
+    };
+    linked(root, name, "master").is_some_and(|master| stands_by(name) || stands_by(&master))
+}
+
+/// Without the twin that Hyper-V gives to each accelerated card: it has the same MAC, and its traffic goes through the
+/// synthetic one (`hv_netvsc`), which alone is configured.
+fn without_twins(mut nics: Vec<Nic>) -> Vec<Nic> {
+    let synthetic: Vec<String> =
+        nics.iter().filter(|nic| nic.driver == "hv_netvsc").map(|nic| nic.mac.clone()).collect();
+    nics.retain(|nic| nic.driver == "hv_netvsc" || !synthetic.contains(&nic.mac));
+    nics
 }
 
 /// Six bytes that are not all zero, as the loopback's are.
 fn is_mac(text: &str) -> bool {
     let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
     text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::os::unix::fs::symlink;
+
+    /// An interface of a machine: its address, and files and links in its directory.
+    fn interface(scratch: &Scratch, name: &str, address: &str, files: &[(&str, &str)], links: &[(&str, &str)]) {
+        scratch.file(&format!("{CLASS}/{name}/address"), &format!("{address}\n"));
+        for (path, text) in files {
+            scratch.file(&format!("{CLASS}/{name}/{path}"), &format!("{text}\n"));
+        }
+        for (link, target) in links {
+            let path = scratch.path(&format!("{CLASS}/{name}/{link}"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(target, path).unwrap();
+        }
+    }
+
+    fn found(scratch: &Scratch) -> Vec<Nic> {
+        read(&scratch.root()).unwrap().unwrap()
+    }
+
+    fn names(scratch: &Scratch) -> Vec<String> {
+        found(scratch).into_iter().map(|nic| nic.name).collect()
+    }
+
+    const MAC: &str = "52:54:00:00:00:01";
+
+    #[test]
+    fn what_the_kernel_knows_of_an_interface_is_told() {
+        let scratch = Scratch::new();
+        let driver = [("device/driver", "../../../bus/virtio/drivers/virtio_net")];
+        interface(&scratch, "ens3", "52:54:00:00:00:0A", &[("carrier", "1"), ("operstate", "up")], &driver);
+        interface(
+            &scratch,
+            "ens4",
+            MAC,
+            &[("operstate", "down"), ("bonding_slave/perm_hwaddr", "52:54:00:00:00:0B")],
+            &[],
+        );
+        interface(&scratch, "br0", MAC, &[("uevent", "DEVTYPE=bridge")], &[]);
+        interface(&scratch, "tap0", MAC, &[("tun_flags", "0x1002")], &[]);
+        interface(&scratch, "lo", "00:00:00:00:00:00", &[], &[]);
+        let [first, member] = found(&scratch).try_into().unwrap();
+        assert_eq!(
+            (first.mac.as_str(), first.driver.as_str(), first.carrier),
+            ("52:54:00:00:00:0a", "virtio_net", Some(true))
+        );
+        assert!(first.operstate == "up" && first.permanent.is_none() && first.hardware && !member.hardware);
+        assert_eq!((member.carrier, member.operstate.as_str()), (None, "down"));
+        assert!(member.has_mac("52:54:00:00:00:0b") && !member.has_mac(MAC), "a bond's address is not its member's");
+    }
+
+    #[test]
+    fn infiniband_is_known_by_six_of_its_twenty_bytes() {
+        let scratch = Scratch::new();
+        let address = "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:31:78:f2";
+        interface(&scratch, "ib0", address, &[("type", "32")], &[]);
+        interface(&scratch, "ib1", "80:00:02", &[("type", "32")], &[]);
+        let [nic] = found(&scratch).try_into().unwrap();
+        assert!(nic.infiniband && nic.has_mac("00:02:c9:31:78:f2"), "{nic:?}");
+        assert_eq!(nic.permanent.as_deref(), Some(address));
+    }
+
+    #[test]
+    fn of_a_failover_pair_one_is_configured() {
+        let scratch = Scratch::new();
+        let features = format!("{}1{}", "0".repeat(62), "0");
+        let virtio = ("device/driver", "../../../bus/virtio/drivers/virtio_net");
+        let features = [("device/features", features.as_str())];
+        interface(&scratch, "ens3", MAC, &features, &[virtio]);
+        interface(&scratch, "ens3nsby", MAC, &features, &[virtio, ("master", "../ens3")]);
+        interface(&scratch, "ens4", MAC, &[], &[("device/driver", "../drivers/mlx5_core"), ("master", "../ens3")]);
+        assert_eq!(names(&scratch), ["ens3"]);
+    }
+
+    #[test]
+    fn the_twin_of_a_synthetic_card_is_left_to_it() {
+        let scratch = Scratch::new();
+        interface(&scratch, "enP1s1", MAC, &[], &[("device/driver", "../drivers/mlx5_core")]);
+        interface(&scratch, "eth0", MAC, &[], &[("device/driver", "../drivers/hv_netvsc")]);
+        interface(&scratch, "eth1", "52:54:00:00:00:02", &[], &[]);
+        assert_eq!(names(&scratch), ["eth0", "eth1"]);
+    }
 }
