@@ -16,18 +16,17 @@ const TIMEOUT: &str = "--timeout=10";
 /// How long udev is asked again.
 const AT_LEAST: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
+/// Hyper-V's own driver.
+const SYNTHETIC: &str = "hv_netvsc";
 
 /// A network interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Nic {
     /// As the kernel has it now.
     pub name: String,
-    /// Its address at the moment: lower case, colons. Of `InfiniBand` the six bytes that OpenStack and cloud-init call
-    /// its MAC.
+    /// Lower case, colons: six bytes, of `InfiniBand` twenty. Its own, also while it is in a bond, where it goes by that
+    /// of the bond.
     pub mac: String,
-    /// The address that it was made with, where that is known and another: of a bond's member, whose `mac` is the bond's;
-    /// of `InfiniBand`, all twenty bytes.
-    pub permanent: Option<String>,
     /// The kernel's driver (`virtio_net`); empty where there is none.
     pub driver: String,
     /// Whether there is a cable with something at its other end; `None` while it is down, when the kernel can't tell.
@@ -38,14 +37,9 @@ pub struct Nic {
     pub hardware: bool,
     /// Whether it is `InfiniBand`.
     pub infiniband: bool,
-}
-
-impl Nic {
-    /// Whether a platform means it by `mac`: a bond's member by its own, not by the bond's.
-    pub fn has_mac(&self, mac: &str) -> bool {
-        let own = self.permanent.as_deref().filter(|_| !self.infiniband);
-        own.unwrap_or(&self.mac) == mac
-    }
+    /// Whether other interfaces have its MAC, or will, that are not for the guest to configure: a match by MAC alone
+    /// would mean them too.
+    pub has_twin: bool,
 }
 
 /// The interfaces once those with `macs` are there under their final names; at the latest when udev has had nothing to do
@@ -55,7 +49,7 @@ impl Nic {
 /// for that name would be for nobody. An interface that is absent costs the two seconds once for an instance.
 pub fn settled(root: &Root, macs: &[String]) -> Result<Option<Vec<Nic>>> {
     let complete = |nics: &Option<Vec<Nic>>| {
-        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.has_mac(mac) && is_named(nic, root)))
+        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root)))
     };
     let begun = Instant::now();
     loop {
@@ -114,26 +108,33 @@ pub fn read(root: &Root) -> Result<Option<Vec<Nic>>> {
 
 fn nic(root: &Root, name: String) -> Option<Nic> {
     let read = |file: &str| text(root, &format!("{CLASS}/{name}/{file}")).unwrap_or_default().trim().to_owned();
+    let exists = |file: &str| root.exists(Path::new(&format!("{CLASS}/{name}/{file}")));
     let uevent = read("uevent");
     let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
-    let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre" | "vrf"))
-        || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
-    let address = read("address").to_ascii_lowercase();
-    let infiniband = read("type") == "32";
-    let mac = if infiniband { short(&address)? } else { address.clone() };
-    if made || !is_mac(&mac) || in_failover(root, &name) {
+    let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre" | "vrf"));
+    let own = Some(read("bonding_slave/perm_hwaddr")).filter(|own| !own.is_empty());
+    let mac = own.unwrap_or_else(|| read("address")).to_ascii_lowercase();
+    let master = linked(root, &name, "master");
+    if made || exists("tun_flags") || !is_mac(&mac) || master.is_some_and(|master| in_failover(root, &name, &master)) {
         return None;
     }
-    let own = if infiniband { address } else { read("bonding_slave/perm_hwaddr").to_ascii_lowercase() };
-    let permanent = (!own.is_empty() && own != mac).then_some(own);
     let carrier = match read("carrier").as_str() {
         "1" => Some(true),
         "0" => Some(false),
         _ => None,
     };
-    let hardware = root.exists(Path::new(&format!("{CLASS}/{name}/device")));
-    let (driver, operstate) = (driver(root, &name), read("operstate"));
-    Some(Nic { name, mac, permanent, driver, carrier, operstate, hardware, infiniband })
+    let driver = driver(root, &name);
+    Some(Nic {
+        carrier,
+        operstate: read("operstate"),
+        hardware: exists("device"),
+        infiniband: read("type") == "32",
+        // Hyper-V plugs and unplugs the accelerated card as it likes.
+        has_twin: driver == SYNTHETIC || stands_by(root, &name),
+        name,
+        mac,
+        driver,
+    })
 }
 
 /// The last part of where a link in an interface's directory points.
@@ -146,38 +147,30 @@ fn driver(root: &Root, name: &str) -> String {
     linked(root, name, "device/driver").unwrap_or_default()
 }
 
-/// The six bytes of twenty by which OpenStack and cloud-init know `InfiniBand`: the end of the GUID without its middle.
-fn short(address: &str) -> Option<String> {
-    let bytes: Vec<&str> = address.split(':').collect();
-    let bytes: &[&str; 20] = bytes.as_slice().try_into().ok()?;
-    let [.., a, b, c, _, _, d, e, f] = bytes;
-    Some([*a, *b, *c, *d, *e, *f].join(":"))
+/// Whether its master stands for it and its MAC: virtio's failover makes three interfaces with one MAC (the kernel's
+/// Documentation/networking/net_failover.rst), of which only the master is the guest's to configure.
+fn in_failover(root: &Root, name: &str, master: &str) -> bool {
+    stands_by(root, name) || stands_by(root, master)
 }
 
-/// Whether another interface stands for it and its MAC: virtio's failover makes three interfaces with one MAC (the
-/// kernel's Documentation/networking/net_failover.rst), of which only the master is the guest's to configure.
-fn in_failover(root: &Root, name: &str) -> bool {
-    let stands_by = |name: &str| {
-        let features = text(root, &format!("{CLASS}/{name}/device/features")).unwrap_or_default();
-        // VIRTIO_NET_F_STANDBY
-        driver(root, name) == "virtio_net" && features.as_bytes().get(62) == Some(&b'1')
-    };
-    linked(root, name, "master").is_some_and(|master| stands_by(name) || stands_by(&master))
+/// Whether it offers `VIRTIO_NET_F_STANDBY`.
+fn stands_by(root: &Root, name: &str) -> bool {
+    let features = text(root, &format!("{CLASS}/{name}/device/features")).unwrap_or_default();
+    driver(root, name) == "virtio_net" && features.as_bytes().get(62) == Some(&b'1')
 }
 
 /// Without the twin that Hyper-V gives to each accelerated card: it has the same MAC, and its traffic goes through the
-/// synthetic one (`hv_netvsc`), which alone is configured.
+/// synthetic one, which alone is configured.
 fn without_twins(mut nics: Vec<Nic>) -> Vec<Nic> {
-    let synthetic: Vec<String> =
-        nics.iter().filter(|nic| nic.driver == "hv_netvsc").map(|nic| nic.mac.clone()).collect();
-    nics.retain(|nic| nic.driver == "hv_netvsc" || !synthetic.contains(&nic.mac));
+    let synthetic: Vec<String> = nics.iter().filter(|nic| nic.driver == SYNTHETIC).map(|nic| nic.mac.clone()).collect();
+    nics.retain(|nic| nic.driver == SYNTHETIC || !synthetic.contains(&nic.mac));
     nics
 }
 
-/// Six bytes that are not all zero, as the loopback's are.
+/// Six bytes that are not all zero, as the loopback's are; or the twenty of `InfiniBand`.
 fn is_mac(text: &str) -> bool {
     let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+    matches!(text.split(':').count(), 6 | 20) && text.split(':').all(byte) && text != "00:00:00:00:00:00"
 }
 
 #[cfg(test)]
@@ -229,20 +222,19 @@ mod tests {
             (first.mac.as_str(), first.driver.as_str(), first.carrier),
             ("52:54:00:00:00:0a", "virtio_net", Some(true))
         );
-        assert!(first.operstate == "up" && first.permanent.is_none() && first.hardware && !member.hardware);
+        assert!(first.operstate == "up" && first.hardware && !member.hardware);
         assert_eq!((member.carrier, member.operstate.as_str()), (None, "down"));
-        assert!(member.has_mac("52:54:00:00:00:0b") && !member.has_mac(MAC), "a bond's address is not its member's");
+        assert_eq!(member.mac, "52:54:00:00:00:0b", "a bond's address is not its member's");
     }
 
     #[test]
-    fn infiniband_is_known_by_six_of_its_twenty_bytes() {
+    fn infiniband_has_twenty_bytes() {
         let scratch = Scratch::new();
         let address = "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:31:78:f2";
         interface(&scratch, "ib0", address, &[("type", "32")], &[]);
         interface(&scratch, "ib1", "80:00:02", &[("type", "32")], &[]);
         let [nic] = found(&scratch).try_into().unwrap();
-        assert!(nic.infiniband && nic.has_mac("00:02:c9:31:78:f2"), "{nic:?}");
-        assert_eq!(nic.permanent.as_deref(), Some(address));
+        assert!(nic.infiniband && nic.mac == address, "{nic:?}");
     }
 
     #[test]
@@ -255,6 +247,7 @@ mod tests {
         interface(&scratch, "ens3nsby", MAC, &features, &[virtio, ("master", "../ens3")]);
         interface(&scratch, "ens4", MAC, &[], &[("device/driver", "../drivers/mlx5_core"), ("master", "../ens3")]);
         assert_eq!(names(&scratch), ["ens3"]);
+        assert!(found(&scratch)[0].has_twin);
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
 pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
     let by = &link.physical()?.by;
     match (&by.mac, &by.name) {
-        (Some(mac), _) => nics.iter().find(|nic| nic.has_mac(&mac.value.to_string())),
+        (Some(mac), _) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
         (None, Some(name)) => nics.iter().find(|nic| nic.name == name.value),
         (None, None) => nics.iter().find(|nic| nic.name == link.id),
     }
