@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn nics(folder: &Path, config: Option<&NetworkConfig>) -> Vec<Nic> {
-        let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned() };
+        let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned(), ..Nic::default() };
         match fs::read_to_string(folder.join("nics")) {
             Ok(text) => {
                 text.lines().filter_map(|line| line.split_once(' ')).map(|(name, mac)| nic(name, mac)).collect()
