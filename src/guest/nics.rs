@@ -22,7 +22,8 @@ const POLL: Duration = Duration::from_millis(10);
 #[allow(missing_docs)]
 pub struct Nic {
     pub name: String,
-    /// Lower case, colons.
+    /// Lower case, colons: six bytes, of `InfiniBand` twenty. Its own, also while it is in a bond, where it goes by that
+    /// of the bond.
     pub mac: String,
 }
 
@@ -80,27 +81,34 @@ fn is_named(nic: &Nic, root: &Root) -> bool {
     record.lines().any(|line| line.starts_with("I:")) && chosen.is_none_or(|name| name == nic.name)
 }
 
-/// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.
+/// The interfaces that a platform can mean by a MAC: Ethernet or `InfiniBand`, and not made by the guest out of others.
 pub fn read(root: &Root) -> Result<Option<Vec<Nic>>> {
     if !root.exists(Path::new(CLASS)) {
         return Ok(None);
     }
     let mut nics = Vec::new();
     for name in root.list(Path::new(CLASS))? {
-        let mac = text(root, &format!("{CLASS}/{name}/address")).unwrap_or_default().trim().to_ascii_lowercase();
-        let uevent = text(root, &format!("{CLASS}/{name}/uevent")).unwrap_or_default();
+        let attribute = |path: &str| text(root, &format!("{CLASS}/{name}/{path}")).unwrap_or_default();
+        let address = |path: &str| attribute(path).trim().to_ascii_lowercase();
+        let exists = |path: &str| root.exists(Path::new(&format!("{CLASS}/{name}/{path}")));
+        let uevent = attribute("uevent");
         let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
         let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre"))
-            || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
-        if is_mac(&mac) && !made {
+            || exists("tun_flags");
+        let mac = address("address");
+        // One half of a pair that goes by the name of its master: an SR-IOV function and its stand-in.
+        let half = !exists("bonding_slave") && !exists("brport") && address("master/address") == mac;
+        let own = address("bonding_slave/perm_hwaddr");
+        let mac = if own.is_empty() { mac } else { own };
+        if is_mac(&mac) && !made && !half {
             nics.push(Nic { name, mac });
         }
     }
     Ok(Some(nics))
 }
 
-/// Six bytes that are not all zero, as the loopback's are.
+/// Six bytes that are not all zero, as the loopback's are; or the twenty of `InfiniBand`.
 fn is_mac(text: &str) -> bool {
     let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+    matches!(text.split(':').count(), 6 | 20) && text.split(':').all(byte) && text != "00:00:00:00:00:00"
 }
