@@ -5,6 +5,7 @@ pub mod choose;
 pub mod ifupdown;
 pub mod ifupdown_alpine;
 pub mod kernel;
+mod names;
 pub mod netplan;
 pub mod network_manager;
 pub mod networkd;
@@ -20,6 +21,8 @@ use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
 use crate::network::model::{Link, NetworkConfig};
 use crate::network::render::kernel::Change;
+
+pub use names::{interface_name, interface_named, is_interface_name, nic_of};
 
 /// The first line of every file that a renderer writes.
 const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
@@ -128,7 +131,8 @@ pub fn inexpressible(renderer: Renderer, origin: &Origin, what: &str) -> Finding
 /// `nics` are the guest's interfaces where they are known: a link that finds none among them is reported, and its
 /// neighbours are written all the same.
 pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Rendered {
-    let config = config.with_ranked_defaults(findings);
+    let by_name = !matches!(renderer, Renderer::Netplan | Renderer::Networkd);
+    let config = names::settled(config.with_ranked_defaults(findings), nics, by_name, findings);
     if let Some(nics) = nics {
         config.links.iter().filter(|link| link.sought(nics).is_some()).for_each(|link| {
             findings.push(absent(link, nics));
@@ -147,16 +151,6 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
         }
     };
     files(&config, nics, findings).into()
-}
-
-/// The interface that `link` means.
-pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
-    let by = &link.physical()?.by;
-    match (&by.mac, &by.name) {
-        (Some(mac), _) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
-        (None, Some(name)) => nics.iter().find(|nic| nic.name == name.value),
-        (None, None) => nics.iter().find(|nic| nic.name == link.id),
-    }
 }
 
 impl Link {
