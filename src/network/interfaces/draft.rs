@@ -92,8 +92,6 @@ impl Draft {
         for link in &mut self.config.links {
             device::make_vlan(link, tags.get(&link.id), findings);
         }
-        self.config.links.retain(|link| !matches!(&link.kind, Kind::Vlan { id: 0, .. }));
-        self.places = self.config.links.iter().enumerate().map(|(place, link)| (link.id.clone(), place)).collect();
         let named: Vec<_> = self.config.links.iter().flat_map(Link::members).cloned().collect();
         for member in named {
             self.link(&member.value, &member.origin, findings);
@@ -111,9 +109,10 @@ impl Draft {
     /// Drops members that are there twice, in two, or that are made of what they are to be part of.
     fn separate(&mut self, findings: &mut Findings) {
         let mut masters: HashMap<String, String> = HashMap::new();
-        let mut lost = HashSet::new();
+        let untagged = self.config.links.iter().filter(|link| matches!(link.kind, Kind::Vlan { id: 0, .. }));
+        let mut lost: HashSet<String> = untagged.map(|link| link.id.clone()).collect();
         for place in 0..self.config.links.len() {
-            let Some(link) = self.config.links.get(place) else { continue };
+            let Some(link) = self.config.links.get(place).filter(|link| !lost.contains(&link.id)) else { continue };
             let (id, tagged) = (link.id.clone(), matches!(link.kind, Kind::Vlan { .. }));
             let mut kept = Vec::new();
             for member in link.members().to_vec() {
@@ -121,6 +120,8 @@ impl Draft {
                 let message = if !self.places.contains_key(name) {
                     // Why it could not be has been said.
                     String::new()
+                } else if self.is_made_of(name, &id) && tagged {
+                    format!("the VLAN `{id}` would be on itself; it is left out")
                 } else if self.is_made_of(name, &id) {
                     format!("`{id}` would be made of itself; `{name}` is left out of it")
                 } else if let Some(other) = masters.get(name).filter(|_| !tagged) {
@@ -149,10 +150,17 @@ impl Draft {
         }
         // What is on a VLAN that is lost is lost with it.
         loop {
-            let gone = |link: &&Link| matches!(&link.kind, Kind::Vlan { parent, .. } if lost.contains(&parent.value));
-            let more: Vec<_> = self.config.links.iter().filter(gone).map(|link| link.id.clone()).collect();
             let before = lost.len();
-            lost.extend(more);
+            for link in &self.config.links {
+                match &link.kind {
+                    Kind::Vlan { parent, .. } if lost.contains(&parent.value) && !lost.contains(&link.id) => {
+                        let message = format!("the VLAN `{}` is left out, because `{}` is", link.id, **parent);
+                        findings.push(Finding::error(&parent.origin, message));
+                        lost.insert(link.id.clone());
+                    }
+                    _ => {}
+                }
+            }
             if lost.len() == before {
                 break;
             }
@@ -191,7 +199,7 @@ impl Draft {
 pub fn is_interface_name(name: &str) -> bool {
     name.len() <= 15
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-        && name.chars().any(|c| c.is_ascii_alphanumeric())
+        && name.chars().any(|c| c.is_ascii_alphabetic())
         && !name.starts_with('-')
 }
 

@@ -68,6 +68,9 @@ pub fn read(document: &Document, findings: &mut Findings) -> Option<NetworkConfi
             (_, Some((_, ""))) => {}
             (_, Some((_, reason))) => {
                 findings.push(Finding::error(&line.origin, format!("left out: {reason}")));
+                if ["mapping", "template"].contains(&word) {
+                    current = Some(Stanza::new("", false, "", line.origin));
+                }
             }
             ("iface", None) => current = head(rest, line.origin, findings),
             // Names of a class other than these two are brought up by whoever made the class.
