@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::network::interfaces::device::{self, Tag};
 use crate::network::model::{Kind, Link, Match, NetworkConfig};
+use crate::network::render::is_interface_name;
 
 /// The most interfaces that are read of one document.
 const LINK_LIMIT: usize = 1000;
@@ -193,14 +194,6 @@ impl Draft {
         }
         false
     }
-}
-
-/// The kernel's rule for names, less the characters that a manager's file would take for its own.
-pub fn is_interface_name(name: &str) -> bool {
-    name.len() <= 15
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-        && name.chars().any(|c| c.is_ascii_alphabetic())
-        && !name.starts_with('-')
 }
 
 /// Whether it can stand in a list of search domains.

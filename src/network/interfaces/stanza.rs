@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::network::interfaces::draft::{Draft, is_domain, is_interface_name};
+use crate::network::interfaces::draft::{Draft, is_domain};
 use crate::network::interfaces::{command, device};
 use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, LinkLocal, Route, push_new};
+use crate::network::render::is_interface_name;
 use crate::network::prefix::{Prefix, mask_length};
 
 /// What Linux accepts on an Ethernet interface.

@@ -9,10 +9,11 @@ mod subnet;
 use crate::config::document::Node;
 use crate::config::read::{Read as _, unfit};
 use crate::finding::{Finding, Findings, Located};
-use crate::network::interfaces::draft::{Draft, is_interface_name};
+use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::stanza::{Entry, Stanza, dns};
 use crate::network::interfaces::vlan;
 use crate::network::model::{Activation, Dns, Kind, Link, Match, NetworkConfig, Physical, Route};
+use crate::network::render::is_interface_name;
 use crate::network::prefix::Mac;
 
 /// What an entry of the list may be.
