@@ -20,6 +20,7 @@ const ENTRY_LIMIT: usize = 4096;
 const WORD_LIMIT: usize = 64;
 
 /// A value and the path that leads to it.
+#[derive(Clone)]
 pub struct Json<'a> {
     value: &'a Value,
     /// Where it is.
@@ -65,6 +66,13 @@ impl<'a> Json<'a> {
         Some(Json { value, origin: self.origin.key(key), entries_left: self.entries_left.clone() })
     }
 
+    /// The values whose keys begin so, with the rest of their keys; an object of more keys than a document may have
+    /// entries is cut off.
+    pub fn below(&self, prefix: &str) -> Vec<(String, Json<'a>)> {
+        let keys = self.value.as_object().into_iter().flat_map(|object| object.keys()).take(ENTRY_LIMIT);
+        keys.filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), self.get(key)?))).collect()
+    }
+
     /// The objects in the list at `key`; none where it is absent or null.
     pub fn objects(&self, key: &str, findings: &mut Findings) -> Vec<Json<'a>> {
         self.entries(key, findings).into_iter().filter_map(|entry| entry.object(findings)).collect()
@@ -104,6 +112,19 @@ impl<'a> Json<'a> {
     /// The text at `key`; a number is its digits.
     pub fn text(&self, key: &str, findings: &mut Findings) -> Option<Located<String>> {
         self.get(key)?.into_text(findings)
+    }
+
+    /// Its text: as [`Json::text`], of `true` and `false`, and of a list of these parted by commas, too.
+    pub fn scalar(&self, findings: &mut Findings) -> Option<Located<String>> {
+        let text = match self.value {
+            Value::Bool(flag) => flag.to_string(),
+            Value::Array(list) => {
+                let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                list.iter().take(WORD_LIMIT).map(plain).collect::<Vec<_>>().join(",")
+            }
+            _ => return self.clone().into_text(findings),
+        };
+        Some(Located::new(text, self.origin.clone()))
     }
 
     fn into_text(self, findings: &mut Findings) -> Option<Located<String>> {
