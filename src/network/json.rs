@@ -47,7 +47,8 @@ impl<'a> Json<'a> {
         Self { value, origin, entries_left: Rc::new(Cell::new(ENTRY_LIMIT)) }.object(findings)
     }
 
-    fn object(self, findings: &mut Findings) -> Option<Self> {
+    /// Itself, where it is an object; anything else is reported.
+    pub fn object(self, findings: &mut Findings) -> Option<Self> {
         if self.value.is_object() {
             return Some(self);
         }
@@ -140,13 +141,17 @@ impl<'a> Json<'a> {
 
     /// What the text at `key` says; text that can't be read so is reported.
     pub fn parsed<T: FromStr<Err: Display>>(&self, key: &str, findings: &mut Findings) -> Option<Located<T>> {
-        let text = self.text(key, findings)?;
-        match text.parse() {
-            Ok(value) => Some(Located::new(value, text.origin)),
-            Err(error) => {
-                findings.push(Finding::error(&text.origin, format!("`{}` is left out: {error}", *text)));
-                None
-            }
+        parsed(&self.text(key, findings)?, findings)
+    }
+}
+
+/// What a text says; one that can't be read so is reported.
+pub fn parsed<T: FromStr<Err: Display>>(text: &Located<String>, findings: &mut Findings) -> Option<Located<T>> {
+    match text.parse() {
+        Ok(value) => Some(Located::new(value, text.origin.clone())),
+        Err(error) => {
+            findings.push(Finding::error(&text.origin, format!("`{}` is left out: {error}", **text)));
+            None
         }
     }
 }

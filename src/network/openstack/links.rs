@@ -218,15 +218,15 @@ impl<'a> Links<'a> {
             let Some(Entry { sort: Sort::Bond, json, .. }) = self.entries.get(index) else { continue };
             let mut members = Vec::new();
             for id in json.words("bond_links", findings) {
-                let member = self.made(&id.value);
-                let wrong = match member {
-                    Some(member) if member.physical().is_none() => "is no interface of its own",
-                    Some(member) if bound.insert(member.id.clone()) => {
+                let entry = self.position(&id.value).and_then(|place| self.entries.get(place));
+                let wrong = match entry.map(|entry| (&entry.sort, &entry.link)) {
+                    Some((Sort::Physical { .. }, Some(member))) if bound.insert(id.value.clone()) => {
                         members.push(Located::new(member.id.clone(), id.origin));
                         continue;
                     }
-                    Some(_) => "is in a bond already",
-                    None if self.ids.contains_key(&id.value) => "is left out itself",
+                    Some((Sort::Physical { .. }, Some(_))) => "is in a bond already",
+                    Some((Sort::Bond | Sort::Vlan { .. }, _)) => "is not hardware",
+                    Some(_) => "is left out itself",
                     None => "is no link of the document",
                 };
                 let message = format!("`{}` {wrong}; the bond {name} goes without it", *id);

@@ -107,7 +107,7 @@ fn prefix(entry: &Json, text: &Located<String>, findings: &mut Findings) -> Opti
     let Some(mask) = entry.text("netmask", findings) else { return Some((at(prefix), false)) };
     let masked = mask_length(&mask, prefix.address()).and_then(|length| Prefix::new(prefix.address(), length));
     if masked.is_none() {
-        let message = format!("`{}` is not a netmask for {}; the address is left out", *mask, prefix.address());
+        let message = format!("`{}` is not a netmask for {}; left out", *mask, prefix.address());
         findings.push(Finding::error(&mask.origin, message));
     }
     Some((at(masked?), true))
