@@ -181,7 +181,7 @@ mod tests {
                 "local-ipv4s": ipv4, "subnet-ipv4-cidr-block": subnet, "ipv6s": ipv6, "subnet-ipv6-cidr-blocks": subnet});
             let top: serde_json::Map<String, Value> = macs.into_iter().map(|(mac, values)| (mac, entry(values))).collect();
             let (config, _) = read_json(&top.into());
-            let nics = [Nic { name: "ens5".to_owned(), mac: "02:00:00:00:00:01".to_owned() }];
+            let nics = [Nic { name: "ens5".to_owned(), mac: "02:00:00:00:00:01".to_owned(), ..Nic::default() }];
             for renderer in Renderer::ALL {
                 render(renderer, &config, Some(&nics), &mut Findings::default());
             }

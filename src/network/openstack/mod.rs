@@ -123,7 +123,7 @@ mod tests {
                     prop_assert!(ids.contains(member.as_str()) && **member != link.id, "{} of {}", **member, link.id);
                 }
             }
-            let nics = [Nic { name: "ens3".to_owned(), mac: MACS[0].to_owned() }];
+            let nics = [Nic { name: "ens3".to_owned(), mac: MACS[0].to_owned(), ..Nic::default() }];
             for renderer in Renderer::ALL {
                 for nics in [None, Some(&nics[..])] {
                     let rendered = render(renderer, &config, nics, &mut findings);
