@@ -5,6 +5,7 @@ pub mod choose;
 pub mod ifupdown;
 pub mod ifupdown_alpine;
 pub mod kernel;
+mod names;
 pub mod netplan;
 pub mod network_manager;
 pub mod networkd;
@@ -18,8 +19,11 @@ use std::str::FromStr;
 
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
-use crate::network::model::{Link, Match, NetworkConfig};
+use crate::network::model::{Kind, Link, NetworkConfig, Physical};
+use crate::network::prefix::Mac;
 use crate::network::render::kernel::Change;
+
+pub use names::{interface_name, interface_named, is_interface_name, nic_of};
 
 /// The first line of every file that a renderer writes.
 const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
@@ -128,17 +132,16 @@ pub fn inexpressible(renderer: Renderer, origin: &Origin, what: &str) -> Finding
 /// `nics` are the guest's interfaces where they are known: a link that finds none among them is reported, and its
 /// neighbours are written all the same.
 pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Rendered {
-    let config = config.with_ranked_defaults(findings);
+    let by_name = !matches!(renderer, Renderer::Netplan | Renderer::Networkd);
+    let mut config = config.with_ranked_defaults(findings);
+    if let Some(nics) = nics {
+        looked_up(&mut config, nics, findings);
+    }
+    let config = names::settled(config, nics, by_name, findings);
     if let Some(nics) = nics {
         config.links.iter().filter(|link| link.sought(nics).is_some()).for_each(|link| {
             findings.push(absent(link, nics));
         });
-    }
-    if renderer != Renderer::Netplan {
-        let routes = config.links.iter().flat_map(|link| &link.routes);
-        for extra in routes.flat_map(|route| &route.extra) {
-            findings.push(inexpressible(renderer, &extra.origin, &format!("the `{}` of a route", extra.key)));
-        }
     }
     let files = match renderer {
         Renderer::Netplan => netplan::render,
@@ -155,38 +158,34 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
     files(&config, nics, findings).into()
 }
 
-/// The interface that `link` means; `None` also where its match leaves open which.
-pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
-    let mut meant = nics.iter().filter(|nic| may_mean(link, nic));
-    let first = meant.next()?;
-    let by = &link.physical()?.by;
-    // Of two with one hardware address (SR-IOV) the first, as ever; of a pattern or a driver, nobody knows.
-    let is_open = by.mac.is_none() && (!by.drivers.is_empty() || meant.next().is_some());
-    (!is_open).then_some(first)
-}
-
-/// Whether all that is known of `nic` fits the match of `link`; drivers are not known.
-fn may_mean(link: &Link, nic: &Nic) -> bool {
-    let Some(Match { mac, drivers, name }) = link.physical().map(|physical| &physical.by) else { return false };
-    let named = |pattern: &str| crate::network::glob::matches(pattern, &nic.name);
-    mac.as_ref().is_none_or(|mac| nic.mac == mac.value.to_string())
-        && match name {
-            // What has that hardware address is renamed to this later, or was.
-            Some(name) => mac.is_some() || named(name),
-            None => mac.is_some() || !drivers.is_empty() || nic.name == link.id,
+/// What the guest's interfaces tell of the configuration: which is `InfiniBand`, so that the renderers find its twenty
+/// bytes; and where an address names two of them, so that one may get what is the other's.
+fn looked_up(config: &mut NetworkConfig, nics: &[Nic], findings: &mut Findings) {
+    for Physical { by, infiniband, .. } in config.links.iter_mut().filter_map(|link| match &mut link.kind {
+        Kind::Physical(physical) => Some(physical),
+        _ => None,
+    }) {
+        let Some(mac) = &mut by.mac else { continue };
+        let same: Vec<&Nic> = nics.iter().filter(|nic| names::has_mac(nic, mac.value)).collect();
+        if let Some(long) = same.first().and_then(|nic| nic.mac.parse::<Mac>().ok()) {
+            mac.value = long;
+            *infiniband |= long.is_infiniband();
         }
+        if same.len() > 1 && by.name.is_none() && by.drivers.is_empty() {
+            let names = same.iter().map(|nic| nic.name.as_str()).collect::<Vec<_>>().join(", ");
+            let message = format!("{names} have the MAC address {}; which of them is meant is not certain", mac.value);
+            findings.push(Finding::warning(&mac.origin, message));
+        }
+    }
 }
 
 impl Link {
     /// Where its interface is named, if that is not among `nics`.
     pub fn sought(&self, nics: &[Nic]) -> Option<&Origin> {
-        let physical = self.physical()?;
-        let by = &physical.by;
+        let by = &self.physical()?.by;
         let mac = by.mac.as_ref().map(|mac| &mac.origin);
         let origin = mac.or(by.name.as_ref().map(|name| &name.origin)).unwrap_or(&self.origin);
-        // The guest's list has Ethernet only.
-        let is_absent = !physical.infiniband && !nics.iter().any(|nic| may_mean(self, nic));
-        is_absent.then_some(origin)
+        nic_of(self, nics).is_none().then_some(origin)
     }
 }
 
@@ -277,7 +276,7 @@ mod tests {
     }
 
     fn nics(folder: &Path, config: Option<&NetworkConfig>) -> Vec<Nic> {
-        let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned() };
+        let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned(), ..Nic::default() };
         match fs::read_to_string(folder.join("nics")) {
             Ok(text) => {
                 text.lines().filter_map(|line| line.split_once(' ')).map(|(name, mac)| nic(name, mac)).collect()
