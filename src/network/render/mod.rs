@@ -143,6 +143,7 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
             findings.push(absent(link, nics));
         });
     }
+    findings.extend(unheard(renderer, &config));
     let files = match renderer {
         Renderer::Netplan => netplan::render,
         Renderer::Networkd => networkd::render,
@@ -156,6 +157,14 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
         }
     };
     files(&config, nics, findings).into()
+}
+
+/// What only netplan has a word for, where the manager is another; its choice of a manager is made.
+fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
+    let links = config.links.iter().flat_map(|link| &link.extra);
+    let extra =
+        config.extra.iter().chain(links).filter(|extra| renderer != Renderer::Netplan && extra.key != "renderer");
+    extra.map(|extra| inexpressible(renderer, &extra.origin, &format!("`{}`", extra.key))).collect()
 }
 
 /// What the guest's interfaces tell of the configuration: which is `InfiniBand`, so that the renderers find its twenty
