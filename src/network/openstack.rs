@@ -334,7 +334,7 @@ mod tests {
                 if renderer == Renderer::Networkd {
                     for line in files.files.iter().flat_map(|file| file.content.lines()) {
                         let key = line.split('=').next().unwrap_or_default();
-                        let known = ["", "[Match]", "[Link]", "[Network]", "[Route]", "MACAddress", "Kind", "Name", "MTUBytes",
+                        let known = ["", "[Match]", "[Link]", "[Network]", "[Route]", "MACAddress", "Type", "Name", "MTUBytes",
                             "RequiredForOnline", "DHCP", "IPv6AcceptRA", "Address", "DNS", "Domains", "Destination",
                             "Gateway", "GatewayOnLink", "Metric"];
                         prop_assert!(line.starts_with('#') || known.contains(&key), "{line}");

@@ -5,6 +5,8 @@
 mod link;
 mod netdev;
 mod network;
+#[cfg(test)]
+mod tests;
 mod unit;
 
 pub use link::names;
