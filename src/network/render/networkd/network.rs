@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.network` files (systemd.network(5)): what is configured on an interface, and what it is a part of.
 
-use crate::finding::Findings;
 use crate::guest::Nic;
-use crate::network::model::{Activation, Address, Dhcp6, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule};
+use crate::network::model::{
+    Activation, Address, Dhcp6, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
+};
 use crate::network::render::networkd::netdev::is_for_a_member;
 use crate::network::render::networkd::unit::Unit;
-use crate::network::render::networkd::{masters, matching, no_word};
+use crate::network::render::networkd::{masters, matching};
 
 /// The file of a link.
-pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Unit {
+pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) -> Unit {
     let mut unit = Unit::new();
     matching(&mut unit, link, config, nics);
     device(&mut unit, link, config);
@@ -17,7 +18,7 @@ pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &
     link.addresses.iter().filter(|address| !is_plain(address)).for_each(|one| address(&mut unit, one));
     link.routes.iter().for_each(|one| route(&mut unit, link, one));
     link.rules.iter().for_each(|one| rule(&mut unit, one));
-    dhcp(&mut unit, link, findings);
+    dhcp(&mut unit, link);
     ports(&mut unit, link, config);
     unit
 }
@@ -149,43 +150,40 @@ fn rule(unit: &mut Unit, rule: &Rule) {
 
 /// What of the servers' answers is used. Of DHCPv6 networkd takes no MTU, no routes and no metric: with IPv6 they are the
 /// router's announcement's.
-fn dhcp(unit: &mut Unit, link: &Link, findings: &mut Findings) {
+fn dhcp(unit: &mut Unit, link: &Link) {
     let (v4, v6) = (&link.dhcp4_overrides, &link.dhcp6_overrides);
-    unit.section("DHCPv4");
     if link.dhcp4 {
+        unit.section("DHCPv4");
         if let Some(by_mac) = link.dhcp_by_mac {
             unit.set("ClientIdentifier", if by_mac { &"mac" } else { &"duid" });
         }
-        answers(unit, v4);
-        flags(unit, [("UseMTU", &v4.use_mtu), ("UseRoutes", &v4.use_routes), ("SendHostname", &v4.send_hostname)]);
-        unit.given("Hostname", v4.hostname.as_ref().map(|name| &name.value as _));
+        exchange(unit, v4);
+        flags(unit, &[("UseMTU", &v4.use_mtu), ("UseRoutes", &v4.use_routes)]);
         unit.given("RouteMetric", v4.route_metric.as_ref().map(|metric| &metric.value as _));
     }
-    unit.section("DHCPv6");
     if let Some(dhcp6) = link.dhcp6 {
+        unit.section("DHCPv6");
         if link.accept_ra == Some(false) {
-            let unasked: &'static str = if dhcp6 == Dhcp6::Stateful { "solicit" } else { "information-request" };
-            unit.set("WithoutRA", &unasked);
+            unit.set("WithoutRA", if dhcp6 == Dhcp6::Stateful { &"solicit" } else { &"information-request" });
         }
-        answers(unit, v6);
-        flags(unit, [("SendHostname", &v6.send_hostname), ("", &None), ("", &None)]);
-        if let Some(name) = &v6.hostname {
-            findings.push(no_word(&name.origin, "a host name of its own in DHCPv6"));
-        }
+        exchange(unit, v6);
     }
     unit.section("IPv6AcceptRA");
-    flags(unit, [("UseMTU", &v6.use_mtu), ("UseGateway", &v6.use_routes), ("UseRoutePrefix", &v6.use_routes)]);
+    flags(unit, &[("UseMTU", &v6.use_mtu), ("UseGateway", &v6.use_routes), ("UseRoutePrefix", &v6.use_routes)]);
     unit.given("RouteMetric", v6.route_metric.as_ref().map(|metric| &metric.value as _));
 }
 
-/// What both families' sections know.
-fn answers(unit: &mut Unit, overrides: &Overrides) {
-    let Overrides { use_dns, use_ntp, use_hostname, use_domains, .. } = overrides;
-    flags(unit, [("UseDNS", use_dns), ("UseNTP", use_ntp), ("UseHostname", use_hostname)]);
+/// What both families' sections know; DHCPv6 sends a name since 255.
+fn exchange(unit: &mut Unit, overrides: &Overrides) {
+    let Overrides { use_dns, use_ntp, use_hostname, use_domains, send_hostname, hostname, .. } = overrides;
+    let known =
+        [("UseDNS", use_dns), ("UseNTP", use_ntp), ("UseHostname", use_hostname), ("SendHostname", send_hostname)];
+    flags(unit, &known);
     unit.given("UseDomains", use_domains.as_ref().map(|word| &word.value as _));
+    unit.given("Hostname", hostname.as_ref().map(|name| &name.value as _));
 }
 
-fn flags(unit: &mut Unit, given: [(&'static str, &crate::network::model::Given<bool>); 3]) {
+fn flags(unit: &mut Unit, given: &[(&'static str, &Given<bool>)]) {
     for (key, value) in given {
         if let Some(value) = value {
             unit.flag(key, value.value);

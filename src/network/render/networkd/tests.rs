@@ -165,9 +165,10 @@ fn what_is_said_of_dhcp_and_routers_is_told() {
     link.dhcp4_overrides.hostname = Some(at("vm1".to_owned()));
     link.dhcp6_overrides.use_routes = Some(at(false));
     link.dhcp6_overrides.hostname = Some(at("vm1".to_owned()));
+    link.dhcp6_overrides.send_hostname = Some(at(true));
     link.extra.push(at(Extra { key: "openvswitch".to_owned(), value: serde_json::Value::Null }));
     let (files, findings) = written(vec![link], None);
-    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert_eq!(findings.len(), 1, "{findings:?}");
     let (_, sections) = file(&files, "a.network").split_once("\n\n").unwrap();
     assert_eq!(
         sections,
@@ -175,7 +176,7 @@ fn what_is_said_of_dhcp_and_routers_is_told() {
          [Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\nIPv6PrivacyExtensions=yes\n\
          IPv6MTUBytes=1280\n\n\
          [DHCPv4]\nClientIdentifier=mac\nUseDNS=no\nUseDomains=route\nHostname=vm1\nRouteMetric=50\n\n\
-         [DHCPv6]\nWithoutRA=solicit\n\n[IPv6AcceptRA]\nUseGateway=no\nUseRoutePrefix=no\n"
+         [DHCPv6]\nWithoutRA=solicit\nSendHostname=yes\nHostname=vm1\n\n[IPv6AcceptRA]\nUseGateway=no\nUseRoutePrefix=no\n"
     );
 }
 
