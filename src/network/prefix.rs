@@ -37,6 +37,11 @@ impl Prefix {
         self.address
     }
 
+    /// How many leading bits name the network.
+    pub fn length(&self) -> u8 {
+        self.length
+    }
+
     /// Whether it is a default route's destination.
     pub fn is_default(&self) -> bool {
         self.length == 0
@@ -119,6 +124,13 @@ impl FromStr for Prefix {
 /// A 48-bit hardware address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mac([u8; 6]);
+
+impl Mac {
+    /// Its bytes, as they are on the wire.
+    pub fn octets(self) -> [u8; 6] {
+        self.0
+    }
+}
 
 /// Lower case with colons, as the kernel shows it.
 impl fmt::Display for Mac {

@@ -29,12 +29,12 @@ struct Wish<'a> {
 pub fn renames(config: &NetworkConfig, nics: &[Nic], findings: &mut Findings) -> Vec<Change> {
     let mut wishes: Vec<Wish> = Vec::new();
     for link in &config.links {
-        let Some((nic, to)) = wish(link, nics) else { continue };
+        let Some((nic, to)) = wish(link, nics).filter(|(nic, to)| nic.name != to.value) else { continue };
         let rival = wishes.iter().any(|other| other.to.value == to.value)
             || config.links.iter().any(|other| !matches!(other.kind, Kind::Physical(_)) && other.id == to.value);
         if let Some(why) = refusal(to, rival) {
             findings.push(Finding::error(&to.origin, format!("{} is not renamed to `{}`: {why}", nic.name, to.value)));
-        } else if nic.name != to.value {
+        } else {
             wishes.push(Wish { from: &nic.name, to });
         }
     }
