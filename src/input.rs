@@ -2,7 +2,7 @@
 //! Files that a person names on the command line: outside of any root, and of any kind.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -20,10 +20,14 @@ pub fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// The whole content, at most `limit` bytes (whole MiB); more are malformed.
+/// The whole content, at most `limit` bytes (whole MiB); more are malformed. `-` is standard input.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(limit + 1).read_to_end(&mut bytes).at("read", path)?;
+    let read = match path == Path::new("-") {
+        true => io::stdin().lock().take(limit + 1).read_to_end(&mut bytes),
+        false => open(path)?.take(limit + 1).read_to_end(&mut bytes),
+    };
+    read.at("read", path)?;
     if bytes.len() as u64 > limit {
         return Err(Error::malformed(format!("{} is larger than {} MiB", path.display(), limit >> 20)));
     }

@@ -23,6 +23,7 @@ mod detect;
 mod install;
 mod plan;
 mod query;
+mod render;
 mod run;
 mod status;
 
@@ -95,6 +96,7 @@ enum Command {
     Status(status::Arguments),
     Query(query::Arguments),
     Check(check::Arguments),
+    Render(render::Arguments),
     Clean(clean::Arguments),
     Install(install::Arguments),
     Demo(demo::Arguments),
@@ -130,6 +132,7 @@ impl Cli {
             Command::Status(arguments) => arguments.exec(common),
             Command::Query(arguments) => arguments.exec(common),
             Command::Check(arguments) => arguments.exec(common),
+            Command::Render(arguments) => arguments.exec(common),
             Command::Clean(arguments) => arguments.exec(common),
             Command::Install(arguments) => arguments.exec(common),
             Command::Demo(arguments) => arguments.exec(),

@@ -17,7 +17,7 @@ use crate::schema;
 
 mod excerpt;
 mod input;
-mod problem;
+pub(super) mod problem;
 
 /// Validate user-data, vendor-data, meta_data.json, network_data.json, the image's settings, or a whole seed
 ///
