@@ -15,7 +15,7 @@ use crate::network::model::{NetworkConfig, Route};
 use crate::network::prefix::Prefix;
 use crate::network::render::choose::{choose, netplan_generator};
 use crate::network::render::{RenderedFile, Renderer, ifupdown, netplan, networkd, render, resolv_conf};
-use crate::plan::action::{Command, Edit, Write};
+use crate::plan::action::{Action, Command, Edit, Write};
 use crate::plan::step::{Frequency, Stage, Step};
 
 /// See the file's head.
@@ -36,7 +36,8 @@ fn plan(input: &Input, planner: &mut Planner) {
     let nics = guest.nics.as_deref();
     let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
     let config = with_settings(config, settings, &mut planner.findings);
-    let files = render(renderer, &config, nics, &mut planner.findings).files;
+    let rendered = render(renderer, &config, nics, &mut planner.findings);
+    let (files, changes) = (rendered.files, rendered.changes);
     others(renderer, &config, guest, &mut planner.findings);
     let step = planner.step("network", &config.origin);
     for path in stale(guest, &files) {
@@ -52,6 +53,11 @@ fn plan(input: &Input, planner: &mut Planner) {
             step.remove(resolv_conf::PATH);
         }
         write(step, file);
+    }
+    if !changes.is_empty() {
+        // The kernel forgets with each boot.
+        step.frequency = Frequency::PerBoot;
+        step.action(Action::Interfaces(changes));
     }
     if guest.is_live() {
         take_up(step, renderer, guest);
@@ -220,7 +226,6 @@ mod tests {
     use crate::config::base::RendererName;
     use crate::guest::Nic;
     use crate::modules::testing::Bench;
-    use crate::plan::action::Action;
     use crate::scratch::Scratch;
     use crate::seed::Document;
     use std::os::unix::fs::{PermissionsExt, symlink};

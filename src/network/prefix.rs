@@ -154,13 +154,6 @@ impl Mac {
     }
 }
 
-impl Mac {
-    /// Its bytes, as they are on the wire.
-    pub fn octets(self) -> [u8; 6] {
-        self.0
-    }
-}
-
 /// Lower case with colons, as the kernel shows it.
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

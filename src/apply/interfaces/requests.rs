@@ -38,7 +38,7 @@ pub fn rename(index: u32, name: &str) -> Message {
 
 /// Another hardware address.
 pub fn mac(index: u32, mac: Mac) -> Message {
-    one(index, 1, &mac.octets())
+    one(index, 1, mac.octets())
 }
 
 /// Another MTU.

@@ -12,7 +12,7 @@ mod renames;
 mod routing;
 
 pub use change::{Change, Make, Task, number};
-pub use renames::{is_name, renames};
+pub use renames::renames;
 
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::guest::Nic;
@@ -218,7 +218,8 @@ fn is_about_a_member(setting: &Setting) -> bool {
 }
 
 fn is_suffix(rest: &str, label: &str) -> bool {
-    label.len() <= 15 && rest.strip_prefix(':').is_some_and(is_name)
+    let plain = |suffix: &str| !suffix.is_empty() && suffix.bytes().all(|c| c.is_ascii_alphanumeric());
+    label.len() <= 15 && rest.strip_prefix(':').is_some_and(plain)
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, NetworkConfig, Physical};
-use crate::network::render::kernel::{Change, Task, is_name};
-use crate::network::render::nic_of;
+use crate::network::model::{Kind, Link, NetworkConfig};
+use crate::network::render::kernel::{Change, Task};
+use crate::network::render::names::{interface_name, is_interface_name, nic_of};
 
 /// The interfaces' names by the links' ids; one that is not there, or not to be named, has none.
 pub(super) struct Names(BTreeMap<String, String>);
@@ -25,8 +25,8 @@ impl Names {
             let name = match (&link.kind, nics) {
                 (Kind::Loopback, _) => Some("lo".to_owned()),
                 (Kind::Physical(_), Some(nics)) => nic_of(link, nics).map(|nic| renamed(&nic.name, renames)),
-                (Kind::Physical(hardware), None) => told(hardware, link, findings),
-                _ if is_name(&link.id) => Some(link.id.clone()),
+                (Kind::Physical(_), None) => told(link, findings),
+                _ if is_interface_name(&link.id) => Some(link.id.clone()),
                 _ => {
                     let message = format!("`{}` is no name that the kernel takes for an interface", link.id);
                     findings.push(Finding::error(&link.origin, format!("{message}; it is left out")));
@@ -71,15 +71,13 @@ fn renamed(name: &str, renames: &[Change]) -> String {
 }
 
 /// What a description alone says of hardware that nobody has seen.
-fn told(hardware: &Physical, link: &Link, findings: &mut Findings) -> Option<String> {
-    let name = hardware.set_name.as_ref().or(hardware.by.name.as_ref()).map_or(&link.id, |name| &name.value);
-    let by_other = hardware.set_name.is_none() && hardware.by.name.is_none() && hardware.by.mac.is_some();
-    if by_other || !is_name(name) {
-        let message = format!("the name of the interface `{}` is only known in the running guest", link.id);
+fn told(link: &Link, findings: &mut Findings) -> Option<String> {
+    let name = interface_name(link, None).filter(|name| is_interface_name(name));
+    if name.is_none() {
+        let message = format!("the name of the interface `{}` is known in the running guest alone", link.id);
         findings.push(Finding::error(&link.origin, format!("{message}; it is left out")));
-        return None;
     }
-    Some(name.clone())
+    name
 }
 
 /// The links so that each comes after its parts and parents; else in the order of the document. One that is a part of
