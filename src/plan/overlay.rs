@@ -56,7 +56,7 @@ impl<'a> Overlay<'a> {
                 let stat = stat(FileKind::File, 0o644, 0, 0, 0);
                 (HOSTNAME.into(), Entry::File(stat, format!("{name}\n").into_bytes()))
             }
-            Change::Interfaces(_)
+            Change::Interfaces { .. }
             | Change::Entropy(_)
             | Change::HostKey { .. }
             | Change::RandomPassword { .. }
