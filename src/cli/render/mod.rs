@@ -153,7 +153,7 @@ fn nic(text: &str) -> Result<Nic, String> {
     if name.is_empty() || name.len() > 15 || !name.chars().all(fits) {
         return Err(format!("`{name}` is not the name of an interface"));
     }
-    Ok(Nic { name: name.to_owned(), mac: mac.parse::<Mac>()?.to_string() })
+    Ok(Nic { name: name.to_owned(), mac: mac.parse::<Mac>()?.to_string(), ..Nic::default() })
 }
 
 /// On standard error, which is the place for what is not a file.
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_interface_is_a_name_and_a_mac() {
-        let expected = Nic { name: "ens3".to_owned(), mac: "fa:16:3e:00:00:01".to_owned() };
+        let expected = Nic { name: "ens3".to_owned(), mac: "fa:16:3e:00:00:01".to_owned(), ..Nic::default() };
         assert_eq!(nic("ens3=FA:16:3E:00:00:01").unwrap(), expected);
         for wrong in
             ["ens3", "=fa:16:3e:00:00:01", "a/b=fa:16:3e:00:00:01", "ens3=fa:16", "ens3\n[x]=fa:16:3e:00:00:01"]
