@@ -166,7 +166,8 @@ fn destination(route: &Route) -> String {
 
 fn options(link: &Link, route: &Route) -> Vec<String> {
     let mut options = Vec::new();
-    let mut option = |name: &str, value: Option<String>| options.extend(value.map(|value| [name, "=", &value].concat()));
+    let mut option =
+        |name: &str, value: Option<String>| options.extend(value.map(|value| [name, "=", &value].concat()));
     option("type", (route.kind != RouteKind::Unicast).then(|| route.kind.name().to_owned()));
     option("table", route.table.map(|table| table.to_string()));
     option("onlink", link.is_on_link(route).then(|| "true".to_owned()));

@@ -58,7 +58,8 @@ fn with_priorities(config: &NetworkConfig) -> NetworkConfig {
 /// A server can be named only beside an address of its family.
 fn unreachable_servers(config: &NetworkConfig, findings: &mut Findings) {
     let dns = config.all_dns();
-    for server in dns.servers.iter().filter(|server| !config.links.iter().any(|link| has(link, config, server.is_ipv4())))
+    for server in
+        dns.servers.iter().filter(|server| !config.links.iter().any(|link| has(link, config, server.is_ipv4())))
     {
         let message = format!("no interface has an address to reach the name server {server} from; it is left out");
         findings.push(Finding::warning(&config.origin, message));
