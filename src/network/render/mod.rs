@@ -12,6 +12,7 @@ pub mod networkd;
 pub mod resolv_conf;
 pub mod sysconfig;
 pub mod sysconfig_suse;
+mod unsaid;
 
 use std::fmt;
 use std::path::PathBuf;
