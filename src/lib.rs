@@ -36,6 +36,7 @@ pub mod finding;
 pub mod host_key;
 pub mod input;
 pub mod json;
+pub mod netlink;
 pub mod private_key;
 pub mod public_key;
 pub mod random;

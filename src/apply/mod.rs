@@ -3,6 +3,7 @@
 
 pub mod commands;
 pub mod entries;
+mod interfaces;
 pub mod interrupt;
 pub mod journal;
 mod lines;

@@ -15,7 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::syncfs;
 
-use crate::apply::lock;
+use crate::apply::{interfaces, lock};
 use crate::error::{At as _, OrAbsent as _, Result};
 use crate::host_key::Kind;
 use crate::plan::action::{Action, Command};
@@ -94,6 +94,7 @@ impl Target {
             Change::Hostname(name) if self.root.is_live() => {
                 nix::unistd::sethostname(name).at("name the machine", Path::new(name))
             }
+            Change::Interfaces(changes) if self.root.is_live() => interfaces::make(changes, &self.root),
             // Written bytes are mixed in and counted for nothing, which is right for what a host could know.
             Change::Entropy(bytes) if self.root.is_live() => {
                 let pool = Path::new("/dev/urandom");

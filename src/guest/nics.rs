@@ -16,14 +16,30 @@ const TIMEOUT: &str = "--timeout=10";
 /// How long udev is asked again.
 const AT_LEAST: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
+/// Hyper-V's own driver.
+const SYNTHETIC: &str = "hv_netvsc";
 
 /// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Nic {
+    /// As the kernel has it now.
     pub name: String,
-    /// Lower case, colons.
+    /// Lower case, colons: six bytes, of `InfiniBand` twenty. Its own, also while it is in a bond, where it goes by that
+    /// of the bond.
     pub mac: String,
+    /// The kernel's driver (`virtio_net`); empty where there is none.
+    pub driver: String,
+    /// Whether there is a cable with something at its other end; `None` while it is down, when the kernel can't tell.
+    pub carrier: Option<bool>,
+    /// The kernel's word on its state (RFC 2863): `up`, `down`, `dormant`, `unknown`, …
+    pub operstate: String,
+    /// Whether it belongs to a device, not to the kernel alone (as veth and dummy do).
+    pub hardware: bool,
+    /// Whether it is `InfiniBand`.
+    pub infiniband: bool,
+    /// Whether other interfaces have its MAC, or will, that are not for the guest to configure: a match by MAC alone
+    /// would mean them too.
+    pub has_twin: bool,
 }
 
 /// The interfaces once those with `macs` are there under their final names; at the latest when udev has had nothing to do
@@ -80,27 +96,166 @@ fn is_named(nic: &Nic, root: &Root) -> bool {
     record.lines().any(|line| line.starts_with("I:")) && chosen.is_none_or(|name| name == nic.name)
 }
 
-/// The interfaces that a platform can mean by a MAC: Ethernet, and not made by the guest out of others.
+/// The interfaces that a platform can mean by a MAC: hardware or made for the guest from outside, and not made by the guest
+/// out of others. Of a failover pair (see [`in_failover`]) the one that the guest shall configure is there alone.
 pub fn read(root: &Root) -> Result<Option<Vec<Nic>>> {
     if !root.exists(Path::new(CLASS)) {
         return Ok(None);
     }
-    let mut nics = Vec::new();
-    for name in root.list(Path::new(CLASS))? {
-        let mac = text(root, &format!("{CLASS}/{name}/address")).unwrap_or_default().trim().to_ascii_lowercase();
-        let uevent = text(root, &format!("{CLASS}/{name}/uevent")).unwrap_or_default();
-        let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
-        let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre"))
-            || root.exists(Path::new(&format!("{CLASS}/{name}/tun_flags")));
-        if is_mac(&mac) && !made {
-            nics.push(Nic { name, mac });
-        }
-    }
-    Ok(Some(nics))
+    let nics = root.list(Path::new(CLASS))?.into_iter().filter_map(|name| nic(root, name));
+    Ok(Some(without_twins(nics.collect())))
 }
 
-/// Six bytes that are not all zero, as the loopback's are.
+fn nic(root: &Root, name: String) -> Option<Nic> {
+    let read = |file: &str| text(root, &format!("{CLASS}/{name}/{file}")).unwrap_or_default().trim().to_owned();
+    let exists = |file: &str| root.exists(Path::new(&format!("{CLASS}/{name}/{file}")));
+    let uevent = read("uevent");
+    let kind = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+    let made = matches!(kind, Some("bridge" | "bond" | "vlan" | "vxlan" | "macvlan" | "geneve" | "gre" | "vrf"));
+    let own = Some(read("bonding_slave/perm_hwaddr")).filter(|own| !own.is_empty());
+    let mac = own.unwrap_or_else(|| read("address")).to_ascii_lowercase();
+    let master = linked(root, &name, "master");
+    if made || exists("tun_flags") || !is_mac(&mac) || master.is_some_and(|master| in_failover(root, &name, &master)) {
+        return None;
+    }
+    let carrier = match read("carrier").as_str() {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
+    };
+    let driver = driver(root, &name);
+    Some(Nic {
+        carrier,
+        operstate: read("operstate"),
+        hardware: exists("device"),
+        infiniband: read("type") == "32",
+        // Hyper-V plugs and unplugs the accelerated card as it likes.
+        has_twin: driver == SYNTHETIC || stands_by(root, &name),
+        name,
+        mac,
+        driver,
+    })
+}
+
+/// The last part of where a link in an interface's directory points.
+fn linked(root: &Root, name: &str, link: &str) -> Option<String> {
+    let target = root.read_link(Path::new(&format!("{CLASS}/{name}/{link}"))).ok()??;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+fn driver(root: &Root, name: &str) -> String {
+    linked(root, name, "device/driver").unwrap_or_default()
+}
+
+/// Whether its master stands for it and its MAC: virtio's failover makes three interfaces with one MAC (the kernel's
+/// Documentation/networking/net_failover.rst), of which only the master is the guest's to configure.
+fn in_failover(root: &Root, name: &str, master: &str) -> bool {
+    stands_by(root, name) || stands_by(root, master)
+}
+
+/// Whether it offers `VIRTIO_NET_F_STANDBY`.
+fn stands_by(root: &Root, name: &str) -> bool {
+    let features = text(root, &format!("{CLASS}/{name}/device/features")).unwrap_or_default();
+    driver(root, name) == "virtio_net" && features.as_bytes().get(62) == Some(&b'1')
+}
+
+/// Without the twin that Hyper-V gives to each accelerated card: it has the same MAC, and its traffic goes through the
+/// synthetic one, which alone is configured.
+fn without_twins(mut nics: Vec<Nic>) -> Vec<Nic> {
+    let synthetic: Vec<String> = nics.iter().filter(|nic| nic.driver == SYNTHETIC).map(|nic| nic.mac.clone()).collect();
+    nics.retain(|nic| nic.driver == SYNTHETIC || !synthetic.contains(&nic.mac));
+    nics
+}
+
+/// Six bytes that are not all zero, as the loopback's are; or the twenty of `InfiniBand`.
 fn is_mac(text: &str) -> bool {
     let byte = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    text.split(':').count() == 6 && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+    matches!(text.split(':').count(), 6 | 20) && text.split(':').all(byte) && text != "00:00:00:00:00:00"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::os::unix::fs::symlink;
+
+    /// An interface of a machine: its address, and files and links in its directory.
+    fn interface(scratch: &Scratch, name: &str, address: &str, files: &[(&str, &str)], links: &[(&str, &str)]) {
+        scratch.file(&format!("{CLASS}/{name}/address"), &format!("{address}\n"));
+        for (path, text) in files {
+            scratch.file(&format!("{CLASS}/{name}/{path}"), &format!("{text}\n"));
+        }
+        for (link, target) in links {
+            let path = scratch.path(&format!("{CLASS}/{name}/{link}"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(target, path).unwrap();
+        }
+    }
+
+    fn found(scratch: &Scratch) -> Vec<Nic> {
+        read(&scratch.root()).unwrap().unwrap()
+    }
+
+    fn names(scratch: &Scratch) -> Vec<String> {
+        found(scratch).into_iter().map(|nic| nic.name).collect()
+    }
+
+    const MAC: &str = "52:54:00:00:00:01";
+
+    #[test]
+    fn what_the_kernel_knows_of_an_interface_is_told() {
+        let scratch = Scratch::new();
+        let driver = [("device/driver", "../../../bus/virtio/drivers/virtio_net")];
+        interface(&scratch, "ens3", "52:54:00:00:00:0A", &[("carrier", "1"), ("operstate", "up")], &driver);
+        interface(
+            &scratch,
+            "ens4",
+            MAC,
+            &[("operstate", "down"), ("bonding_slave/perm_hwaddr", "52:54:00:00:00:0B")],
+            &[],
+        );
+        interface(&scratch, "br0", MAC, &[("uevent", "DEVTYPE=bridge")], &[]);
+        interface(&scratch, "tap0", MAC, &[("tun_flags", "0x1002")], &[]);
+        interface(&scratch, "lo", "00:00:00:00:00:00", &[], &[]);
+        let [first, member] = found(&scratch).try_into().unwrap();
+        assert_eq!(
+            (first.mac.as_str(), first.driver.as_str(), first.carrier),
+            ("52:54:00:00:00:0a", "virtio_net", Some(true))
+        );
+        assert!(first.operstate == "up" && first.hardware && !member.hardware);
+        assert_eq!((member.carrier, member.operstate.as_str()), (None, "down"));
+        assert_eq!(member.mac, "52:54:00:00:00:0b", "a bond's address is not its member's");
+    }
+
+    #[test]
+    fn infiniband_has_twenty_bytes() {
+        let scratch = Scratch::new();
+        let address = "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:31:78:f2";
+        interface(&scratch, "ib0", address, &[("type", "32")], &[]);
+        interface(&scratch, "ib1", "80:00:02", &[("type", "32")], &[]);
+        let [nic] = found(&scratch).try_into().unwrap();
+        assert!(nic.infiniband && nic.mac == address, "{nic:?}");
+    }
+
+    #[test]
+    fn of_a_failover_pair_one_is_configured() {
+        let scratch = Scratch::new();
+        let features = format!("{}1{}", "0".repeat(62), "0");
+        let virtio = ("device/driver", "../../../bus/virtio/drivers/virtio_net");
+        let features = [("device/features", features.as_str())];
+        interface(&scratch, "ens3", MAC, &features, &[virtio]);
+        interface(&scratch, "ens3nsby", MAC, &features, &[virtio, ("master", "../ens3")]);
+        interface(&scratch, "ens4", MAC, &[], &[("device/driver", "../drivers/mlx5_core"), ("master", "../ens3")]);
+        assert_eq!(names(&scratch), ["ens3"]);
+        assert!(found(&scratch)[0].has_twin);
+    }
+
+    #[test]
+    fn the_twin_of_a_synthetic_card_is_left_to_it() {
+        let scratch = Scratch::new();
+        interface(&scratch, "enP1s1", MAC, &[], &[("device/driver", "../drivers/mlx5_core")]);
+        interface(&scratch, "eth0", MAC, &[], &[("device/driver", "../drivers/hv_netvsc")]);
+        interface(&scratch, "eth1", "52:54:00:00:00:02", &[], &[]);
+        assert_eq!(names(&scratch), ["eth0", "eth1"]);
+    }
 }

@@ -234,7 +234,7 @@ mod tests {
 
     fn guest(scratch: &Scratch) -> Guest {
         let mut guest = Guest::read(&scratch.root()).unwrap();
-        guest.nics = Some(vec![Nic { name: "ens3".into(), mac: "fa:16:3e:69:b0:58".into() }]);
+        guest.nics = Some(vec![Nic { name: "ens3".into(), mac: "fa:16:3e:69:b0:58".into(), ..Nic::default() }]);
         guest
     }
 

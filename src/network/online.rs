@@ -93,7 +93,7 @@ mod tests {
         let begun = Instant::now();
         let there =
             config(r#"{"id": "n", "type": "ipv4", "link": "a", "ip_address": "127.0.0.1", "netmask": "255.0.0.0"}"#);
-        wait(&there, &[Nic { name: "lo".into(), mac: "52:54:00:00:00:01".into() }]);
+        wait(&there, &[Nic { name: "lo".into(), mac: "52:54:00:00:00:01".into(), ..Nic::default() }]);
         let never =
             config(r#"{"id": "n", "type": "ipv4", "link": "a", "ip_address": "192.0.2.1", "netmask": "255.0.0.0"}"#);
         wait(&never, &[]);

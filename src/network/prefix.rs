@@ -71,9 +71,10 @@ fn mask(address: IpAddr, length: u8) -> IpAddr {
     }
 }
 
-/// The length that a netmask stands for: `255.255.255.0`, `ffff:ffff::`, or the number itself. `None` where the mask
+/// The length that a netmask stands for: `255.255.255.0`, `ffff:ffff::`, or the number itself (`24`, `/24`). `None` where the mask
 /// is of another family than `address`, has holes or is too long.
 pub fn mask_length(mask: &str, address: IpAddr) -> Option<u8> {
+    let mask = mask.strip_prefix('/').unwrap_or(mask);
     if let Ok(length) = mask.parse::<u8>() {
         return (length <= bits(address)).then_some(length);
     }
@@ -116,35 +117,64 @@ impl FromStr for Prefix {
     }
 }
 
-/// A 48-bit hardware address.
+/// A hardware address: 48 bits, or the 20 bytes of `InfiniBand`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mac([u8; 6]);
+pub struct Mac {
+    octets: [u8; Mac::LONGEST],
+    length: usize,
+}
+
+impl Mac {
+    const LONGEST: usize = 20;
+
+    /// Six bytes, or twenty.
+    pub fn octets(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
+    }
+
+    /// Whether it is a port's of `InfiniBand`.
+    pub fn is_infiniband(&self) -> bool {
+        self.length == Self::LONGEST
+    }
+
+    /// Whether an interface with the address `other` is meant by this one. Platforms name a port of `InfiniBand` by six
+    /// of its twenty bytes: the vendor's and the card's halves of its GUID, without the two in the middle.
+    pub fn means(&self, other: &Mac) -> bool {
+        match (self.octets(), other.octets()) {
+            ([a, b, c, d, e, f], [.., g, h, i, _, _, j, k, l]) if other.is_infiniband() => {
+                [a, b, c, d, e, f] == [g, h, i, j, k, l]
+            }
+            (this, that) => this == that,
+        }
+    }
+}
 
 /// Lower case with colons, as the kernel shows it.
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (index, octet) in self.octets().iter().enumerate() {
+            write!(f, "{}{octet:02x}", if index == 0 { "" } else { ":" })?;
+        }
+        Ok(())
     }
 }
 
-/// Six pairs of hexadecimal digits in either case, parted by colons or hyphens.
+/// Six or twenty pairs of hexadecimal digits in either case, parted by colons or hyphens.
 impl FromStr for Mac {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let octets: Option<Vec<u8>> = text
-            .trim()
-            .split([':', '-'])
-            .map(|pair| match pair.as_bytes() {
+        let error = || "not a MAC address such as fa:16:3e:00:00:01".to_owned();
+        let mut mac = Self { octets: [0; Self::LONGEST], length: 0 };
+        for pair in text.trim().split([':', '-']) {
+            let octet = match pair.as_bytes() {
                 [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => u8::from_str_radix(pair, 16).ok(),
                 _ => None,
-            })
-            .collect();
-        octets
-            .and_then(|octets| octets.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| "not a MAC address such as fa:16:3e:00:00:01".to_owned())
+            };
+            *mac.octets.get_mut(mac.length).ok_or_else(error)? = octet.ok_or_else(error)?;
+            mac.length += 1;
+        }
+        if mac.length == 6 || mac.is_infiniband() { Ok(mac) } else { Err(error()) }
     }
 }
 
@@ -162,7 +192,7 @@ mod tests {
         let (v4, v6) = ("10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
         assert_eq!(mask_length("255.255.252.0", v4), Some(22));
         assert_eq!(mask_length("0.0.0.0", v4), Some(0));
-        assert_eq!(mask_length("24", v4), Some(24));
+        assert_eq!((mask_length("24", v4), mask_length("/24", v4)), (Some(24), Some(24)));
         assert_eq!(mask_length("ffff:ffff:ffff:ffff::", v6), Some(64));
         assert_eq!(mask_length("::", v6), Some(0));
         assert_eq!(mask_length("255.0.255.0", v4), None, "a hole");
@@ -186,6 +216,18 @@ mod tests {
         for bad in ["", "fa:16:3e:0a:0b", "fa:16:3e:0a:0b:0c:0d", "fa:16:3e:0a:0b:+c", "fa:16:3e:0a:0b:c"] {
             assert!(bad.parse::<Mac>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_port_of_infiniband_is_meant_by_six_of_its_twenty_bytes() {
+        let long = "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:C9:03:00:31:78:F2".parse::<Mac>().unwrap();
+        assert!(long.is_infiniband());
+        assert_eq!(long.to_string(), "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:31:78:f2");
+        let short = |text: &str| text.parse::<Mac>().unwrap();
+        assert!(short("00:02:c9:31:78:f2").means(&long) && long.means(&long));
+        assert!(!short("00:02:c9:31:78:f3").means(&long) && !long.means(&short("00:02:c9:31:78:f2")));
+        assert!(short("fa:16:3e:00:00:01").means(&short("FA-16-3E-00-00-01")));
+        assert!(format!("{long}:00").parse::<Mac>().is_err());
     }
 
     proptest! {

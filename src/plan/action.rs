@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::host_key;
+use crate::network::render::kernel;
 use crate::plan::accounts::hash::sha512_crypt;
 use crate::plan::power::PowerState;
 use crate::plan::request::{Purpose, Request};
@@ -43,6 +44,9 @@ pub enum Action {
     AuthorizedKeys(AuthorizedKeys),
     /// The running kernel's host name.
     Hostname(String),
+    /// The running kernel's network: names, virtual interfaces, addresses, routes, rules. What is there is left, and one
+    /// that cannot be made costs only itself.
+    Interfaces(Vec<kernel::Change>),
     /// Random bytes into the kernel's pool.
     Entropy(Vec<u8>),
     /// A new pair of host keys of sshd, the private one at `path`; made when it is applied, so that no plan shows it.
@@ -69,6 +73,7 @@ impl Action {
         matches!(
             self,
             Action::Hostname(_)
+                | Action::Interfaces(_)
                 | Action::Entropy(_)
                 | Action::HostKey { .. }
                 | Action::RandomPassword { .. }

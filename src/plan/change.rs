@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::host_key::Kind;
+use crate::network::render::kernel;
 use crate::plan::action::{Command, Report};
 use crate::plan::power::PowerState;
 use crate::plan::request::Request;
@@ -37,6 +38,8 @@ pub enum Change {
         path: PathBuf,
     },
     Hostname(String),
+    /// What of the kernel's network is not there yet.
+    Interfaces(Vec<kernel::Change>),
     Entropy(Vec<u8>),
     HostKey {
         kind: Kind,
@@ -78,6 +81,7 @@ impl fmt::Debug for Change {
             Change::Link { path, target } => write!(f, "Link({} -> {})", path.display(), target.display()),
             Change::Remove { path } => write!(f, "Remove({})", path.display()),
             Change::Hostname(name) => write!(f, "Hostname({name})"),
+            Change::Interfaces(changes) => f.debug_list().entries(changes.iter().map(ToString::to_string)).finish(),
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
             Change::HostKey { kind, path, .. } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
             Change::Run(command) => write!(f, "Run({command:?})"),

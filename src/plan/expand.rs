@@ -9,6 +9,7 @@ use crate::plan::action::{Action, Edit, Owner, Write};
 use crate::plan::change::Change;
 use crate::plan::day::Day;
 use crate::plan::draft::{Attributes, Draft, in_the_way};
+use crate::plan::interfaces;
 use crate::plan::overlay::HOSTNAME;
 use crate::root::{FileKind, Tree};
 
@@ -39,6 +40,12 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
         Action::Hostname(name) => {
             if tree.read_text(Path::new(HOSTNAME))?.is_none_or(|old| old.trim_end() != name) {
                 draft.push(Change::Hostname(name.clone()))?;
+            }
+        }
+        Action::Interfaces(asked) => {
+            let missing = interfaces::missing(asked, tree)?;
+            if !missing.is_empty() {
+                draft.push(Change::Interfaces(missing))?;
             }
         }
         Action::HostKey { kind, path, mode, owner } => {

@@ -8,6 +8,7 @@ pub mod day;
 mod diff;
 mod draft;
 pub mod expand;
+pub mod interfaces;
 pub mod order;
 pub mod overlay;
 pub mod power;

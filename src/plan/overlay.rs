@@ -55,7 +55,8 @@ impl<'a> Overlay<'a> {
                 let stat = stat(FileKind::File, 0o644, 0, 0, 0);
                 (HOSTNAME.into(), Entry::File(stat, format!("{name}\n").into_bytes()))
             }
-            Change::Entropy(_)
+            Change::Interfaces(_)
+            | Change::Entropy(_)
             | Change::HostKey { .. }
             | Change::RandomPassword { .. }
             | Change::Run(_)

@@ -89,6 +89,10 @@ pub enum Line {
     Hostname {
         name: String,
     },
+    Interfaces {
+        /// As arguments of ip(8).
+        ip: Vec<String>,
+    },
     Entropy {
         bytes: usize,
     },
@@ -222,6 +226,7 @@ fn line(change: &Change) -> Line {
         Change::Link { path, target } => Line::Link { path: path.clone(), target: target.clone() },
         Change::Remove { path } => Line::Remove { path: path.clone() },
         Change::Hostname(name) => Line::Hostname { name: name.clone() },
+        Change::Interfaces(changes) => Line::Interfaces { ip: changes.iter().map(ToString::to_string).collect() },
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
         Change::HostKey { kind, path, .. } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },
@@ -316,6 +321,7 @@ impl fmt::Display for Line {
             Line::Link { path, target } => writeln!(f, "    link {} -> {}", show_path(path), show_path(target)),
             Line::Remove { path } => writeln!(f, "    remove {}", show_path(path)),
             Line::Hostname { name } => writeln!(f, "    host name {name}"),
+            Line::Interfaces { ip } => ip.iter().try_for_each(|line| writeln!(f, "    ip {}", escaped(line))),
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
             Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
             Line::Run { argv } => writeln!(f, "    run {}", escaped(&argv.join(" "))),

@@ -5,6 +5,7 @@ pub mod choose;
 pub mod ifupdown;
 pub mod ifupdown_alpine;
 pub mod kernel;
+mod names;
 pub mod netplan;
 pub mod network_manager;
 pub mod networkd;
@@ -18,8 +19,11 @@ use std::str::FromStr;
 
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
-use crate::network::model::{Link, NetworkConfig};
+use crate::network::model::{Kind, Link, NetworkConfig, Physical};
+use crate::network::prefix::Mac;
 use crate::network::render::kernel::Change;
+
+pub use names::{interface_name, interface_named, is_interface_name, nic_of};
 
 /// The first line of every file that a renderer writes.
 const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
@@ -128,7 +132,12 @@ pub fn inexpressible(renderer: Renderer, origin: &Origin, what: &str) -> Finding
 /// `nics` are the guest's interfaces where they are known: a link that finds none among them is reported, and its
 /// neighbours are written all the same.
 pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Rendered {
-    let config = config.with_ranked_defaults(findings);
+    let by_name = !matches!(renderer, Renderer::Netplan | Renderer::Networkd);
+    let mut config = config.with_ranked_defaults(findings);
+    if let Some(nics) = nics {
+        looked_up(&mut config, nics, findings);
+    }
+    let config = names::settled(config, nics, by_name, findings);
     if let Some(nics) = nics {
         config.links.iter().filter(|link| link.sought(nics).is_some()).for_each(|link| {
             findings.push(absent(link, nics));
@@ -149,13 +158,24 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
     files(&config, nics, findings).into()
 }
 
-/// The interface that `link` means.
-pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
-    let by = &link.physical()?.by;
-    match (&by.mac, &by.name) {
-        (Some(mac), _) => nics.iter().find(|nic| nic.mac == mac.value.to_string()),
-        (None, Some(name)) => nics.iter().find(|nic| nic.name == name.value),
-        (None, None) => nics.iter().find(|nic| nic.name == link.id),
+/// What the guest's interfaces tell of the configuration: which is `InfiniBand`, so that the renderers find its twenty
+/// bytes; and where an address names two of them, so that one may get what is the other's.
+fn looked_up(config: &mut NetworkConfig, nics: &[Nic], findings: &mut Findings) {
+    for Physical { by, infiniband, .. } in config.links.iter_mut().filter_map(|link| match &mut link.kind {
+        Kind::Physical(physical) => Some(physical),
+        _ => None,
+    }) {
+        let Some(mac) = &mut by.mac else { continue };
+        let same: Vec<&Nic> = nics.iter().filter(|nic| names::has_mac(nic, mac.value)).collect();
+        if let Some(long) = same.first().and_then(|nic| nic.mac.parse::<Mac>().ok()) {
+            mac.value = long;
+            *infiniband |= long.is_infiniband();
+        }
+        if same.len() > 1 && by.name.is_none() && by.drivers.is_empty() {
+            let names = same.iter().map(|nic| nic.name.as_str()).collect::<Vec<_>>().join(", ");
+            let message = format!("{names} have the MAC address {}; which of them is meant is not certain", mac.value);
+            findings.push(Finding::warning(&mac.origin, message));
+        }
     }
 }
 
@@ -256,7 +276,7 @@ mod tests {
     }
 
     fn nics(folder: &Path, config: Option<&NetworkConfig>) -> Vec<Nic> {
-        let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned() };
+        let nic = |name: &str, mac: &str| Nic { name: name.to_owned(), mac: mac.to_owned(), ..Nic::default() };
         match fs::read_to_string(folder.join("nics")) {
             Ok(text) => {
                 text.lines().filter_map(|line| line.split_once(' ')).map(|(name, mac)| nic(name, mac)).collect()

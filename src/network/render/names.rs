@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which of the guest's interfaces a link means, and what each is called once the guest is up.
+
+use crate::finding::{Finding, Findings, Located};
+use crate::guest::Nic;
+use crate::network::model::{Kind, Link, NetworkConfig, Physical};
+use crate::network::prefix::Mac;
+
+/// The interface that `link` means; of several the first.
+pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
+    nics.iter().find(|nic| means(link, nic))
+}
+
+/// The name of the interface of `link` once the guest is up, for managers that know interfaces by their names.
+///
+/// A virtual interface is called by its `id`. Hardware gets its set-name, else keeps the name of its NIC. Where the
+/// guest's NICs are not known (an image that is not running), the document's own word counts, unless it is a pattern or
+/// a MAC address. `None` where nothing tells: an absent NIC is reported by `render()` already, for every renderer alike.
+pub fn interface_name(link: &Link, nics: Option<&[Nic]>) -> Option<String> {
+    let Some(physical) = link.physical() else { return Some(link.id.clone()) };
+    let nic = nics.map(|nics| nic_of(link, nics));
+    let name = match (&physical.set_name, nic) {
+        (_, Some(None)) => return None,
+        (Some(name), _) => &name.value,
+        (None, Some(Some(nic))) => &nic.name,
+        (None, None) => match (&physical.by.mac, &physical.by.name) {
+            (_, Some(name)) if !is_glob(name) => &name.value,
+            (None, None) if physical.by.drivers.is_empty() => &link.id,
+            _ => return None,
+        },
+    };
+    Some(name.clone())
+}
+
+/// The name of the interface of the link with this `id`: a member or a parent of another. See [`interface_name`].
+pub fn interface_named(id: &str, config: &NetworkConfig, nics: Option<&[Nic]>) -> Option<String> {
+    interface_name(config.links.iter().find(|link| link.id == id)?, nics)
+}
+
+/// Whether the kernel and every manager take it for the name of an interface: at most 15 letters, digits and `_`, `.`,
+/// `-`, no number, and not a word that has a meaning of its own in `/proc/sys/net`.
+pub fn is_interface_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    (1..=15).contains(&name.len())
+        && name.chars().all(fits)
+        && name.chars().any(|c| c.is_ascii_alphabetic())
+        && !["all", "default"].contains(&name)
+}
+
+/// Whether an interface's address is the one that a document gives; of `InfiniBand` the document knows but a part.
+pub(super) fn has_mac(nic: &Nic, mac: Mac) -> bool {
+    nic.mac.parse().is_ok_and(|other| mac.means(&other))
+}
+
+/// Whether all that `link` says of its hardware holds for `nic`.
+fn means(link: &Link, nic: &Nic) -> bool {
+    let Some(by) = link.physical().map(|physical| &physical.by) else { return false };
+    match (&by.mac, &by.name) {
+        (None, None) if by.drivers.is_empty() => return nic.name == link.id,
+        _ => {}
+    }
+    by.mac.as_ref().is_none_or(|mac| has_mac(nic, mac.value))
+        && by.name.as_ref().is_none_or(|name| glob(name, &nic.name))
+}
+
+/// Whether it may mean several interfaces.
+fn is_pattern(physical: &Physical) -> bool {
+    let by = &physical.by;
+    by.mac.is_none() && by.name.as_ref().map_or(!by.drivers.is_empty(), |name| is_glob(name))
+}
+
+fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
+/// The network in which every set-name can be had, and each interface has a link of its own where the manager knows
+/// interfaces only `by_name`; what cannot be had is reported.
+pub(super) fn settled(
+    mut config: NetworkConfig,
+    nics: Option<&[Nic]>,
+    by_name: bool,
+    findings: &mut Findings,
+) -> NetworkConfig {
+    if let Some(nics) = nics.filter(|_| by_name) {
+        spell_out(&mut config, nics);
+    }
+    // Twice: who may not go keeps the name that another waits for.
+    for index in (0..config.links.len()).chain(0..config.links.len()) {
+        let Some(reason) = refused(index, &config, nics) else { continue };
+        let Some(Kind::Physical(physical)) = config.links.get_mut(index).map(|link| &mut link.kind) else { continue };
+        if let Some(name) = physical.set_name.take() {
+            let message = format!("the interface keeps its name: `{}` {reason}", name.value);
+            findings.push(Finding::error(&name.origin, message));
+        }
+    }
+    config
+}
+
+/// Gives each interface that a pattern means a link of its own, named after it. One that another link means without a
+/// pattern, or an earlier one with, is not meant.
+fn spell_out(config: &mut NetworkConfig, nics: &[Nic]) {
+    let plain = |link: &&Link| link.physical().is_some_and(|physical| !is_pattern(physical));
+    let plain: Vec<&Link> = config.links.iter().filter(plain).collect();
+    let mut free: Vec<&Nic> = nics.iter().filter(|nic| !plain.iter().any(|link| means(link, nic))).collect();
+    let mut spelt = Vec::with_capacity(config.links.len());
+    let mut ids: Vec<(String, Vec<String>)> = Vec::new();
+    for link in &config.links {
+        let pattern = link.physical().is_some_and(is_pattern);
+        let (meant, others): (Vec<&Nic>, _) = free.iter().partition(|nic| pattern && means(link, nic));
+        if meant.is_empty() {
+            spelt.push(link.clone());
+            continue;
+        }
+        free = others;
+        let mut own = Vec::new();
+        for nic in &meant {
+            let mut one = link.clone();
+            if meant.len() > 1 {
+                one.id = format!("{}-{}", link.id, nic.name);
+            }
+            if let Kind::Physical(physical) = &mut one.kind {
+                physical.by.name = Some(Located::new(nic.name.clone(), link.origin.clone()));
+            }
+            own.push(one.id.clone());
+            spelt.push(one);
+        }
+        ids.push((link.id.clone(), own));
+    }
+    for link in &mut spelt {
+        if let Kind::Bond { members, .. } | Kind::Bridge { members, .. } | Kind::Vrf { members, .. } = &mut link.kind {
+            let own = |member: Located<String>| match ids.iter().find(|(id, _)| *id == member.value) {
+                Some((_, own)) => own.iter().map(|id| Located::new(id.clone(), member.origin.clone())).collect(),
+                None => vec![member],
+            };
+            *members = std::mem::take(members).into_iter().flat_map(own).collect();
+        }
+    }
+    config.links = spelt;
+}
+
+/// Why a link cannot have the name that it asks for, if it asks for one.
+fn refused(index: usize, config: &NetworkConfig, nics: Option<&[Nic]>) -> Option<String> {
+    let link = config.links.get(index)?;
+    let name = set_name(link)?;
+    if !is_interface_name(name) {
+        return Some("is not a name for an interface (at most 15 letters, digits, `_`, `.`, `-`)".to_owned());
+    }
+    let before = config.links.iter().take(index).find(|other| set_name(other) == Some(name));
+    let made = config.links.iter().find(|other| other.physical().is_none() && other.id == name);
+    if let Some(other) = before.or(made) {
+        return Some(format!("is that of `{}`", other.id));
+    }
+    let holder = nics?.iter().find(|nic| nic.name == name && !means(link, nic))?;
+    let goes = |other: &Link| means(other, holder) && set_name(other).is_some_and(|other| other != name);
+    let stays = !config.links.iter().any(goes);
+    stays.then(|| format!("is that of another one ({}), which keeps it", holder.mac))
+}
+
+fn set_name(link: &Link) -> Option<&str> {
+    link.physical()?.set_name.as_ref().map(|name| name.value.as_str())
+}
+
+/// Whether `name` fits the shell's `pattern`: `*`, `?`, `[a-z]`, `[!a-z]`.
+fn glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut rest, mut text) = (&pattern[..], &name[..]);
+    // Where to go on when what follows the last `*` does not fit: the star then stands for one character more.
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        if let Some((after, more)) = first_fits(rest, text) {
+            (rest, text) = (after, more);
+        } else if let ['*', after @ ..] = rest {
+            star = Some((after, text));
+            rest = after;
+        } else if rest.is_empty() && text.is_empty() {
+            return true;
+        } else {
+            let Some((after, [_, more @ ..])) = star else { return false };
+            star = Some((after, more));
+            (rest, text) = (after, more);
+        }
+    }
+}
+
+/// What is left of both when the pattern's first piece takes one character; `None` where it does not, or is a `*`.
+fn first_fits<'a>(pattern: &'a [char], text: &'a [char]) -> Option<(&'a [char], &'a [char])> {
+    let (c, more) = text.split_first()?;
+    match pattern {
+        ['*', ..] | [] => None,
+        ['?', after @ ..] => Some((after, more)),
+        ['[', set @ ..] if set.iter().skip(1).any(|c| *c == ']') => {
+            let end = 1 + set.iter().skip(1).position(|c| *c == ']')?;
+            let (set, after) = (set.get(..end)?, set.get(end + 1..)?);
+            let (negated, set) = match set {
+                ['!' | '^', set @ ..] => (true, set),
+                _ => (false, set),
+            };
+            (in_set(set, *c) != negated).then_some((after, more))
+        }
+        [first, after @ ..] => (first == c).then_some((after, more)),
+    }
+}
+
+fn in_set(mut set: &[char], c: char) -> bool {
+    loop {
+        let (fits, rest) = match set {
+            [from, '-', to, rest @ ..] => ((*from..=*to).contains(&c), rest),
+            [one, rest @ ..] => (*one == c, rest),
+            [] => return false,
+        };
+        if fits {
+            return true;
+        }
+        set = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Origin;
+    use crate::network::model::Match;
+
+    fn at(text: &str) -> Located<String> {
+        Located::new(text.to_owned(), Origin::document("d"))
+    }
+
+    /// A link for each `(id, pattern, set-name)`.
+    fn config(links: &[(&str, &str, &str)]) -> NetworkConfig {
+        let mut config = NetworkConfig::new(Origin::document("d"));
+        for (id, pattern, name) in links {
+            let set_name = (!name.is_empty()).then(|| at(name));
+            let physical = Physical { by: Match::named(at(pattern)), set_name, ..Physical::default() };
+            config.links.push(Link::new((*id).to_owned(), Kind::Physical(physical), Origin::document("d")));
+        }
+        config
+    }
+
+    fn nics(names: &[&str]) -> Vec<Nic> {
+        let nic = |(index, name): (usize, &&str)| Nic {
+            name: (*name).to_owned(),
+            mac: format!("02:00:00:00:00:0{index}"),
+            ..Nic::default()
+        };
+        names.iter().enumerate().map(nic).collect()
+    }
+
+    fn named(config: &NetworkConfig, nics: &[Nic]) -> Vec<String> {
+        let name = |link: &Link| format!("{} {}", link.id, interface_name(link, Some(nics)).unwrap_or_default());
+        config.links.iter().map(name).collect()
+    }
+
+    #[test]
+    fn globs_fit_as_in_the_shell() {
+        for (pattern, fits, not) in [
+            ("ens*", "ens3", "eth0"),
+            ("e*s?f[0-3]", "enp3s0f2", "enp3s0f4"),
+            ("eth[!0]", "eth1", "eth0"),
+            ("*", "lo", ""),
+            ("a*b*c", "aXbXbc", "aXc"),
+            ("[]x]", "]", "["),
+            ("[a", "[a", "a"),
+        ] {
+            assert!(glob(pattern, fits), "{pattern} {fits}");
+            assert!(not.is_empty() || !glob(pattern, not), "{pattern} {not}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_each_interface_that_nobody_names_where_names_count() {
+        let mut network = config(&[("all", "e*", ""), ("first", "ens3", "")]);
+        let bond = Kind::Bond { members: vec![at("all")], settings: Vec::new() };
+        network.links.push(Link::new("bond0".to_owned(), bond, Origin::document("d")));
+        let nics = nics(&["ens3", "ens4", "ens5"]);
+        let network = settled(network, Some(&nics), true, &mut Findings::default());
+        assert_eq!(named(&network, &nics), ["all-ens4 ens4", "all-ens5 ens5", "first ens3", "bond0 bond0"]);
+        let members: Vec<&str> = network.links[3].members().iter().map(|member| member.as_str()).collect();
+        assert_eq!(members, ["all-ens4", "all-ens5"]);
+    }
+
+    #[test]
+    fn names_are_swapped_but_not_taken_from_one_that_stays() {
+        let nics = nics(&["eth0", "eth1"]);
+        let settled = |links| {
+            let mut findings = Findings::default();
+            let config = settled(config(links), Some(&nics), false, &mut findings);
+            (named(&config, &nics), findings.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let (names, findings) = settled(&[("a", "eth0", "eth1"), ("b", "eth1", "eth0")]);
+        assert_eq!((names, findings), (vec!["a eth1".to_owned(), "b eth0".to_owned()], Vec::new()));
+        let (names, findings) = settled(&[("a", "eth0", "eth1"), ("b", "eth1", "")]);
+        assert_eq!(names, ["a eth0", "b eth1"]);
+        assert!(findings[0].contains("is that of another one (02:00:00:00:00:01)"), "{findings:?}");
+        // `b` cannot go, so that `a` cannot either.
+        let (names, findings) = settled(&[("a", "eth0", "eth1"), ("b", "eth1", "much-too-long-a-name")]);
+        assert_eq!((names, findings.len()), (vec!["a eth0".to_owned(), "b eth1".to_owned()], 2));
+        let (names, findings) = settled(&[("a", "eth0", "lan"), ("b", "eth1", "lan")]);
+        assert_eq!(names, ["a lan", "b eth1"]);
+        assert!(findings[0].contains("is that of `a`"), "{findings:?}");
+    }
+
+    #[test]
+    fn an_image_tells_a_name_only_where_the_document_has_it() {
+        let network = config(&[("a", "eth0", ""), ("b", "eth*", ""), ("c", "eth*", "lan")]);
+        let names: Vec<_> = network.links.iter().map(|link| interface_name(link, None)).collect();
+        assert_eq!(names, [Some("eth0".to_owned()), None, Some("lan".to_owned())]);
+    }
+}
