@@ -15,7 +15,7 @@ import spaces
 RENDERERS = ("networkd",)
 PLACE = "/etc/systemd/network"
 # What systemd says of a line or a section that it does not take, and of values that it leaves out.
-COMPLAINT = re.compile(r"/etc/systemd/network/.*(Unknown|Failed|Invalid|[Ii]gnor|not|Missing|[Dd]eprecat|refusing)")
+COMPLAINT = re.compile(r"/etc/systemd/network/\S+: .*(Unknown|Failed|Invalid|[Ii]gnor|[Nn]ot |No valid|Missing|[Dd]eprecat|refusing)")
 DONE = re.compile(r"Enumeration completed")
 PATIENCE = 5
 
