@@ -23,7 +23,8 @@ def interface(sections, macs):
             return said.get("Name")
         if section == "Match":
             mac = said.get("MACAddress") or said.get("PermanentMACAddress") or ""
-            return macs.get(mac.lower()) or said.get("Name") or mac
+            # Of a bond, the address is also that of a member.
+            return said.get("Name") or macs.get(mac.lower()) or mac
     return ""
 
 

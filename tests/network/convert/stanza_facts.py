@@ -55,7 +55,8 @@ def of_stanza(said):
         elif key in ("up", "post-up") and "route" in value:
             yield of_command(value)
         else:
-            yield f"{key.replace('_', '-')} {plain(value)}"
+            # `hwaddress` may name the class of hardware first.
+            yield f"{key.replace('_', '-')} {plain(value.removeprefix('ether ')).lower() if key == 'hwaddress' else plain(value)}"
 
 
 def of_command(command):

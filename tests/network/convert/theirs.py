@@ -55,13 +55,20 @@ def parsed(fixture, macs):
     if "interfaces" in names:
         return eni.convert_eni_data(text("interfaces"))
     if "ec2.json" in names:
-        tree = json.loads(text("ec2.json"))
+        tree = lines(json.loads(text("ec2.json")))
         tree = tree.get("network", tree)
         tree = tree.get("interfaces", tree)
         tree = tree if "macs" in tree else {"macs": tree}
         return DataSourceEc2.convert_ec2_metadata_network_config({"interfaces": tree}, macs, next(iter(macs.values()), None))
     config = cmdline.read_kernel_cmdline_config(text("cmdline").strip())
     return config and config.get("network", config)
+
+
+def lines(tree):
+    """As the peer's crawler keeps what has several lines."""
+    if isinstance(tree, dict):
+        return {key: lines(value) for key, value in tree.items()}
+    return tree.splitlines() if isinstance(tree, str) and "\n" in tree else tree
 
 
 def render(state, renderer):
