@@ -69,6 +69,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         "meta_data.json" => return Kind::MetaData,
         "network_data.json" => return Kind::Network(NetworkFormat::OpenStack),
         "network-config" => return Kind::Network(NetworkFormat::NetworkConfig),
+        "interfaces" => return Kind::Network(NetworkFormat::Interfaces),
         "vendor_data.json" | "vendor_data2.json" => return Kind::VendorData,
         "user_data" | "user-data" => return Kind::UserData,
         "meta-data" => return Kind::NoCloud,
@@ -85,20 +86,13 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         return match () {
             () if has("uuid") => Kind::MetaData,
             () if has("links") || has("networks") => Kind::Network(NetworkFormat::OpenStack),
-            () if has("network") || has("ethernets") => Kind::Network(NetworkFormat::NetworkConfig),
             () if has("cloud-init") => Kind::VendorData,
             () => Kind::UserData,
         };
     }
     let is_user_data = bytes.trim_ascii_start().to_ascii_lowercase().starts_with(b"#cloud-config");
-    let has = |key: &[u8]| bytes.split(|byte| *byte == b'\n').any(|line| line.strip_prefix(key).is_some());
-    let is_network = has(b"network:") || has(b"version:") && (has(b"config:") || has(b"ethernets:"));
-    match () {
-        () if is_user_data => Kind::UserData,
-        () if has(b"firstlight:") => Kind::Settings,
-        () if is_network => Kind::Network(NetworkFormat::NetworkConfig),
-        () => Kind::UserData,
-    }
+    let has_block = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"firstlight:"));
+    if has_block && !is_user_data { Kind::Settings } else { Kind::UserData }
 }
 
 fn seed(medium: &Path, findings: &mut Findings) -> Result<Seed> {
@@ -143,12 +137,7 @@ mod tests {
             ("meta_data.json", "", Kind::MetaData),
             ("x.json", "{\"uuid\": \"a\"}", Kind::MetaData),
             ("x.json", " {\"links\": []}", Kind::Network(NetworkFormat::OpenStack)),
-            ("x.json", "{\"network\": {}}", Kind::Network(NetworkFormat::NetworkConfig)),
-            ("network-config", "", Kind::Network(NetworkFormat::NetworkConfig)),
-            ("50-cloud-init.yaml", "# x\nnetwork:\n  version: 2\n", Kind::Network(NetworkFormat::NetworkConfig)),
-            ("x.yaml", "version: 1\nconfig: []\n", Kind::Network(NetworkFormat::NetworkConfig)),
-            ("x.yaml", "#cloud-config\nnetwork: {}\n", Kind::UserData),
-            ("x.yaml", "firstlight: {}\nnetwork: {}\n", Kind::Settings),
+            ("network-config", "version: 2\n", Kind::Network(NetworkFormat::NetworkConfig)),
             ("vendor_data2.json", "[]", Kind::VendorData),
             ("x", "{\"cloud-init\": \"\"}", Kind::VendorData),
             ("x.json", "{\"uuid\": ", Kind::MetaData),
