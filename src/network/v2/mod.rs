@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located};
-use crate::network::model::{Extra, Kind, Link, NetworkConfig};
+use crate::network::model::{Extra, Link, NetworkConfig};
 use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
 use crate::network::v2::kind::{Section, kind};
 use crate::network::v2::references::{Names, resolve};
@@ -57,7 +57,10 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
     }
     for (name, _, value) in entries(node, findings).collect::<Vec<_>>() {
         let Some(section) = Section::named(name) else { continue };
-        for (id, key, body) in entries(value, findings).collect::<Vec<_>>() {
+        let Some(value) = mapping(value, findings) else { continue };
+        // One of which nothing is said is a link all the same.
+        for (key, body) in value.entries() {
+            let Some(id) = key.text() else { continue };
             if matches!(body.data, Data::Scalar(_)) && id == "renderer" {
                 config.extra.push(nested(name, id, key, verbatim(body)));
             } else if links.len() >= ENTRY_LIMIT {
@@ -79,7 +82,6 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
             }
         }
     }
-    distinct_names(&mut links, findings);
     let (links, beside) = resolve(links, names, findings);
     config.links = links;
     // As it is written: the model has no word for their parents.
@@ -101,10 +103,8 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
         _ => interface_name(id, findings)?,
     };
     mapping(node, findings)?;
-    let mut extra = Vec::new();
-    let kind = kind(section, &id, node, &mut extra, findings)?;
+    let kind = kind(section, &id, node, findings)?;
     let mut link = Link::new(id.value, kind, key.origin.clone());
-    link.extra = extra;
     for (name, key, value) in entries(node, findings) {
         if section.own().contains(&name) || take(&mut link, name, key, value, findings) {
             continue;
@@ -117,19 +117,6 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
         }
     }
     Some(link)
-}
-
-/// Takes away a `set-name` that another interface has: the second one would keep the kernel's name, by chance.
-fn distinct_names(links: &mut [Link], findings: &mut Findings) {
-    let virtuals = links.iter().filter(|link| link.physical().is_none());
-    let mut names: BTreeSet<String> = virtuals.map(|link| link.id.clone()).collect();
-    for link in links {
-        let Kind::Physical(physical) = &mut link.kind else { continue };
-        if let Some(name) = physical.set_name.take_if(|name| !names.insert(name.value.clone())) {
-            let message = format!("a second interface of the name `{}`; this one keeps its own", *name);
-            findings.push(Finding::error(&name.origin, message));
-        }
-    }
 }
 
 #[cfg(test)]

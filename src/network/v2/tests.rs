@@ -72,8 +72,9 @@ fn an_interface_is_none_rather_than_another_one() {
 
 #[test]
 fn a_circle_is_opened_where_most_of_it_stays() {
-    let (config, findings) =
-        read_text("bonds: {b: {interfaces: [v]}}\nvlans: {v: {id: 1, link: b}, w: {id: 1, link: x}, x: {id: 1, link: w}}");
+    let (config, findings) = read_text(
+        "bonds: {b: {interfaces: [v]}}\nvlans: {v: {id: 1, link: b}, w: {id: 1, link: x}, x: {id: 1, link: w}}",
+    );
     assert_eq!(config.links.iter().map(|link| link.id.as_str()).collect::<Vec<_>>(), ["b", "v"]);
     assert!(config.links[0].members().is_empty() && findings.len() == 3, "{findings:?}");
 }
@@ -100,7 +101,8 @@ fn value() -> impl Strategy<Value = Json> {
         any::<bool>().prop_map(Json::from),
         any::<i32>().prop_map(Json::from),
         "[a-z\\n\\[= ]{0,8}".prop_map(Json::from),
-        prop::sample::select(vec!["a", "b", "v", "10.0.0.9/24", "fd00::9", "default", "802.3ad", HOSTILE]).prop_map(Json::from),
+        prop::sample::select(vec!["a", "b", "v", "10.0.0.9/24", "fd00::9", "default", "802.3ad", HOSTILE])
+            .prop_map(Json::from),
     ];
     leaf.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
@@ -111,7 +113,8 @@ fn value() -> impl Strategy<Value = Json> {
 }
 
 fn any_key() -> impl Strategy<Value = String> {
-    let known = [WORDS, NETPLAN_ALONE, NETPLAN_HARDWARE, &["match", "interfaces", "parameters", "to", "via", "mode", HOSTILE]];
+    let known =
+        [WORDS, NETPLAN_ALONE, NETPLAN_HARDWARE, &["match", "interfaces", "parameters", "to", "via", "mode", HOSTILE]];
     prop::sample::select(known.concat()).prop_map(str::to_owned)
 }
 
