@@ -68,10 +68,10 @@ impl Arguments {
         let guest = Guest::read(&root)?;
         let renderers = self.renderers(&guest)?;
         let mut findings = Findings::keeping_texts();
-        let asked = self.read(&mut findings)?;
         let nics = if self.nic.is_empty() { guest.nics.as_deref() } else { Some(self.nic.as_slice()) };
         // Where a document is converted tells nothing of the machine that it is for.
         let nics = nics.filter(|_| !self.nic.is_empty() || !root.is_live());
+        let asked = self.read(nics, &mut findings)?;
         let rendered: Vec<(Renderer, Rendered)> = match &asked {
             Some(Asked::Network(config)) => self.render(&renderers, config, nics, &mut findings),
             _ => Vec::new(),
@@ -113,7 +113,7 @@ impl Arguments {
         }
     }
 
-    fn read(&self, findings: &mut Findings) -> Result<Option<Asked>> {
+    fn read(&self, nics: Option<&[Nic]>, findings: &mut Findings) -> Result<Option<Asked>> {
         let bytes = input::read(&self.network, LIMIT)?;
         let name = if self.network == Path::new("-") { "<stdin>".into() } else { self.network.to_string_lossy() };
         let document = Document::new(name, bytes);
@@ -126,7 +126,7 @@ impl Arguments {
                 read(format, &document, findings)
             }
             Format::CommandLine => {
-                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), findings);
+                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), nics, findings);
                 if asked.is_none() && findings.is_empty() {
                     return Err(Error::malformed(format!("{} says nothing of the network", document.name)));
                 }
@@ -153,7 +153,7 @@ fn nic(text: &str) -> Result<Nic, String> {
     if name.is_empty() || name.len() > 15 || !name.chars().all(fits) {
         return Err(format!("`{name}` is not the name of an interface"));
     }
-    Ok(Nic { name: name.to_owned(), mac: mac.parse::<Mac>()?.to_string() })
+    Ok(Nic { name: name.to_owned(), mac: mac.parse::<Mac>()?.to_string(), ..Nic::default() })
 }
 
 /// On standard error, which is the place for what is not a file.
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_interface_is_a_name_and_a_mac() {
-        let expected = Nic { name: "ens3".to_owned(), mac: "fa:16:3e:00:00:01".to_owned() };
+        let expected = Nic { name: "ens3".to_owned(), mac: "fa:16:3e:00:00:01".to_owned(), ..Nic::default() };
         assert_eq!(nic("ens3=FA:16:3E:00:00:01").unwrap(), expected);
         for wrong in
             ["ens3", "=fa:16:3e:00:00:01", "a/b=fa:16:3e:00:00:01", "ens3=fa:16", "ens3\n[x]=fa:16:3e:00:00:01"]

@@ -115,7 +115,7 @@ mod tests {
         let mut nics = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let mac = format!("fa:16:3e:00:00:{index:02x}");
-            nics.push(Nic { name: format!("eth{index}"), mac: mac.clone() });
+            nics.push(Nic { name: format!("eth{index}"), mac: mac.clone(), ..Nic::default() });
             let by = Match::mac(Located::new(mac.parse().unwrap(), origin.clone()));
             let set_name = name.map(|name| Located::new(name.to_owned(), origin.clone()));
             let kind = Kind::Physical(Physical { set_name, ..by.into() });
