@@ -249,3 +249,110 @@ fn address(text: &str, origin: &Origin, findings: &mut Findings) -> Option<IpAdd
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The links on a line each, and what is said.
+    fn shown(line: &str, nics: &[Nic]) -> (Vec<String>, Vec<String>) {
+        let mut findings = Findings::default();
+        let config = read(line, Some(nics), &mut findings);
+        let link = |link: &Link| {
+            let addresses = link.addresses.iter().map(|own| format!(" {}", own.prefix));
+            let routes = link.routes.iter().map(|route| format!(" {} via {}", route.to, route.via.unwrap()));
+            let servers = link.dns.servers.iter().map(|server| format!(" dns {server}"));
+            let ways = [(link.dhcp4, " dhcp4"), (link.dhcp6.is_some(), " dhcp6"), (link.accept_ra.is_some(), " ra")];
+            let ways = ways.iter().filter(|(on, _)| *on).map(|(_, way)| (*way).to_owned());
+            let mtu = link.mtu.iter().map(|mtu| format!(" mtu {}", mtu.value));
+            let mac = link.mac.iter().map(|mac| format!(" mac {}", mac.value));
+            let all = addresses.chain(routes).chain(servers).chain(ways).chain(mtu).chain(mac);
+            link.id.clone() + &all.collect::<String>()
+        };
+        let links = config.iter().flat_map(|config| config.links.iter().map(link)).collect();
+        (links, findings.iter().map(|finding| finding.message.clone()).collect())
+    }
+
+    #[test]
+    fn every_form_of_ip_is_read() {
+        for (line, link) in [
+            ("ip=10.0.0.5::10.0.0.1:255.255.255.0:vm1:ens3:none", "ens3 10.0.0.5/24 0.0.0.0/0 via 10.0.0.1"),
+            (
+                "ip=10.0.0.5:10.0.0.9:10.0.0.1:24::ens3:off:10.0.0.2:0.0.0.0",
+                "ens3 10.0.0.5/24 0.0.0.0/0 via 10.0.0.1 dns 10.0.0.2",
+            ),
+            ("ip=10.0.0.5::::vm1:ens3:none:1400:52:54:00:00:00:01", "ens3 10.0.0.5/8 mtu 1400 mac 52:54:00:00:00:01"),
+            (
+                "ip=[2001:db8::5]::[fe80::1]:64:vm1:ens3:none:[2001:db8::2]",
+                "ens3 2001:db8::5/64 ::/0 via fe80::1 dns 2001:db8::2",
+            ),
+            ("ip=:::::ens3:dhcp", "ens3 dhcp4"),
+            ("ip=:::::ens3:", "ens3 dhcp4"),
+            ("ip=ens3:dhcp,dhcp6:9000", "ens3 dhcp4 dhcp6 mtu 9000"),
+            ("ip=ens3:auto6::52:54:00:00:00:01", "ens3 ra mac 52:54:00:00:00:01"),
+            ("ip=ens3:none", "ens3"),
+            ("ip=52-54-00-00-00-01:dhcp", "mac525400000001 dhcp4"),
+            ("ip6=ens3:dhcp", "ens3 dhcp6"),
+            ("ip=ens3:dhcp ip=10.0.0.5:::24::ens3:none", "ens3 10.0.0.5/24 dhcp4"),
+            (
+                "ip=10.0.0.5:::24::ens3:none rd.route=10.9.0.0/16:10.0.0.9 rd.route=[2001:db8::/32]:[fe80::1]:ens3",
+                "ens3 10.0.0.5/24 10.9.0.0/16 via 10.0.0.9 2001:db8::/32 via fe80::1",
+            ),
+        ] {
+            assert_eq!(shown(line, &[]).0, [link], "{line}");
+        }
+        for nothing in ["ip=off", "ip=none", "ip=", "quiet", "rd.neednet=1 nameserver=10.0.0.2"] {
+            assert_eq!(shown(nothing, &[]), (Vec::new(), Vec::new()), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_interface_without_a_name_is_the_one_that_was_booted_from_or_the_best() {
+        let nic = |name: &str, mac: &str| Nic { name: name.into(), mac: mac.into(), ..Nic::default() };
+        let nics = [nic("ens3", "52:54:00:00:00:01"), nic("ens4", "52:54:00:00:00:02")];
+        assert_eq!(shown("ip=dhcp", &nics).0, ["ens3 dhcp4"]);
+        assert_eq!(shown("ip=dhcp BOOTIF=01-52-54-00-00-00-02", &nics).0, ["ens4 dhcp4"]);
+        let (links, said) = shown("ip=dhcp ip=ens9:dhcp", &[]);
+        assert_eq!(links, ["ens9 dhcp4"]);
+        assert!(said[0].starts_with("it names no interface"), "{said:?}");
+    }
+
+    #[test]
+    fn ifname_and_peerdns_are_heeded() {
+        let line = "ifname=data:52:54:00:00:00:01 ip=data:dhcp rd.peerdns=0 nameserver=[2001:db8::2]";
+        let config = read(line, None, &mut Findings::default()).unwrap();
+        let link = &config.links[0];
+        let physical = link.physical().unwrap();
+        assert_eq!(physical.set_name.as_ref().unwrap().value, "data");
+        assert_eq!(physical.by.mac.as_ref().unwrap().value.to_string(), "52:54:00:00:00:01");
+        assert_eq!(link.dhcp4_overrides.use_dns.as_ref().map(|use_dns| use_dns.value), Some(false));
+        assert_eq!(config.dns.servers, ["2001:db8::2".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn a_bad_field_costs_only_itself() {
+        for (line, links, said) in [
+            ("ip=10.0.0.5::10.0.0:24::ens3:none", 1, "`10.0.0` is not an IP address"),
+            ("ip=10.0.0.5::[fe80::1]:24::ens3:none", 1, "is of another family"),
+            ("ip=10.0.0.5:::255.0.255.0::ens3:none", 1, "is no netmask"),
+            ("ip=ens3:dhpc", 1, "`dhpc` is not a way"),
+            ("ip=ens3:dhcp:big", 1, "neither an MTU nor"),
+            ("ip=ens3:dhcp:1400:52:54", 1, "`52:54` is left out"),
+            ("ip=../x:dhcp", 0, "`../x` is not the name"),
+            ("ifname=x ip=ens3:dhcp", 1, "is not NAME:MAC"),
+            ("ip=ens3:dhcp rd.route=10.0.0.0/8", 1, "is not NETWORK/LENGTH:GATEWAY"),
+            ("ip=ens3:dhcp::10.0.0.2:10.0.0.3", 1, "the time server 10.0.0.3"),
+        ] {
+            let (shown, found) = shown(line, &[]);
+            assert_eq!(shown.len(), links, "{line}");
+            assert!(found.iter().any(|message| message.contains(said)), "{line}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_ends_at_a_bound() {
+        let line: String = (0..900).map(|number| format!("ip=ens{number}:dhcp ")).collect();
+        let (links, said) = shown(&line, &[]);
+        assert_eq!((links.len(), said.len()), (LINK_LIMIT, 1));
+    }
+}
