@@ -161,7 +161,7 @@ fn set_name(link: &Link) -> Option<&str> {
 }
 
 /// Whether `name` fits the shell's `pattern`: `*`, `?`, `[a-z]`, `[!a-z]`.
-fn glob(pattern: &str, name: &str) -> bool {
+pub fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut rest, mut text) = (&pattern[..], &name[..]);
     // Where to go on when what follows the last `*` does not fit: the star then stands for one character more.

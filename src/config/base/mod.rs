@@ -6,6 +6,8 @@
 //! whatever is more than a plain word shows its escapes (`\x20`); nowhere can it add a key, end a list or begin another
 //! value. An entry whose variable is missing is left out.
 
+mod network;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use crate::root::Tree;
 use crate::seed::Document;
 use crate::state;
 
+pub use network::{Network, RENDERERS, RendererName, Route, Updates};
+
 /// Keys of the block that are not built yet.
 const NOT_YET: &[&str] = &["cloud_init_compat"];
 /// The block of which nothing may be left out: it says which script is run as root, and who has to have sealed it.
@@ -29,8 +33,6 @@ const BOOTSTRAP: [&str; 2] = ["firstlight", "bootstrap"];
 
 /// Names of datasources, built or not.
 pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
-/// Names of network renderers.
-pub const RENDERERS: &[&str] = &["netplan", "networkd", "networkmanager", "ifupdown", "sysconfig"];
 
 crate::keys! {
     /// The image's own settings: the block `firstlight:`.
@@ -60,30 +62,6 @@ crate::keys! {
     pub struct ConfigDrive {
         /// Directory where it stays mounted; else it is unmounted once it is read.
         keep_mounted: Located<PathBuf>,
-    }
-}
-
-crate::keys! {
-    /// What the image has to say about the network.
-    pub struct Network {
-        /// `false` leaves the network alone; yes.
-        enabled: bool,
-        /// Who configures it: `netplan`, `networkd`, …; else what the guest really runs.
-        renderer: Located<RendererName>,
-        /// In place of the gateway of static networks.
-        gateway: Located<String>,
-        /// Routes on top of the platform's.
-        routes: Vec<Located<Route>>,
-    }
-}
-
-crate::keys! {
-    /// A route.
-    pub struct Route {
-        /// Destination with its prefix length.
-        to: Located<String>,
-        /// Next hop.
-        via: Located<String>,
     }
 }
 
@@ -120,20 +98,6 @@ impl Read for DatasourceName {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         one_of(node, DATASOURCES, findings).map(Self)
-    }
-}
-
-/// One of [`RENDERERS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RendererName(pub &'static str);
-
-impl Read for RendererName {
-    fn kind() -> Kind {
-        Kind::Word(RENDERERS)
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        one_of(node, RENDERERS, findings).map(Self)
     }
 }
 
@@ -309,7 +273,7 @@ firstlight:
         assert_eq!(settings.hostname_from, Some(HostnameFrom::Name));
         assert_eq!(settings.config_drive.unwrap().keep_mounted.unwrap().value, Path::new("/mnt/drive"));
         let network = settings.network.unwrap();
-        assert_eq!((network.enabled, network.renderer.unwrap().value), (Some(true), RendererName("networkmanager")));
+        assert_eq!((network.enabled, network.renderer.unwrap().value), (Some(true), RendererName("network-manager")));
         assert_eq!(network.gateway.unwrap().value, "172.24.4.1");
         let routes = network.routes.unwrap();
         assert_eq!(routes[0].to.as_ref().unwrap().value, "10.1.0.0/16");
@@ -395,7 +359,7 @@ firstlight:
                 "s0:4:9: error: expected a duration such as `500ms`, `10s` or `2m`, found a string",
                 "s0:3:13: error: unknown key `rendrer`; it is left out\n    help: did you mean `renderer`?",
                 "s0:3:35: error: `bind` is not known here; it is left out\n    \
-                 help: one of: netplan, networkd, networkmanager, ifupdown, sysconfig",
+                 help: one of: netplan, networkd, network-manager, ifupdown, ifupdown-alpine, sysconfig, sysconfig-suse, kernel, eni",
             ]
         );
     }
