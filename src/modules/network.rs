@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::config::base::{self, Network as Settings};
+use crate::config::base::{self, Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
@@ -27,6 +27,9 @@ fn plan(input: &Input, planner: &mut Planner) {
     let settings = input.settings.network.as_ref().unwrap_or(&nothing);
     if settings.enabled == Some(false) {
         return;
+    }
+    if settings.updates == Some(Updates::Boot) {
+        planner.frequency = Frequency::PerBoot;
     }
     let guest = input.guest;
     // Without a link, what the image has is better than nothing at all; why there is none has been said.

@@ -7,6 +7,7 @@
 //! value. An entry whose variable is missing is left out.
 
 mod network;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use serde_json::Value;
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::overlay;
 use crate::config::missing::{LeftOut, drop_missing};
-use crate::config::read::{Kind, Raw, Read, one_of};
+use crate::config::read::{Raw, Read};
 use crate::config::template::{self, Purpose};
 use crate::config::types::Commands;
 use crate::finding::{Finding, Findings, Located, Origin};
@@ -25,14 +26,12 @@ use crate::seed::Document;
 use crate::state;
 
 pub use network::{Network, RENDERERS, RendererName, Route, Updates};
+pub use words::{DATASOURCES, DatasourceName, HostnameFrom};
 
 /// Keys of the block that are not built yet.
 const NOT_YET: &[&str] = &["cloud_init_compat"];
 /// The block of which nothing may be left out: it says which script is run as root, and who has to have sealed it.
 const BOOTSTRAP: [&str; 2] = ["firstlight", "bootstrap"];
-
-/// Names of datasources, built or not.
-pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
 
 crate::keys! {
     /// The image's own settings: the block `firstlight:`.
@@ -87,43 +86,6 @@ crate::keys! {
     }
 }
 
-/// One of [`DATASOURCES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DatasourceName(pub &'static str);
-
-impl Read for DatasourceName {
-    fn kind() -> Kind {
-        Kind::Word(DATASOURCES)
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        one_of(node, DATASOURCES, findings).map(Self)
-    }
-}
-
-/// Which name of the instance is its host name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HostnameFrom {
-    /// What the platform calls the host name, often fully qualified.
-    #[default]
-    Hostname,
-    /// The name that the instance was given.
-    Name,
-}
-
-impl Read for HostnameFrom {
-    fn kind() -> Kind {
-        Kind::Word(&["hostname", "name"])
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        one_of(node, &["hostname", "name"], findings).map(|word| match word {
-            "name" => Self::Name,
-            _ => Self::Hostname,
-        })
-    }
-}
-
 /// The image's settings, and the rest of their documents as cloud-config defaults.
 ///
 /// `instance_data` is what templates may ask for; before it is known (the settings say where to look for it), pass
@@ -174,10 +136,14 @@ pub fn settle(documents: &[Document], instance_data: Option<&Value>, findings: &
     }
     let Node { origin, data } = all;
     let Data::Mapping(entries) = data else { return (Settings::default(), Node::empty(origin)) };
-    let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| key.text() == Some("firstlight"));
-    let block = own.into_iter().map(|(_, block)| block).find(|block| !block.is_null());
-    let settings = block.and_then(|block| Settings::read(&built(block, findings), findings));
-    (settings.unwrap_or_default(), Node { origin, data: Data::Mapping(defaults) })
+    let is_own = |key: &Node| matches!(key.text(), Some("firstlight" | "network" | "updates"));
+    let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_own(key));
+    let own = Node { origin: origin.clone(), data: Data::Mapping(own) };
+    let block = own.get("firstlight").filter(|block| !block.is_null());
+    let settings = block.and_then(|block| Settings::read(&built(block.clone(), findings), findings));
+    let mut settings = settings.unwrap_or_default();
+    Network::add_cloud_init(&mut settings.network, &own, findings);
+    (settings, Node { origin, data: Data::Mapping(defaults) })
 }
 
 /// What there is to say of an entry that was left out.

@@ -31,6 +31,9 @@ crate::keys! {
         fallback: bool,
         /// When what the platform says is applied: once for each `instance` (the default), or at each `boot`.
         updates: Updates,
+        /// A network-config of the image's own, version 1 or 2, in place of the platform's; the same as `network:` of
+        /// the whole file. `{config: disabled}` leaves the network as the image has it.
+        config: Node,
         /// In place of the gateway of static networks.
         gateway: Located<String>,
         /// Routes on top of the platform's.
@@ -59,6 +62,19 @@ impl Read for RendererName {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         one_of(node, RENDERERS, findings).map(Self)
+    }
+}
+
+impl Network {
+    /// Adds what cloud-init's keys of the same file say, where the block itself says nothing.
+    pub(super) fn add_cloud_init(network: &mut Option<Self>, keys: &Node, findings: &mut Findings) {
+        let config = keys.get("network").filter(|config| !config.is_null());
+        let updates = keys.get("updates").and_then(|updates| Updates::from_cloud_init(updates, findings));
+        if config.is_some() || updates.is_some() {
+            let network = network.get_or_insert_default();
+            network.config = network.config.take().or_else(|| config.cloned());
+            network.updates = network.updates.or(updates);
+        }
     }
 }
 
