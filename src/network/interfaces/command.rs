@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use crate::finding::Located;
 use crate::network::model::{Address, Kind, Link, Route, RouteKind, Rule};
 use crate::network::prefix::{Prefix, mask_length};
+use crate::network::render::is_interface_name;
 
 /// Words of a command.
 type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
@@ -45,7 +46,8 @@ pub fn undoes(text: &str) -> bool {
 }
 
 fn understood(text: &Located<String>, link: &mut Link) -> Option<()> {
-    let mut words = words(text);
+    // As our own renderer writes it, for what may be there already.
+    let mut words = words(text.strip_prefix("[ -e /sys/class/net/$IFACE ] || ").unwrap_or(text));
     let mut inet6 = false;
     match words.next()? {
         "route" => {
@@ -54,14 +56,24 @@ fn understood(text: &Located<String>, link: &mut Link) -> Option<()> {
             return Some(());
         }
         "ethtool" => {
-            let mut expected = |word: &str| words.next().filter(|next| *next == word);
-            let device = |word: &str| is_device(word, &link.id);
-            expected("-s").or(None)?;
-            words.next().filter(|word| device(word))?;
-            words.next().filter(|word| *word == "wol")?;
+            words.next_if_eq(&"-s")?;
+            words.next().filter(|word| is_device(word, &link.id))?;
+            words.next_if_eq(&"wol")?;
             let on = words.next().filter(|word| ["g", "d"].contains(word))? == "g";
             if let Kind::Physical(physical) = &mut link.kind {
                 physical.wake_on_lan = Some(on);
+            }
+            return words.next().is_none().then_some(());
+        }
+        "echo" => {
+            let value = words.next()?;
+            let file = words.next_if_eq(&">").and_then(|_| words.next())?;
+            let key = file.strip_prefix("/proc/sys/net/ipv6/conf/")?.strip_prefix("$IFACE/")?;
+            match (key, value) {
+                ("accept_ra", "0" | "1") => link.accept_ra = Some(value == "1"),
+                ("use_tempaddr", "0" | "2") => link.ipv6_privacy = Some(value == "2"),
+                ("mtu", _) => link.ipv6_mtu = Some(Located::new(value.parse().ok()?, text.origin.clone())),
+                _ => return None,
             }
             return words.next().is_none().then_some(());
         }
@@ -95,6 +107,7 @@ fn understood(text: &Located<String>, link: &mut Link) -> Option<()> {
             }
         }
         "link" | "l" if verb == "set" => device(words, text, link)?,
+        "link" | "l" if verb == "add" => link.kind = made(words, text, link)?,
         _ => return None,
     }
     Some(())
@@ -246,8 +259,36 @@ fn address(mut words: Words, name: &str) -> Option<Address> {
             _ => return None,
         }
     }
-    let fits = |label: &String| label.split_once(':').is_some_and(|(head, _)| head == name) && label.len() <= 15;
+    let fits = |label: &String| {
+        label.len() <= 15 && label.split_once(':').is_some_and(|(head, own)| head == name && is_label(own))
+    };
     address.label.as_ref().is_none_or(fits).then_some(address)
+}
+
+/// Whether it can stand behind the colon of a label.
+pub fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+/// `ip link add [link PARENT name] NAME type vlan id N`, `… type dummy`.
+fn made(mut words: Words, text: &Located<String>, link: &Link) -> Option<Kind> {
+    let parent = match words.next_if_eq(&"link") {
+        Some(_) => Some(words.next().filter(|parent| is_interface_name(parent))?.to_owned()),
+        None => None,
+    };
+    words.next_if_eq(&"name");
+    words.next().filter(|word| is_device(word, &link.id))?;
+    words.next_if_eq(&"type")?;
+    let kind = match (words.next()?, parent) {
+        ("dummy", None) => Kind::Dummy,
+        ("vlan", Some(parent)) => {
+            words.next_if_eq(&"id")?;
+            let id = words.next()?.parse().ok().filter(|id| (1..=4094).contains(id))?;
+            Kind::Vlan { id, parent: Located::new(parent, text.origin.clone()) }
+        }
+        _ => return None,
+    };
+    words.next().is_none().then_some(kind)
 }
 
 /// `ip link set [dev] NAME [up] [mtu N] [address MAC]`.
