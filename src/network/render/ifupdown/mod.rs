@@ -46,13 +46,20 @@ impl<'a> Writer<'a> {
     /// The stanzas of all links, below the one of `lo`.
     pub(super) fn file(mut self) -> String {
         let config = self.config;
-        let mut content = format!("{HEADER}\nauto lo\niface lo inet loopback\n");
+        // ifupdown-ng forgets the netmask of a stanza that an `auto` follows: so there they all stand at the top.
+        let mut auto = String::from("auto lo\n");
+        let mut content = String::from("iface lo inet loopback\n");
         for extra in &config.extra {
             self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
         }
         for link in self.in_order() {
             match (interface_name(link, self.nics), self.nics) {
-                (Some(name), _) => content.push_str(&self.stanzas(link, &name)),
+                (Some(name), _) => {
+                    let (own, stanzas) = (self.activation(link, &name), self.stanzas(link, &name));
+                    let (early, late) = if self.alpine() { (own, String::new()) } else { (String::new(), own) };
+                    auto.push_str(&early);
+                    content.extend(["\n", &late, &stanzas]);
+                }
                 // Known not to be there: said already, for every renderer alike.
                 (None, Some(_)) => {}
                 (None, None) => {
@@ -65,7 +72,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        content
+        [HEADER, "\n", &auto, &content].concat()
     }
 
     /// Whether it is for Alpine.

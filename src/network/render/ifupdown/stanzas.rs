@@ -11,7 +11,7 @@ use crate::network::render::ifupdown::Writer;
 type Stanza = (String, String);
 
 impl Writer<'_> {
-    /// All stanzas of a link, and the lines that bring it up. What is said once for the interface stands in the first,
+    /// All stanzas of a link. What is said once for the interface stands in the first,
     /// routes and rules in the last, when all addresses stand.
     pub(super) fn stanzas(&mut self, link: &Link, name: &str) -> String {
         for extra in &link.extra {
@@ -51,28 +51,26 @@ impl Writer<'_> {
             self.routes(link, options);
             options.push_str(&last);
         }
-        let mut text = String::from("\n");
-        if !loopback {
-            self.activation(link, name, &mut text);
-        }
+        let mut text = String::new();
         for (head, options) in &stanzas {
             text.extend(["iface ", head, "\n", options]);
         }
         text
     }
 
-    /// What is to be hot-plugged is there already, and udev's event for it may be over before the file is written: so it
-    /// comes up at boot as well.
-    fn activation(&mut self, link: &Link, name: &str, text: &mut String) {
-        if matches!(link.activation, Activation::Manual | Activation::Off) {
-            return;
+    /// The lines that bring a link up. What is to be hot-plugged is there already, and udev's event for it may be over
+    /// before the file is written: so it comes up at boot as well.
+    pub(super) fn activation(&mut self, link: &Link, name: &str) -> String {
+        match link.activation {
+            Activation::Manual | Activation::Off => return String::new(),
+            _ if link.kind == Kind::Loopback => return String::new(),
+            Activation::Hotplug if self.alpine() => {
+                self.lacks(&link.origin, "an interface that comes up when it is plugged");
+            }
+            Activation::Hotplug => return ["auto ", name, "\nallow-hotplug ", name, "\n"].concat(),
+            Activation::Auto => {}
         }
-        text.extend(["auto ", name, "\n"]);
-        if link.activation == Activation::Hotplug && self.alpine() {
-            self.lacks(&link.origin, "an interface that comes up when it is plugged");
-        } else if link.activation == Activation::Hotplug {
-            text.extend(["allow-hotplug ", name, "\n"]);
-        }
+        ["auto ", name, "\n"].concat()
     }
 
     /// Addresses from the network.
