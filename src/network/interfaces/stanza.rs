@@ -127,7 +127,9 @@ impl Stanza {
             }
         }
         given.apply(&self, label, link, findings);
-        commands.into_iter().for_each(|entry| run(entry, link, findings));
+        let mut masters = Vec::new();
+        commands.into_iter().for_each(|entry| masters.extend(run(entry, link, findings)));
+        masters.into_iter().for_each(|master| draft.enslave(name, master));
     }
 
     fn method(&self, link: &mut Link, findings: &mut Findings) {
@@ -183,18 +185,22 @@ impl Stanza {
     }
 }
 
-/// A command: what it would do is done where it is understood.
-fn run(entry: &Entry, link: &mut Link, findings: &mut Findings) {
-    let undone = entry.key.ends_with("down");
-    if if undone { command::undoes(&entry.value) } else { command::apply(&entry.value, link) } {
-        return;
-    }
+/// A command: what it would do is done where it is understood. Given back is the master that the link gets.
+fn run(entry: &Entry, link: &mut Link, findings: &mut Findings) -> Option<Located<String>> {
     let message = format!("commands are not run; left out: `{}`", *entry.value);
-    let help = "understood are routes, rules, addresses, MTUs by `ip` or `route`; user-data's `runcmd` runs commands";
-    findings.push(match undone {
-        true => Finding::warning(&entry.value.origin, message),
-        false => Finding::error(&entry.value.origin, message).help(help),
-    });
+    if entry.key.ends_with("down") {
+        if !command::undoes(&entry.value) {
+            findings.push(Finding::warning(&entry.value.origin, message));
+        }
+        return None;
+    }
+    let done = command::apply(&entry.value, link);
+    if done.is_none() {
+        let help =
+            "understood are routes, rules, addresses, MTUs by `ip` or `route`; user-data's `runcmd` runs commands";
+        findings.push(Finding::error(&entry.value.origin, message).help(help));
+    }
+    done?.map(|master| Located::new(master, entry.value.origin.clone()))
 }
 
 fn unknown(entry: &Entry) -> Finding {

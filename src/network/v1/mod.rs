@@ -13,12 +13,11 @@ use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::stanza::{Entry, Stanza, dns};
 use crate::network::interfaces::vlan;
 use crate::network::model::{Activation, Dns, Kind, Link, Match, NetworkConfig, Physical, Route};
-use crate::network::render::is_interface_name;
 use crate::network::prefix::Mac;
+use crate::network::render::is_interface_name;
 
 /// What an entry of the list may be.
-const TYPES: &[&str] =
-    &["physical", "bond", "bridge", "vlan", "infiniband", "loopback", "nameserver", "route"];
+const TYPES: &[&str] = &["physical", "bond", "bridge", "vlan", "infiniband", "loopback", "nameserver", "route"];
 /// Those that are found by their MAC address; others get theirs.
 const HARDWARE: &[&str] = &["physical", "infiniband"];
 /// Keys of a device that are read one by one; all others are options of its stanza.
@@ -288,3 +287,6 @@ fn activation(word: &str) -> Option<Activation> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

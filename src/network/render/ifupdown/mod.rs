@@ -85,14 +85,17 @@ impl<'a> Writer<'a> {
         self.findings.push(inexpressible(self.renderer, origin, what));
     }
 
-    /// The links, such that each comes after those that it needs: its members, its parent, the VRF that it is in.
+    /// The links, `lo` first, such that each comes after those that it needs: its members, its parent, the VRF that it is in.
     /// `ifup -a` goes through the file from top to bottom.
     fn in_order(&self) -> Vec<&'a Link> {
         let links = &self.config.links;
         let place = |id: &str| links.iter().position(|link| link.id == id);
         let mut order = Vec::with_capacity(links.len());
         let mut begun = vec![false; links.len()];
-        for start in 0..links.len() {
+        let of_lo = |loopback: bool| {
+            links.iter().enumerate().filter(move |(_, link)| (link.kind == Kind::Loopback) == loopback)
+        };
+        for (start, _) in of_lo(true).chain(of_lo(false)) {
             // The places that wait for others; a circle, which no reader leaves, ends where it began.
             let mut open = vec![(start, false)];
             while let Some((index, ready)) = open.pop() {
@@ -111,7 +114,9 @@ impl<'a> Writer<'a> {
                     _ => link.members(),
                 };
                 let needs = needs.iter().rev().filter_map(|member| place(&member.value));
-                open.extend(self.vrf_of(link).and_then(|vrf| place(&vrf.id)).into_iter().chain(needs).map(|at| (at, false)));
+                open.extend(
+                    self.vrf_of(link).and_then(|vrf| place(&vrf.id)).into_iter().chain(needs).map(|at| (at, false)),
+                );
             }
         }
         order
