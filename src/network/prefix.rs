@@ -37,7 +37,7 @@ impl Prefix {
         self.address
     }
 
-    /// How many bits name its network.
+    /// How many leading bits name the network.
     pub fn length(&self) -> u8 {
         self.length
     }

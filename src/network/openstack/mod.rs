@@ -64,7 +64,9 @@ fn check_members(config: &NetworkConfig, findings: &mut Findings) {
 mod tests {
     use super::*;
     use crate::guest::Nic;
-    use crate::network::render::{Renderer, render};
+    use crate::network::model::Dhcp6;
+    use crate::network::network_config::{self, Asked};
+    use crate::network::render::{RenderedFile, Renderer, render};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -95,6 +97,31 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// What netplan and networkd are told, the files in the order of their names.
+    fn told(config: &NetworkConfig) -> Vec<RenderedFile> {
+        let told = |renderer| render(renderer, config, None, &mut Findings::default()).files;
+        let mut files = [told(Renderer::Netplan), told(Renderer::Networkd)].concat();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn what_is_written_for_netplan_reads_back_as_the_same_network(document in generated::document()) {
+            let mut config = read(&document, &mut Findings::default()).unwrap();
+            // Its one word for DHCPv6 leaves it to the router's announcement, how much that gives.
+            config.links.iter_mut().for_each(|link| link.dhcp6 = link.dhcp6.and(Some(Dhcp6::Stateful)));
+            let netplan = render(Renderer::Netplan, &config, None, &mut Findings::default()).files;
+            let written = netplan.first().map(|file| file.content.clone()).unwrap_or_default();
+            let mut findings = Findings::default();
+            let again = network_config::read(&Document::new("netplan", written.clone()), &mut findings);
+            let Some(Asked::Network(again)) = again else { panic!("{findings:?}\n{written}") };
+            prop_assert!(findings.is_empty(), "{:?}\n{}", findings, written);
+            prop_assert_eq!(told(&again), told(&config), "{}", written);
         }
     }
 
