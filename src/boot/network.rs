@@ -111,7 +111,7 @@ pub(super) fn fall_back(known: &Known) -> Option<NetworkConfig> {
         return None;
     }
     if let Some(own) = own::configuration(guest, renderer, nic) {
-        log::info!("the instance says nothing of its network; the image's own counts ({own})");
+        log::debug!("the instance says nothing of its network; the image's own counts ({own})");
         return None;
     }
     fallback::network(std::slice::from_ref(nic), &known.instance.id.origin)
