@@ -14,6 +14,7 @@ pub mod own;
 pub mod prefix;
 pub mod render;
 
+mod glob;
 mod json;
 mod v1;
 mod v2;

@@ -2,7 +2,8 @@
 //! Whether an image brings a network of its own for its manager, so that an instance that says nothing of one has it.
 
 use crate::guest::{Guest, Nic};
-use crate::network::render::{HEADER, Renderer, glob};
+use crate::network::glob;
+use crate::network::render::{HEADER, Renderer};
 
 /// Where networkd looks, the first one first: a file hides those of its name further on.
 const NETWORKD: [&str; 4] =
@@ -73,12 +74,12 @@ fn matches(text: &str, nic: &Nic) -> bool {
         let (inverted, words) = value.strip_prefix('!').map_or((false, value), |rest| (true, rest));
         let mut words = words.split_whitespace();
         let holds = match key.trim() {
-            "Name" => words.any(|pattern| glob(pattern, &nic.name)),
-            "Driver" => words.any(|pattern| glob(pattern, &nic.driver)),
+            "Name" => words.any(|pattern| glob::fits(pattern, &nic.name)),
+            "Driver" => words.any(|pattern| glob::fits(pattern, &nic.driver)),
             "MACAddress" | "PermanentMACAddress" => {
                 words.any(|mac| mac.to_ascii_lowercase().replace('-', ":") == nic.mac)
             }
-            "Type" => words.any(|kind| glob(kind, if nic.infiniband { "infiniband" } else { "ether" })),
+            "Type" => words.any(|kind| glob::fits(kind, if nic.infiniband { "infiniband" } else { "ether" })),
             // Hardware has none.
             "Kind" => false,
             _ => continue,
