@@ -1,57 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Patterns of names, as fnmatch(3) has them: `*`, `?`, `[a-c]`, `[!a-c]`.
 
+/// Whether it means more than itself.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
 /// Whether all of `text` fits `pattern`. Takes no longer than the product of their lengths.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (mut pattern, mut text) = (pattern, text);
-    // Behind the last `*`, and where the text that it stands for may end.
-    let mut star: Option<(&str, &str)> = None;
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut rest, mut text) = (&pattern[..], &text[..]);
+    // Where to go on when what follows the last `*` does not fit: the star then stands for one character more.
+    let mut star: Option<(&[char], &[char])> = None;
     loop {
-        if let Some(rest) = pattern.strip_prefix('*') {
-            star = Some((rest, text));
-            pattern = rest;
-            continue;
-        }
-        match (text.chars().next(), one(pattern)) {
-            (None, _) if pattern.is_empty() => return true,
-            (None, _) => return false,
-            (Some(first), Some((fits, rest))) if fits(first) => {
-                (pattern, text) = (rest, text.strip_prefix(first).unwrap_or_default());
-            }
-            _ => {
-                let Some((behind, held)) = star else { return false };
-                let mut longer = held.chars();
-                longer.next();
-                star = Some((behind, longer.as_str()));
-                (pattern, text) = (behind, longer.as_str());
-            }
+        if let Some((after, more)) = first_fits(rest, text) {
+            (rest, text) = (after, more);
+        } else if let ['*', after @ ..] = rest {
+            star = Some((after, text));
+            rest = after;
+        } else if rest.is_empty() && text.is_empty() {
+            return true;
+        } else {
+            let Some((after, [_, more @ ..])) = star else { return false };
+            star = Some((after, more));
+            (rest, text) = (after, more);
         }
     }
 }
 
-/// What the first element of a pattern takes, and the rest; a `[` that is not closed is itself.
-#[allow(clippy::type_complexity)] // named here alone
-fn one(pattern: &str) -> Option<(Box<dyn Fn(char) -> bool + '_>, &str)> {
-    let first = pattern.chars().next()?;
-    let rest = pattern.strip_prefix(first)?;
-    if first == '?' {
-        return Some((Box::new(|_| true), rest));
-    }
-    // A `]` at the beginning is one of the set.
-    let end = rest.char_indices().skip(1).find(|(_, c)| *c == ']').map(|(at, _)| at);
-    match end.filter(|_| first == '[').and_then(|end| rest.split_at_checked(end)) {
-        Some((set, rest)) => {
-            let (set, wanted) = set.strip_prefix(['!', '^']).map_or((set, true), |set| (set, false));
-            Some((Box::new(move |c| is_in(set, c) == wanted), rest.strip_prefix(']').unwrap_or(rest)))
+/// What is left of both when the pattern's first piece takes one character; `None` where it does not, or is a `*`.
+fn first_fits<'a>(pattern: &'a [char], text: &'a [char]) -> Option<(&'a [char], &'a [char])> {
+    let (c, more) = text.split_first()?;
+    match pattern {
+        ['*', ..] | [] => None,
+        ['?', after @ ..] => Some((after, more)),
+        ['[', set @ ..] if set.iter().skip(1).any(|c| *c == ']') => {
+            let end = 1 + set.iter().skip(1).position(|c| *c == ']')?;
+            let (set, after) = (set.get(..end)?, set.get(end + 1..)?);
+            let (negated, set) = match set {
+                ['!' | '^', set @ ..] => (true, set),
+                _ => (false, set),
+            };
+            (in_set(set, *c) != negated).then_some((after, more))
         }
-        None => Some((Box::new(move |c| c == first), rest)),
+        [first, after @ ..] => (first == c).then_some((after, more)),
     }
 }
 
-/// Whether `c` is one of the characters and ranges.
-fn is_in(set: &str, c: char) -> bool {
-    let chars: Vec<char> = set.chars().collect();
-    chars.contains(&c) || chars.windows(3).any(|range| matches!(range, [from, '-', to] if (*from..=*to).contains(&c)))
+fn in_set(mut set: &[char], c: char) -> bool {
+    loop {
+        let (fits, rest) = match set {
+            [from, '-', to, rest @ ..] => ((*from..=*to).contains(&c), rest),
+            [one, rest @ ..] => (*one == c, rest),
+            [] => return false,
+        };
+        if fits {
+            return true;
+        }
+        set = rest;
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +76,8 @@ mod tests {
             ("eth[!0]", "eth1", "eth0"),
             ("a[", "a[", "a"),
             ("*x", "xx", "xy"),
+            ("a*b*c", "aXbXbc", "aXc"),
+            ("[]x]", "]", "["),
         ] {
             assert!(matches(pattern, fits), "{pattern} {fits}");
             assert!(!matches(pattern, does_not), "{pattern} {does_not}");

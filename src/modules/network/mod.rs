@@ -18,7 +18,7 @@ use crate::network::model::NetworkConfig;
 use crate::network::render::choose::{choose, dialect};
 use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Action, Write};
-use crate::plan::step::{Frequency, Stage, Step};
+use crate::plan::step::{Frequency, Stage};
 
 use files::{adapt_interfaces, others, stale};
 use running::take_up;
@@ -134,6 +134,7 @@ pub(super) mod tests {
     use crate::modules::testing::Bench;
     use crate::network::model::Kind;
     use crate::plan::action::Action;
+    use crate::plan::step::Step;
     use crate::scratch::Scratch;
     use crate::seed::Document;
     use std::os::unix::fs::{PermissionsExt, symlink};

@@ -69,8 +69,8 @@ fn unfit(link: &Link) -> Option<&str> {
 
 /// The interface that a file is for.
 ///
-/// Hardware is told by its MAC address from what is made of it and carries the same (`Type=` is of that kind in all
-/// versions, `Kind=` came with 251). A member of a bond carries the bond's address, and one that gets another carries
+/// Hardware is told from what is made of it and carries its MAC address, or fits its pattern: `Type=` is of that kind in
+/// all versions, `Kind=` came with 251. A member of a bond carries the bond's address, and one that gets another carries
 /// that: they are known by their own, permanent one.
 fn matching(unit: &mut Unit, link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) {
     unit.section("Match");
@@ -79,6 +79,8 @@ fn matching(unit: &mut Unit, link: &Link, config: &NetworkConfig, nics: Option<&
     if let Some(mac) = &by.mac {
         let changes = link.mac.is_some() || bond_of(link, config).is_some();
         unit.set(if changes { "PermanentMACAddress" } else { "MACAddress" }, &mac.value);
+    }
+    if by.mac.is_some() || by.is_pattern() {
         unit.set("Type", if physical.infiniband { &"infiniband" } else { &"ether" });
     }
     let drivers: Vec<&str> = by.drivers.iter().map(|driver| driver.value.as_str()).collect();

@@ -73,8 +73,10 @@ fn addressing(unit: &mut Unit, link: &Link, config: &NetworkConfig) {
         unit.flag("IPv6PrivacyExtensions", privacy);
     }
     unit.given("IPv6MTUBytes", link.ipv6_mtu.as_ref().map(|mtu| &mtu.value as _));
-    // A bridge without ports, a VLAN on a dead cable: what is static stands all the same.
-    if link.physical().is_none() && link.kind != Kind::Loopback {
+    // A bridge without ports, a VLAN on a dead cable: what is static stands all the same. DHCP waits: what is asked
+    // without a carrier is lost, and the next time is later and later.
+    let made = link.physical().is_none() && link.kind != Kind::Loopback;
+    if made && !link.dhcp4 && link.dhcp6.is_none() {
         unit.flag("ConfigureWithoutCarrier", true);
     }
     for address in link.addresses.iter().filter(|address| is_plain(address)) {

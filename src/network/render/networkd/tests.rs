@@ -194,7 +194,7 @@ fn hardware_is_renamed_by_its_address_where_that_is_known_and_otherwise_keeps_ud
         file(&files, &format!("{name}.link")),
         "[Match]\nMACAddress=fa:16:3e:00:00:01\nType=ether\n\n[Link]\nName=lan\nWakeOnLan=magic\n"
     );
-    assert!(file(&files, &format!("{name}.network")).starts_with("[Match]\nName=lan\n\n"));
+    assert!(file(&files, &format!("{name}.network")).starts_with("[Match]\nType=ether\nName=lan\n\n"));
     let (files, _) = written(vec![link("a", named(by_name, None))], None);
     assert_eq!(
         file(&files, &format!("{name}.link")),
