@@ -6,10 +6,10 @@ pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// Whether all of `text` fits `pattern`. Takes no longer than the product of their lengths.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut rest, mut text) = (&pattern[..], &text[..]);
+/// Whether all of `name` fits `pattern`. Takes no longer than the product of their lengths.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut rest, mut text) = (&pattern[..], &name[..]);
     // Where to go on when what follows the last `*` does not fit: the star then stands for one character more.
     let mut star: Option<(&[char], &[char])> = None;
     loop {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn names_fit_patterns_as_the_managers_have_it() {
-        for (pattern, fits, does_not) in [
+        for (pattern, yes, no) in [
             ("ens3", "ens3", "ens33"),
             ("en*", "enp1s0", "eth0"),
             ("en*s0", "enp1s0s0", "enp1s1"),
@@ -79,9 +79,9 @@ mod tests {
             ("a*b*c", "aXbXbc", "aXc"),
             ("[]x]", "]", "["),
         ] {
-            assert!(matches(pattern, fits), "{pattern} {fits}");
-            assert!(!matches(pattern, does_not), "{pattern} {does_not}");
+            assert!(fits(pattern, yes), "{pattern} {yes}");
+            assert!(!fits(pattern, no), "{pattern} {no}");
         }
-        assert!(!matches(&"*a".repeat(200), &"a".repeat(199)), "one letter is missing, and no time is lost over it");
+        assert!(!fits(&"*a".repeat(200), &"a".repeat(199)), "one letter is missing, and no time is lost over it");
     }
 }

@@ -61,8 +61,8 @@ fn means(link: &Link, nic: &Nic) -> bool {
         _ => {}
     }
     by.mac.as_ref().is_none_or(|mac| has_mac(nic, mac.value))
-        && by.name.as_ref().is_none_or(|name| glob::matches(name, &nic.name))
-        && (by.drivers.is_empty() || by.drivers.iter().any(|driver| glob::matches(driver, &nic.driver)))
+        && by.name.as_ref().is_none_or(|name| glob::fits(name, &nic.name))
+        && (by.drivers.is_empty() || by.drivers.iter().any(|driver| glob::fits(driver, &nic.driver)))
 }
 
 impl Match {
