@@ -10,7 +10,7 @@ mod settings;
 
 use std::path::Path;
 
-use crate::config::base::Network as Settings;
+use crate::config::base::{Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
@@ -33,6 +33,9 @@ fn plan(input: &Input, planner: &mut Planner) {
     let settings = input.settings.network.as_ref().unwrap_or(&nothing);
     if settings.enabled == Some(false) {
         return;
+    }
+    if settings.updates == Some(Updates::Boot) {
+        planner.frequency = Frequency::PerBoot;
     }
     let guest = input.guest;
     // Without a link, what the image has is better than nothing at all; why there is none has been said.
