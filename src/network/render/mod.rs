@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the neutral description to the files of a guest's network manager.
 
+mod bond;
 pub mod choose;
 pub mod ifupdown;
 pub mod ifupdown_alpine;

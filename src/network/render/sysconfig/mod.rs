@@ -126,7 +126,7 @@ fn device(
         Kind::Bond { settings, .. } => {
             file.set("TYPE", &"Bond");
             file.flag("BONDING_MASTER", true);
-            file.set("BONDING_OPTS", &bond_options(settings, config, nics, unsaid));
+            file.words("BONDING_OPTS", &bond_options(settings, config, nics, unsaid));
         }
         Kind::Bridge { settings, .. } => {
             file.set("TYPE", &"Bridge");
