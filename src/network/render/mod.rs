@@ -3,6 +3,8 @@
 
 mod bond;
 pub mod choose;
+#[cfg(test)]
+mod hostile;
 pub mod ifupdown;
 pub mod ifupdown_alpine;
 pub mod kernel;

@@ -3,7 +3,7 @@
 
 use crate::finding::Located;
 use crate::guest::Nic;
-use crate::network::model::options::Setting;
+use crate::network::model::options::{Setting, get};
 use crate::network::model::{Kind, Link, NetworkConfig};
 use crate::network::render::bond;
 use crate::network::render::network_manager::keyfile::Keyfile;
@@ -14,7 +14,7 @@ use crate::network::render::unsaid::Unsaid;
 const MAGIC_PACKET: u8 = 0x40;
 
 /// The options of bridges and their ports, `(kernel, NetworkManager, least, most)`: one that is beyond would cost the
-/// whole connection.
+/// whole connection. Without the spanning tree the delay may be none.
 const BRIDGE: [(&str, &str, u32, u32); 7] = [
     ("forward_delay", "forward-delay", 2, 30),
     ("hello_time", "hello-time", 1, 10),
@@ -109,9 +109,12 @@ fn bridge(settings: &[Located<Setting>], member: Option<&str>, file: &mut Keyfil
         let value = &setting.value.value;
         let known = BRIDGE.iter().find(|(name, ..)| *name == kernel);
         let number = value.parse::<u32>().unwrap_or(u32::MAX);
+        let no_delay = kernel == "forward_delay" && get(settings, "stp_state") == Some("0");
         match known {
             None if kernel == "stp_state" => file.set("stp", &(value == "1")),
-            Some((_, key, least, most)) if (*least..=*most).contains(&number) => file.set(key, &number),
+            Some((_, key, least, most)) if (*least..=*most).contains(&number) || (no_delay && number < *least) => {
+                file.set(key, &number)
+            }
             _ => unsaid.say(&setting.origin, &["a bridge's `", kernel, "` of ", value].concat()),
         }
     }
