@@ -9,13 +9,14 @@ use crate::error::Result;
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::{Guest, Nic};
 use crate::instance::Instance;
+use crate::modules;
 use crate::network::model::NetworkConfig;
 use crate::network::network_config::{self, Asked};
 use crate::network::render::Renderer;
 use crate::network::render::choose::choose;
 use crate::network::{self, command_line, fallback, initramfs, own};
-use crate::plan::order::Record as _;
-use crate::plan::step::Stage;
+use crate::plan::order::{Progress, Record as _};
+use crate::plan::step::{Frequency, Stage, Step};
 use crate::seed::Seed;
 
 /// The network that this guest shall have, or why it is left alone.
@@ -61,7 +62,9 @@ pub(super) fn asked(seed: &Seed, guest: &Guest, settings: &Settings, findings: &
     if let Some(asked) = on_line {
         return Word::of(asked, "the kernel's command line describes", &others);
     }
-    if let Some(network) = initramfs::read(guest, findings) {
+    let takes_over = [Renderer::Netplan, Renderer::Networkd, Renderer::NetworkManager];
+    let takes_over = renderer(settings, guest).is_some_and(|renderer| takes_over.contains(&renderer));
+    if let Some(network) = initramfs::read(guest, takes_over, findings) {
         return Word::of(Asked::Network(network), "the initramfs has set up", &others);
     }
     let image = ours.and_then(|settings| settings.config.as_ref());
@@ -81,22 +84,30 @@ pub(super) fn asked(seed: &Seed, guest: &Guest, settings: &Settings, findings: &
     }
 }
 
-/// The seed with the network that was applied, where the platform has another by now and the settings do not ask for it:
-/// what is configured once for an instance stays, and what is kept is what is in force.
+/// The seed with the network that is in force, where the platform has another by now: what is configured once for an
+/// instance, or for a boot where the settings ask for that, stays; and what is in force is what is kept.
 pub(super) fn as_applied(options: &Options, seed: &mut Seed, findings: &mut Findings) -> Result<()> {
     let id = Instance::from_seed(seed, &mut Findings::default())?.id;
     let Some(kept) = Seed::load(&options.root, &id).ok().flatten() else { return Ok(()) };
-    if kept.network == seed.network || !Journal::read(&options.root, &id)?.completed(Stage::Local) {
+    if kept.network == seed.network {
         return Ok(());
     }
-    let network = settings(options)?.network.unwrap_or_default();
-    if network.updates == Some(Updates::Boot) || network.enabled == Some(false) {
-        return Ok(());
-    }
+    let settings = settings(options)?.network.unwrap_or_default();
+    let (frequency, help) = match settings.updates.unwrap_or_default() {
+        Updates::Boot => (Frequency::PerBoot, "it is applied at the next boot"),
+        Updates::Instance => (
+            Frequency::PerInstance,
+            "`firstlight: network: updates: boot` in the image's settings applies it at each boot",
+        ),
+    };
     let origin = seed.network.as_ref().map_or_else(|| id.origin.clone(), |(_, document)| document.origin());
-    let note = Finding::note(&origin, "the platform's network is another one now; this instance keeps the one it has");
-    findings.push(note.help("`firstlight: network: updates: boot` in the image's settings applies it at each boot"));
-    seed.network = kept.network;
+    let name = modules::NETWORK.to_owned();
+    let step = Step { name, stage: Stage::Local, frequency, origin, actions: Vec::new() };
+    if Journal::read(&options.root, &id)?.progress(&step) == Progress::Done {
+        let text = "the platform's network is another one now; this instance keeps the one it has";
+        findings.push(Finding::note(&step.origin, text).help(help));
+        seed.network = kept.network;
+    }
     Ok(())
 }
 
@@ -104,17 +115,22 @@ pub(super) fn as_applied(options: &Options, seed: &mut Seed, findings: &mut Find
 pub(super) fn fall_back(known: &Known) -> Option<NetworkConfig> {
     let guest = &known.guest;
     let nic = fallback::best(guest.nics.as_deref()?)?;
-    let chosen = known.settings.network.as_ref().and_then(|settings| settings.renderer.as_ref());
-    let renderer = chosen.map_or_else(|| choose(guest).ok(), |name| name.value.0.parse().ok())?;
+    let renderer = renderer(&known.settings, guest)?;
     // It speaks to no server.
     if renderer == Renderer::Kernel {
         return None;
     }
     if let Some(own) = own::configuration(guest, renderer, nic) {
-        log::info!("the instance says nothing of its network; the image's own counts ({own})");
+        log::debug!("the instance says nothing of its network; the image's own counts ({own})");
         return None;
     }
     fallback::network(std::slice::from_ref(nic), &known.instance.id.origin)
+}
+
+/// Whose files are written: what the settings choose, else what the guest runs.
+fn renderer(settings: &Settings, guest: &Guest) -> Option<Renderer> {
+    let chosen = settings.network.as_ref().and_then(|settings| settings.renderer.as_ref());
+    chosen.map_or_else(|| choose(guest).ok(), |name| name.value.0.parse().ok())
 }
 
 /// Whether nobody has said anything of the network, which leaves it to us.
@@ -135,4 +151,99 @@ pub(super) fn fell_back(network: &NetworkConfig, nics: &[Nic]) -> Option<Finding
         Finding::note(origin, text)
             .help("`firstlight: network: fallback: false` in the image's settings switches that off"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+    use crate::scratch::Scratch;
+    use crate::seed::{Document, NetworkFormat};
+    use crate::state;
+
+    fn seed(network: Option<&str>) -> Seed {
+        let network = network.map(|text| (NetworkFormat::OpenStack, Document::new("network_data.json", text)));
+        let meta_data = Document::new("meta_data.json", r#"{"uuid": "i-1"}"#);
+        Seed { network, ..Seed::new("config-drive", "/dev/sr0", meta_data) }
+    }
+
+    /// Whose word counts in a guest with these files: where it is from, whether the guest is left alone.
+    fn heeded(files: &[(&str, &str)], seed: &Seed) -> (Option<String>, bool) {
+        let scratch = Scratch::new();
+        scratch.file("/sys/class/net/ens3/address", "52:54:00:00:00:01\n");
+        files.iter().for_each(|(path, text)| scratch.file(path, text));
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let guest = Guest::read(&options.root).unwrap();
+        let word = asked(seed, &guest, &settings(&options).unwrap(), &mut Findings::default());
+        assert!(word.said.iter().all(|said| said.severity == Severity::Note));
+        (word.network.map(|network| network.origin.document_name().to_owned()), word.left_alone)
+    }
+
+    const PLATFORM: &str = r#"{"links": []}"#;
+    const LINE: (&str, &str) = ("/proc/cmdline", "ip=192.0.2.5:::24::ens3:none");
+    const GENERAL: (&str, &str) = ("/proc/cmdline", "ip=dhcp");
+    const KLIBC: (&str, &str) = ("/run/net-ens3.conf", "DEVICE=ens3\nPROTO=dhcp\nIPV4ADDR=192.0.2.5\n");
+    const IMAGE: (&str, &str) = (state::SETTINGS, "network: {version: 2, ethernets: {ens3: {dhcp4: true}}}");
+
+    #[test]
+    fn the_nearest_word_counts() {
+        let platform = seed(Some(PLATFORM));
+        let origin = |files: &[(&str, &str)], seed: &Seed| heeded(files, seed).0.unwrap_or_default();
+        assert_eq!(origin(&[LINE, KLIBC, IMAGE], &platform), "/proc/cmdline");
+        assert_eq!(origin(&[GENERAL, KLIBC, IMAGE], &platform), "/run/net-ens3.conf");
+        assert_eq!(origin(&[GENERAL, IMAGE], &platform), state::SETTINGS);
+        assert_eq!(origin(&[GENERAL], &platform), "network_data.json");
+        assert_eq!(origin(&[GENERAL], &seed(None)), "/proc/cmdline");
+        assert_eq!(heeded(&[], &seed(None)), (None, false));
+    }
+
+    #[test]
+    fn whoever_says_disabled_stops_those_behind() {
+        let platform = seed(Some(PLATFORM));
+        let line = ("/proc/cmdline", "network-config=disabled");
+        for files in [
+            &[line, IMAGE][..],
+            &[(state::SETTINGS, "network: {config: disabled}")],
+            &[(state::SETTINGS, "firstlight: {network: {config: {config: disabled}}}")],
+            &[LINE, (state::SETTINGS, "firstlight: {network: {enabled: false}}")],
+        ] {
+            assert_eq!(heeded(files, &platform), (None, true), "{files:?}");
+        }
+        assert_eq!(
+            heeded(&[(state::SETTINGS, "network: [broken]")], &platform).0.as_deref(),
+            Some("network_data.json")
+        );
+    }
+
+    #[test]
+    fn a_changed_document_is_applied_when_the_settings_say() {
+        let scratch = Scratch::new();
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let origin = Origin::document("network_data.json");
+        seed(Some(PLATFORM)).save(&options.root, "i-1").unwrap();
+        // What a run of the network's step leaves, of either frequency.
+        let done = |frequency| {
+            let name = modules::NETWORK.to_owned();
+            let step = Step { name, stage: Stage::Local, frequency, origin: origin.clone(), actions: Vec::new() };
+            let mut journal = Journal::read(&options.root, "i-1").unwrap();
+            journal.begin(&step).unwrap();
+            journal.end(&step, true).unwrap();
+            journal.settle().unwrap();
+        };
+        let changed = || {
+            let (mut seed, mut findings) = (seed(Some("{}")), Findings::default());
+            as_applied(&options, &mut seed, &mut findings).unwrap();
+            let new = seed.network.is_some_and(|(_, document)| document.bytes == b"{}");
+            (new, findings.iter().count())
+        };
+        assert_eq!(changed(), (true, 0), "nothing was applied yet");
+        done(Frequency::PerInstance);
+        assert_eq!(changed(), (false, 1));
+        scratch.file(state::SETTINGS, "firstlight: {network: {updates: boot}}");
+        assert_eq!(changed(), (true, 0));
+        done(Frequency::PerBoot);
+        assert_eq!(changed(), (false, 1), "it was applied in this boot");
+        scratch.file("/proc/sys/kernel/random/boot_id", "the next one\n");
+        assert_eq!(changed(), (true, 0));
+    }
 }

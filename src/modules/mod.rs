@@ -63,6 +63,9 @@ mod write_files;
 mod yum_repos;
 mod zypper;
 
+/// The name of the step that makes the network, by which the journal knows it.
+pub const NETWORK: &str = network::MODULE.name;
+
 /// All modules in the order in which they run within a stage.
 pub const MODULES: &[Module] = &[
     random_seed::MODULE,

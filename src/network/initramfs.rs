@@ -16,9 +16,11 @@ const DIRECTORY: &str = "/run";
 const ISCSI: &str = "/run/initramfs/open-iscsi.interface";
 const FILE_LIMIT: usize = 100;
 
-/// What was set up because the command line asked for it; `None` where nothing was. A manager takes it over as it is: the
-/// root file system may stand on it, so that nobody may take it down or up.
-pub fn read(guest: &Guest, findings: &mut Findings) -> Option<NetworkConfig> {
+/// What was set up because the command line asked for it; `None` where nothing was.
+///
+/// The root file system may stand on it. A manager that takes over what is up (`takes_over`) has it like any other; for
+/// another, whose `ifup` begins from nothing, it is nobody's to bring up.
+pub fn read(guest: &Guest, takes_over: bool, findings: &mut Findings) -> Option<NetworkConfig> {
     if !has_ip(&guest.command_line) && !guest.exists(ISCSI) {
         return None;
     }
@@ -29,6 +31,9 @@ pub fn read(guest: &Guest, findings: &mut Findings) -> Option<NetworkConfig> {
         let origin = Origin::document(format!("{DIRECTORY}/{name}"));
         let text = guest.read_text(origin.document_name()).unwrap_or_default();
         file(&Variables(&text), &origin, guest, &mut config, findings);
+    }
+    if !takes_over {
+        config.links.iter_mut().for_each(|link| link.activation = Activation::Manual);
     }
     let first = config.links.first()?.origin.clone();
     Some(NetworkConfig { origin: first, ..config })
@@ -60,8 +65,7 @@ fn file(text: &Variables, origin: &Origin, guest: &Guest, config: &mut NetworkCo
         let nic = guest.nics.iter().flatten().find(|nic| nic.name == device);
         let named = || Match::named(Located::new(device.to_owned(), origin.clone()));
         let by = nic.map_or_else(named, |nic| meaning(nic, origin));
-        let link = Link::new(device.to_owned(), Kind::Physical(by.into()), origin.clone());
-        config.links.push(Link { activation: Activation::Manual, ..link });
+        config.links.push(Link::new(device.to_owned(), Kind::Physical(by.into()), origin.clone()));
     }
     let Some(link) = config.links.get_mut(place) else { return };
     for family in ["IPV4", "IPV6"] {
@@ -121,7 +125,7 @@ mod tests {
         scratch.file("/sys/class/net/ens3/address", "52:54:00:00:00:01\n");
         files.iter().for_each(|(path, text)| scratch.file(path, text));
         let mut findings = Findings::default();
-        let config = read(&Guest::read(&scratch.root()).unwrap(), &mut findings);
+        let config = read(&Guest::read(&scratch.root()).unwrap(), false, &mut findings);
         (config, findings.iter().map(ToString::to_string).collect())
     }
 

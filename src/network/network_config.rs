@@ -95,3 +95,69 @@ fn shape(node: &Node) -> Option<(u8, &str)> {
     let section = v2::SECTIONS.iter().find(|section| node.get(section).is_some());
     section.map(|section| (2, *section))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is asked for in a word, and the findings.
+    fn asked(text: &str) -> (String, Vec<String>) {
+        let mut findings = Findings::default();
+        let asked = match read(&Document::new("network-config", text), &mut findings) {
+            None => "nothing".to_owned(),
+            Some(Asked::Disabled(origin)) => format!("disabled at {origin}"),
+            Some(Asked::Network(config)) => config.links.iter().map(|link| link.id.as_str()).collect(),
+        };
+        (asked, findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_network_config_is_found_in_each_of_its_wrappings() {
+        for text in [
+            "version: 2\nethernets: {eth0: {}}",
+            "version: '2'\nethernets: {eth0: {}}",
+            "network:\n  version: 2\n  ethernets: {eth0: }\n",
+            "network: {network: {version: 2, ethernets: {eth0: {dhcp4: no}}}}",
+            r#"{"network": {"version": 2, "ethernets": {"eth0": null}}}"#,
+        ] {
+            assert_eq!(asked(text), ("eth0".to_owned(), Vec::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn somebody_who_wants_none_is_heard_at_any_level() {
+        for text in [
+            "config: disabled",
+            "network: {config: disabled}",
+            "network: {version: 1, config: disabled}",
+            "config: disabled\nnetwork: {version: 2}",
+        ] {
+            let (asked, findings) = asked(text);
+            assert!(asked.starts_with("disabled at network-config:1:") && findings.is_empty(), "{text}: {asked}");
+        }
+    }
+
+    #[test]
+    fn a_document_without_a_version_is_read_where_its_shape_tells() {
+        let (ids, findings) = asked("ethernets: {eth0: {}}");
+        assert!(ids == "eth0" && findings[0].contains("warning") && findings[0].contains("version: 2"), "{findings:?}");
+        for (text, said) in [
+            ("{}", "without `version`"),
+            ("version: 3\nethernets: {}", "1:10: error: a network-config of version `3` is not known"),
+            ("version: [2]", "without `version`"),
+            ("[]", "found a list"),
+            ("network: eth0", "found a string"),
+            ("network: ~", "found nothing"),
+        ] {
+            let (ids, findings) = asked(text);
+            assert!(ids == "nothing" && findings[0].contains(said), "{text}: {findings:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_the_wrapping_is_said() {
+        let (ids, findings) = asked("network: {version: 2}\nethernets: {eth0: {}}\nhostname: x\n");
+        assert_eq!((ids.as_str(), findings.len()), ("", 1), "{findings:?}");
+        assert!(findings[0].contains("2:1: error: this stands beside `network:`"), "{findings:?}");
+    }
+}

@@ -86,13 +86,20 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         return match () {
             () if has("uuid") => Kind::MetaData,
             () if has("links") || has("networks") => Kind::Network(NetworkFormat::OpenStack),
+            () if has("network") || has("ethernets") => Kind::Network(NetworkFormat::NetworkConfig),
             () if has("cloud-init") => Kind::VendorData,
             () => Kind::UserData,
         };
     }
     let is_user_data = bytes.trim_ascii_start().to_ascii_lowercase().starts_with(b"#cloud-config");
-    let has_block = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"firstlight:"));
-    if has_block && !is_user_data { Kind::Settings } else { Kind::UserData }
+    let has = |key: &[u8]| bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(key));
+    let is_network = has(b"network:") || has(b"version:") && (has(b"config:") || has(b"ethernets:"));
+    match () {
+        () if is_user_data => Kind::UserData,
+        () if has(b"firstlight:") => Kind::Settings,
+        () if is_network => Kind::Network(NetworkFormat::NetworkConfig),
+        () => Kind::UserData,
+    }
 }
 
 fn seed(medium: &Path, findings: &mut Findings) -> Result<Seed> {
@@ -138,6 +145,11 @@ mod tests {
             ("x.json", "{\"uuid\": \"a\"}", Kind::MetaData),
             ("x.json", " {\"links\": []}", Kind::Network(NetworkFormat::OpenStack)),
             ("network-config", "version: 2\n", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("x.json", "{\"network\": {}}", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("50-cloud-init.yaml", "# x\nnetwork:\n  version: 2\n", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("x.yaml", "version: 1\nconfig: []\n", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("x.yaml", "#cloud-config\nnetwork: {}\n", Kind::UserData),
+            ("x.yaml", "firstlight: {}\nnetwork: {}\n", Kind::Settings),
             ("vendor_data2.json", "[]", Kind::VendorData),
             ("x", "{\"cloud-init\": \"\"}", Kind::VendorData),
             ("x.json", "{\"uuid\": ", Kind::MetaData),

@@ -107,10 +107,10 @@ impl Updates {
             match event.text().unwrap_or_default() {
                 "boot-new-instance" => {}
                 "boot" | "boot-legacy" => read = Some(Self::Boot),
-                "hotplug" => findings.push(
-                    Finding::warning(&event.origin, "a card that is plugged is configured at the next boot; left out")
-                        .help("`boot` applies the platform's network at each boot"),
-                ),
+                "hotplug" => {
+                    let later = "`hotplug` is left out: a card that is plugged is configured at the next boot";
+                    findings.push(Finding::warning(&event.origin, later));
+                }
                 other => {
                     let unknown = Finding::error(&event.origin, format!("`{other}` is not known here; it is left out"));
                     findings.push(unknown.help("one of: boot-new-instance, boot"));

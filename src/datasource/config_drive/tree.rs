@@ -48,10 +48,12 @@ pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result
             None
         }
     };
-    let network = document("network_data.json", JSON_LIMIT).map(|document| (NetworkFormat::OpenStack, document));
+    let network = document("network_data.json", JSON_LIMIT).filter(says_something);
+    let network = network.map(|document| (NetworkFormat::OpenStack, document));
     let user_data = document("user_data", FILE_LIMIT).filter(|document| !document.bytes.is_empty());
     let vendor_data = ["vendor_data.json", "vendor_data2.json"];
     let vendor_data = vendor_data.into_iter().filter_map(|name| document(name, JSON_LIMIT)).collect();
+    let network = network.or_else(|| Some((NetworkFormat::Interfaces, interfaces(medium, &meta_data, findings)?)));
     let content = content(medium, &meta_data, findings);
     Ok(Seed {
         datasource: super::NAME.to_owned(),
@@ -63,6 +65,34 @@ pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result
         vendor_data,
         content,
     })
+}
+
+/// Whether a document is more than an empty object, which is what some platforms write where they know nothing.
+fn says_something(document: &Document) -> bool {
+    let bare: Vec<u8> = document.bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    !matches!(bare.as_slice(), b"" | b"{}" | b"null")
+}
+
+/// The text of `/etc/network/interfaces` that `meta_data.json` refers to: what nova wrote before `network_data.json`, and
+/// Proxmox does today.
+fn interfaces(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Option<Document> {
+    let meta: Value = serde_json::from_slice(&meta_data.bytes).ok()?;
+    let path = meta.get("network_config")?.get("content_path")?.as_str()?;
+    match content_file(medium, path, JSON_LIMIT) {
+        Ok(bytes) => Some(Document::new(path.trim_start_matches('/'), bytes?)).filter(says_something),
+        Err(error) => {
+            findings.push(left_out(path, error));
+            None
+        }
+    }
+}
+
+/// A file that `meta_data.json` refers to; `None` where it is not there, or would be outside of the tree.
+fn content_file(medium: &dyn Medium, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+    if path.split('/').any(|part| part == "..") {
+        return Ok(None);
+    }
+    medium.read(&format!("openstack/{}", path.trim_start_matches('/')), limit)
 }
 
 fn left_out(name: &str, error: Error) -> Finding {
@@ -95,7 +125,7 @@ fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -
     let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
     let files = meta.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for path in files.iter().filter_map(|file| file.get("content_path")?.as_str()) {
-        if content.contains_key(path) || path.split('/').any(|part| part == "..") {
+        if content.contains_key(path) {
             continue;
         }
         if content.len() == MAX_CONTENT {
@@ -103,7 +133,7 @@ fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -
             findings.push(left_out(path, many));
             break;
         }
-        match medium.read(&format!("openstack/{}", path.trim_start_matches('/')), FILE_LIMIT.min(left)) {
+        match content_file(medium, path, FILE_LIMIT.min(left)) {
             Ok(Some(bytes)) => {
                 left -= bytes.len() as u64;
                 content.insert(path.to_owned(), bytes);
@@ -164,6 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn interfaces_text_counts_where_there_is_no_network_data() {
+        let meta = r#"{"network_config": {"name": "network_config", "content_path": "/content/0000"}}"#;
+        let read = |name: &str, data: &str| {
+            let tree = tree(
+                name,
+                &[("latest/meta_data.json", meta), ("latest/network_data.json", data), ("content/0000", "auto lo\n")],
+            );
+            read_tree(&tree).0.unwrap().network
+        };
+        let text = (NetworkFormat::Interfaces, Document::new("content/0000", "auto lo\n"));
+        assert_eq!(read("proxmox", " {}\n"), Some(text));
+        let data = (NetworkFormat::OpenStack, Document::new("network_data.json", "{\"links\": []}"));
+        assert_eq!(read("both", "{\"links\": []}"), Some(data));
+        let outside = r#"{"network_config": {"content_path": "/../secret"}}"#;
+        let tree = tree("outside", &[("latest/meta_data.json", outside), ("../secret", "auto lo")]);
+        assert_eq!(read_tree(&tree).0.unwrap().network, None);
+    }
+
+    #[test]
     fn a_drive_without_meta_data_says_so() {
         let error = read_tree(&tree("empty", &[])).0.unwrap_err().to_string();
         assert!(error.starts_with("the drive has no directory `openstack`\n"), "{error}");
@@ -179,7 +228,7 @@ mod tests {
             "large",
             &[
                 ("latest/meta_data.json", meta),
-                ("latest/network_data.json", "{}"),
+                ("latest/network_data.json", "{\"links\": []}"),
                 ("latest/user_data", "x"),
                 ("content/0000", "edge"),
                 ("../secret", "outside"),

@@ -17,7 +17,7 @@ pub struct Draft {
     /// What is there so far.
     pub config: NetworkConfig,
     places: HashMap<String, usize>,
-    /// `bond-master`: the member, and its master's name.
+    /// The member, and the name of the bond, bridge or VRF that it is in.
     masters: Vec<(Located<String>, String)>,
     /// What makes VLANs of interfaces.
     tags: HashMap<String, Tag>,
@@ -67,7 +67,7 @@ impl Draft {
         Some(())
     }
 
-    /// That the interface `name` is a member of the bond `master`.
+    /// That the interface `name` is a member of the bond, bridge or VRF `master`.
     pub fn enslave(&mut self, name: &str, master: Located<String>) {
         self.masters.push((Located::new(name.to_owned(), master.origin), master.value));
     }
@@ -81,12 +81,13 @@ impl Draft {
     pub fn finish(mut self, findings: &mut Findings) -> NetworkConfig {
         for (member, master) in std::mem::take(&mut self.masters) {
             match self.known(&master).map(|link| &mut link.kind) {
-                Some(Kind::Bond { members, .. }) => {
+                Some(Kind::Bond { members, .. } | Kind::Bridge { members, .. } | Kind::Vrf { members, .. }) => {
                     if members.iter().all(|other| other.value != member.value) {
                         members.push(member);
                     }
                 }
-                _ => findings.push(Finding::error(&member.origin, format!("there is no bond `{master}`; left out"))),
+                _ => findings
+                    .push(Finding::error(&member.origin, format!("nothing named `{master}` has members; left out"))),
             }
         }
         let tags = std::mem::take(&mut self.tags);

@@ -148,3 +148,6 @@ fn head(rest: &str, origin: Origin, findings: &mut Findings) -> Option<Stanza> {
     }
     Some(Stanza::new(name.unwrap_or_default(), inet6, method.unwrap_or("manual"), origin))
 }
+
+#[cfg(test)]
+mod tests;

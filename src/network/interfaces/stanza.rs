@@ -41,6 +41,10 @@ impl Entry {
         }
     }
 
+    fn is_command(&self) -> bool {
+        ["up", "down", "pre-up", "post-up", "pre-down", "post-down"].contains(&self.key.as_str())
+    }
+
     /// Whether it is switched on; anything but a switch is reported.
     fn flag(&self, findings: &mut Findings) -> Option<bool> {
         match self.value.to_ascii_lowercase().as_str() {
@@ -92,7 +96,7 @@ impl Stanza {
             return;
         }
         let (name, label) = match self.name.split_once(':') {
-            Some((name, part)) if is_interface_name(part) && self.name.len() <= 15 => (name, Some(self.name.clone())),
+            Some((name, part)) if command::is_label(part) && self.name.len() <= 15 => (name, Some(self.name.clone())),
             Some((name, _)) => (name, None),
             None => (self.name.as_str(), None),
         };
@@ -113,7 +117,8 @@ impl Stanza {
         let Some(link) = draft.known(name) else { return };
         self.method(link, findings);
         let mut given = Static::default();
-        for entry in &self.entries {
+        let (commands, options): (Vec<&Entry>, _) = self.entries.iter().partition(|entry| entry.is_command());
+        for entry in options {
             // A member repeats its bond's options.
             if enslaved.is_some() && entry.key.starts_with("bond-") || entry.key.starts_with("vlan-") {
                 continue;
@@ -123,6 +128,9 @@ impl Stanza {
             }
         }
         given.apply(&self, label, link, findings);
+        let mut masters = Vec::new();
+        commands.into_iter().for_each(|entry| masters.extend(run(entry, link, findings)));
+        masters.into_iter().for_each(|master| draft.enslave(name, master));
     }
 
     fn method(&self, link: &mut Link, findings: &mut Findings) {
@@ -172,24 +180,28 @@ impl Stanza {
             }
             // What follows from the address, or is about how ifupdown goes about it.
             "broadcast" | "network" | "autoconf" | "dad-attempts" | "dad-interval" | "ll-attempts" | "ll-interval" => {}
-            "up" | "post-up" | "pre-up" => {
-                if !command::apply(&entry.value, link) {
-                    let message = format!("commands are not run; left out: `{}`", *entry.value);
-                    let help = "only routes, rules, addresses and MTUs by `ip` or `route` are understood; user-data's \
-                                `runcmd` runs commands";
-                    findings.push(Finding::error(&entry.value.origin, message).help(help));
-                }
-            }
-            "down" | "pre-down" | "post-down" => {
-                if !command::undoes(&entry.value) {
-                    let message = format!("commands are not run; left out: `{}`", *entry.value);
-                    findings.push(Finding::warning(&entry.value.origin, message));
-                }
-            }
             _ => return device::apply(entry, link, findings),
         }
         true
     }
+}
+
+/// A command: what it would do is done where it is understood. Given back is the master that the link gets.
+fn run(entry: &Entry, link: &mut Link, findings: &mut Findings) -> Option<Located<String>> {
+    let message = format!("commands are not run; left out: `{}`", *entry.value);
+    if entry.key.ends_with("down") {
+        if !command::undoes(&entry.value) {
+            findings.push(Finding::warning(&entry.value.origin, message));
+        }
+        return None;
+    }
+    let done = command::apply(&entry.value, link);
+    if done.is_none() {
+        let help =
+            "understood are routes, rules, addresses, MTUs by `ip` or `route`; user-data's `runcmd` runs commands";
+        findings.push(Finding::error(&entry.value.origin, message).help(help));
+    }
+    done?.map(|master| Located::new(master, entry.value.origin.clone()))
 }
 
 fn unknown(entry: &Entry) -> Finding {

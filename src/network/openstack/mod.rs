@@ -64,9 +64,12 @@ fn check_members(config: &NetworkConfig, findings: &mut Findings) {
 mod tests {
     use super::*;
     use crate::guest::Nic;
+    use crate::network::model::Dhcp6;
+    use crate::network::network_config::{self, Asked};
     use crate::network::render::{Renderer, render};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use std::path::PathBuf;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
@@ -94,6 +97,43 @@ mod tests {
                         prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()), "{renderer}");
                     }
                 }
+            }
+        }
+    }
+
+    /// What netplan and networkd are told. Netplan keeps its definitions by their kinds, so that links come back in another
+    /// order, which shows in the order of lines alone.
+    fn told(config: &NetworkConfig) -> Vec<(PathBuf, Vec<String>)> {
+        let told = |renderer| render(renderer, config, None, &mut Findings::default()).files;
+        let lines = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let files = told(Renderer::Netplan).into_iter().chain(told(Renderer::Networkd));
+        let mut files: Vec<_> = files.map(|file| (file.path, lines(&file.content))).collect();
+        files.sort();
+        files
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn what_is_written_for_netplan_reads_back_as_the_same_network(document in generated::document()) {
+            let mut config = read(&document, &mut Findings::default()).unwrap();
+            // Its one word leaves it to the router's announcements how an address comes, and how much DHCPv6 gives.
+            let listening = |link: &&mut Link| link.dhcp6.is_some() || link.accept_ra == Some(true);
+            config.links.iter_mut().filter(listening).for_each(|link| link.dhcp6 = Some(Dhcp6::Stateful));
+            let netplan = render(Renderer::Netplan, &config, None, &mut Findings::default()).files;
+            let written = netplan.first().map(|file| file.content.clone()).unwrap_or_default();
+            let mut findings = Findings::default();
+            let again = network_config::read(&Document::new("netplan", written.clone()), &mut findings);
+            let Some(Asked::Network(again)) = again else { panic!("{findings:?}\n{written}") };
+            prop_assert!(findings.is_empty(), "{:?}\n{}", findings, written);
+            let (again, config) = (told(&again), told(&config));
+            prop_assert_eq!(again.len(), config.len(), "{}", written);
+            for (again, file) in again.iter().zip(&config) {
+                prop_assert_eq!(again, file, "{}", written);
             }
         }
     }

@@ -168,7 +168,7 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
 
 /// What only netplan has a word for, where the manager is another; its choice of a manager is made.
 fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
-    let links = config.links.iter().flat_map(|link| &link.extra);
+    let links = config.links.iter().flat_map(|link| link.extra.iter().chain(link.routes.iter().flat_map(|at| &at.extra)));
     let extra =
         config.extra.iter().chain(links).filter(|extra| renderer != Renderer::Netplan && extra.key != "renderer");
     extra.map(|extra| inexpressible(renderer, &extra.origin, &format!("`{}`", extra.key))).collect()

@@ -18,6 +18,8 @@ use crate::network::render::is_interface_name;
 
 /// What an entry of the list may be.
 const TYPES: &[&str] = &["physical", "bond", "bridge", "vlan", "infiniband", "loopback", "nameserver", "route"];
+/// Those that are found by their MAC address; others get theirs.
+const HARDWARE: &[&str] = &["physical", "infiniband"];
 /// Keys of a device that are read one by one; all others are options of its stanza.
 const OWN: &[&str] = &[
     "type",
@@ -167,13 +169,12 @@ impl Reader<'_> {
         let name = self.text(entry, "name");
         let Some(link) = self.hardware_or_name(entry, kind, name, mac.as_ref()) else { return };
         let id = link.id.clone();
-        let physical = link.physical().is_some();
         if self.draft.add(link, self.findings).is_none() {
             return;
         }
         let mut stanza = Stanza::new(&id, false, "manual", entry.origin.clone());
         stanza.entries = self.options(entry, OWN);
-        if let Some(mac) = mac.filter(|_| !physical) {
+        if let Some(mac) = mac.filter(|_| !HARDWARE.contains(&kind)) {
             stanza.entries.push(Entry { key: "hwaddress".to_owned(), value: mac });
         }
         if let Some(params) = entry.get("params") {
@@ -215,7 +216,7 @@ impl Reader<'_> {
             Err(error) => {
                 let message = format!("`{}` is left out: {error}", **mac);
                 // Of what is made, the stanza's option is read and said so.
-                if ["physical", "infiniband"].contains(&kind) {
+                if HARDWARE.contains(&kind) {
                     self.findings.push(Finding::error(&mac.origin, message));
                 }
                 None
@@ -230,7 +231,7 @@ impl Reader<'_> {
             }
             Some(name) => name.value.clone(),
             // A name that no device can have.
-            None if by_mac.is_some() && kind == "physical" => format!("link.{index}.by-mac"),
+            None if by_mac.is_some() && HARDWARE.contains(&kind) => format!("link.{index}.by-mac"),
             None => {
                 self.findings.push(Finding::error(&entry.origin, format!("a {kind} without a `name`; it is left out")));
                 return None;
@@ -241,11 +242,10 @@ impl Reader<'_> {
             self.findings.push(Finding::error(&entry.origin, message));
             return None;
         }
-        let nobody = || (Vec::new(), Vec::new());
-        let made = match (kind, nobody()) {
-            ("bond", (members, settings)) => Kind::Bond { members, settings },
-            ("bridge", (members, settings)) => Kind::Bridge { members, settings },
-            ("loopback", _) => Kind::Loopback,
+        let made = match kind {
+            "bond" => Kind::Bond { members: Vec::new(), settings: Vec::new() },
+            "bridge" => Kind::Bridge { members: Vec::new(), settings: Vec::new() },
+            "loopback" => Kind::Loopback,
             _ => {
                 let by = match (by_mac, &name) {
                     (Some(mac), _) => Match::mac(mac),
@@ -287,3 +287,6 @@ fn activation(word: &str) -> Option<Activation> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,10 @@
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::options::{BOND, BRIDGE, Form, LinkOption, Setting};
-use crate::network::model::{Extra, Kind, Match, Physical};
+use crate::network::model::{Kind, Match, Physical};
 use crate::network::prefix::Mac;
-use crate::network::v2::keys::nested;
 use crate::network::v2::value::{
-    entries, fit, flag, interface_name, is_of_pattern, items, mapping, number, parsed, text, unknown, verbatim,
+    entries, fit, flag, interface_name, is_of_pattern, items, mapping, number, parsed, text, unknown,
 };
 
 /// A section whose entries are links that the model knows.
@@ -49,13 +48,7 @@ impl Section {
 }
 
 /// What the link is made of; `None`, with a finding, where that cannot be told.
-pub(super) fn kind(
-    section: Section,
-    id: &str,
-    node: &Node,
-    extra: &mut Vec<Located<Extra>>,
-    findings: &mut Findings,
-) -> Option<Kind> {
+pub(super) fn kind(section: Section, id: &str, node: &Node, findings: &mut Findings) -> Option<Kind> {
     let get = |key: &str| node.get(key).filter(|value| !value.is_null());
     let members = |findings: &mut Findings| {
         let listed = get("interfaces").map(|node| items(node, findings)).unwrap_or_default();
@@ -69,7 +62,7 @@ pub(super) fn kind(
         value
     };
     Some(match section {
-        Section::Ethernets => return physical(id, node, extra, findings),
+        Section::Ethernets => return physical(id, node, findings),
         Section::Bonds => Kind::Bond { members: members(findings), settings: settings(BOND, node, findings) },
         Section::Bridges => Kind::Bridge { members: members(findings), settings: settings(BRIDGE, node, findings) },
         Section::Vlans => {
@@ -85,11 +78,12 @@ pub(super) fn kind(
     })
 }
 
-fn physical(id: &str, node: &Node, extra: &mut Vec<Located<Extra>>, findings: &mut Findings) -> Option<Kind> {
+fn physical(id: &str, node: &Node, findings: &mut Findings) -> Option<Kind> {
     let mut physical = Physical { infiniband: node.get("infiniband-mode").is_some(), ..Physical::default() };
     let given = node.get("match").filter(|value| !value.is_null());
     if let Some(given) = given {
-        physical.by = matched(given, &mut physical.infiniband, extra, findings)?;
+        physical.by = matched(given, findings)?;
+        physical.infiniband |= physical.by.mac.as_ref().is_some_and(|mac| mac.is_infiniband());
     }
     let is_loopback = physical.by.name.as_ref().is_none_or(|name| *name.value == *"lo");
     if id == "lo" && is_loopback && physical.by.mac.is_none() && physical.by.drivers.is_empty() {
@@ -112,22 +106,13 @@ fn physical(id: &str, node: &Node, extra: &mut Vec<Located<Extra>>, findings: &m
 const MATCH: &[&str] = &["macaddress", "name", "driver"];
 
 /// Which interface is meant. Where one of the criteria is unfit there is none: another interface could fit the rest.
-fn matched(
-    node: &Node,
-    infiniband: &mut bool,
-    extra: &mut Vec<Located<Extra>>,
-    findings: &mut Findings,
-) -> Option<Match> {
+fn matched(node: &Node, findings: &mut Findings) -> Option<Match> {
     const PATTERN: &str = "a pattern of names (letters, digits, `_`, `.`, `-`, `*`, `?`, `[]`)";
     let mut by = Match::default();
     let mut is_open = true;
     for (name, key, value) in entries(mapping(node, findings)?, findings) {
         is_open = false;
         match name {
-            "macaddress" if value.text().is_some_and(is_infiniband_mac) => {
-                *infiniband = true;
-                extra.push(nested("match", name, key, verbatim(value)));
-            }
             "macaddress" => by.mac = Some(parsed::<Mac>(value, findings)?),
             "name" => by.name = Some(fit(text(value, findings)?, is_of_pattern, PATTERN, findings)?),
             "driver" => {
@@ -135,7 +120,10 @@ fn matched(
                     by.drivers.push(fit(text(item, findings)?, is_of_pattern, PATTERN, findings)?);
                 }
             }
-            _ => unknown(key, &[MATCH], findings),
+            _ => {
+                unknown(key, &[MATCH], findings);
+                return None;
+            }
         }
     }
     if is_open {
@@ -143,12 +131,6 @@ fn matched(
         by.name = Some(Located::new("*".to_owned(), node.origin.clone()));
     }
     Some(by)
-}
-
-/// Twenty pairs of hexadecimal digits.
-fn is_infiniband_mac(text: &str) -> bool {
-    let pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
-    text.split(':').count() == 20 && text.split(':').all(pair)
 }
 
 fn settings(table: &'static [LinkOption], node: &Node, findings: &mut Findings) -> Vec<Located<Setting>> {

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use crate::config::document::{Data, Node};
 use crate::finding::{Finding, Findings, Located};
-use crate::network::model::{Extra, Kind, Link, NetworkConfig};
+use crate::network::model::{Extra, Link, NetworkConfig};
 use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
 use crate::network::v2::kind::{Section, kind};
 use crate::network::v2::references::{Names, resolve};
@@ -30,12 +30,16 @@ pub(super) const SECTIONS: &[&str] = &["ethernets", "bonds", "bridges", "vlans",
 const NETPLAN_SECTIONS: &[&str] = &["wifis", "modems", "tunnels", "virtual-ethernets", "nm-devices", "xfrm-interfaces"];
 const NETPLAN_SETTINGS: &[&str] = &["renderer", "openvswitch"];
 
+/// The most members of links that are read, all of the document together.
+const REFERENCE_LIMIT: usize = 4096;
+
 /// Reads the mapping that has the `version`; `None`, with findings, where nothing of it can be read.
 pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
     let mut config = NetworkConfig::new(node.origin.clone());
     let mut names = Names { elsewhere: BTreeSet::new(), left_out: BTreeSet::new() };
     let mut taken = BTreeSet::new();
     let mut links = Vec::new();
+    let mut references = 0;
     // Whatever the order of the sections: what is not the model's is known before the links are.
     for (name, key, value) in entries(mapping(node, findings)?, findings).collect::<Vec<_>>() {
         if name == "version" || Section::named(name).is_some() {
@@ -53,7 +57,10 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
     }
     for (name, _, value) in entries(node, findings).collect::<Vec<_>>() {
         let Some(section) = Section::named(name) else { continue };
-        for (id, key, body) in entries(value, findings).collect::<Vec<_>>() {
+        let Some(value) = mapping(value, findings) else { continue };
+        // One of which nothing is said is a link all the same.
+        for (key, body) in value.entries() {
+            let Some(id) = key.text() else { continue };
             if matches!(body.data, Data::Scalar(_)) && id == "renderer" {
                 config.extra.push(nested(name, id, key, verbatim(body)));
             } else if links.len() >= ENTRY_LIMIT {
@@ -63,13 +70,18 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
             } else if names.elsewhere.contains(id) || !taken.insert(id.to_owned()) {
                 findings.push(Finding::error(&key.origin, format!("a second definition of `{id}`; it is left out")));
             } else if let Some(link) = link(section, key, body, findings) {
-                links.push(link);
+                references += link.members().len();
+                if references > REFERENCE_LIMIT {
+                    let message = format!("more than {REFERENCE_LIMIT} members of links; `{id}` is left out");
+                    findings.push(Finding::error(&key.origin, message));
+                } else {
+                    links.push(link);
+                }
             } else {
                 names.left_out.insert(id.to_owned());
             }
         }
     }
-    distinct_names(&mut links, findings);
     let (links, beside) = resolve(links, names, findings);
     config.links = links;
     // As it is written: the model has no word for their parents.
@@ -91,10 +103,8 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
         _ => interface_name(id, findings)?,
     };
     mapping(node, findings)?;
-    let mut extra = Vec::new();
-    let kind = kind(section, &id, node, &mut extra, findings)?;
+    let kind = kind(section, &id, node, findings)?;
     let mut link = Link::new(id.value, kind, key.origin.clone());
-    link.extra = extra;
     for (name, key, value) in entries(node, findings) {
         if section.own().contains(&name) || take(&mut link, name, key, value, findings) {
             continue;
@@ -109,15 +119,5 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
     Some(link)
 }
 
-/// Takes away a `set-name` that another interface has: the second one would keep the kernel's name, by chance.
-fn distinct_names(links: &mut [Link], findings: &mut Findings) {
-    let virtuals = links.iter().filter(|link| link.physical().is_none());
-    let mut names: BTreeSet<String> = virtuals.map(|link| link.id.clone()).collect();
-    for link in links {
-        let Kind::Physical(physical) = &mut link.kind else { continue };
-        if let Some(name) = physical.set_name.take_if(|name| !names.insert(name.value.clone())) {
-            let message = format!("a second interface of the name `{}`; this one keeps its own", *name);
-            findings.push(Finding::error(&name.origin, message));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

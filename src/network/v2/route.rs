@@ -52,7 +52,7 @@ pub(super) fn route(node: &Node, findings: &mut Findings) -> Option<Located<Rout
     route.to = destination(&to, &route, findings)?;
     let families = [route.via, route.from];
     if let Some(other) = families.into_iter().flatten().find(|address| !route.to.same_family(*address)) {
-        let message = format!("a route to {} cannot have {other}, of another family; it is left out", route.to);
+        let message = format!("a route to {} cannot go by {other}, of another family; it is left out", route.to);
         findings.push(Finding::error(&to.origin, message));
         return None;
     }

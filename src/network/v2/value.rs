@@ -10,6 +10,7 @@ use crate::config::document::{Data, Node, Value};
 use crate::config::read::{Read as _, unfit};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::Given;
+use crate::network::render::is_interface_name;
 
 /// The most entries of one list, or links of a document, that are read.
 pub(super) const ENTRY_LIMIT: usize = 1024;
@@ -49,10 +50,12 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(node: &Node, findings: &mut Findi
 
 /// One of `words`.
 pub(super) fn word(node: &Node, words: &[&'static str], findings: &mut Findings) -> Option<&'static str> {
-    let text = text(node, findings)?;
-    let known = words.iter().copied().find(|word| word.eq_ignore_ascii_case(&text));
+    // As it is written: `activation-mode: off` means the word, whatever YAML makes of it.
+    let text = node.text().unwrap_or_default();
+    let known = words.iter().copied().find(|word| word.eq_ignore_ascii_case(text));
     if known.is_none() {
-        let message = format!("`{}` is left out: one of {} is expected", *text, words.join(", "));
+        let found = if text.is_empty() { node.described().to_owned() } else { format!("`{text}`") };
+        let message = format!("{found} is left out: one of {} is expected", words.join(", "));
         findings.push(Finding::error(&node.origin, message));
     }
     known
@@ -119,14 +122,14 @@ pub(super) fn unknown(key: &Node, known: &[&[&str]], findings: &mut Findings) {
     findings.push(unknown.did_you_mean(name, known));
 }
 
-/// A name that an interface can have (the kernel's rule, less the characters that a manager's file takes for its own).
+/// The name of an interface.
 pub(super) fn interface_name(name: Located<String>, findings: &mut Findings) -> Given<String> {
-    if name.len() > 15 {
-        let message = format!("`{}` has {} characters; the name of an interface has at most 15", *name, name.len());
-        findings.push(Finding::error(&name.origin, message));
-        return None;
+    if is_interface_name(&name) {
+        return Some(name);
     }
-    fit(name, is_of_name, "the name of an interface (letters, digits, `_`, `.`, `-`)", findings)
+    let message = format!("`{}` is not the name of an interface (at most 15 letters, digits, `_`, `.`, `-`)", *name);
+    findings.push(Finding::error(&name.origin, format!("{message}; it is left out")));
+    None
 }
 
 /// What `is_fit` takes each character of; not `.` and `..`, and not nothing.

@@ -46,13 +46,20 @@ impl<'a> Writer<'a> {
     /// The stanzas of all links, below the one of `lo`.
     pub(super) fn file(mut self) -> String {
         let config = self.config;
-        let mut content = format!("{HEADER}\nauto lo\niface lo inet loopback\n");
+        // ifupdown-ng forgets the netmask of a stanza that an `auto` follows: so there they all stand at the top.
+        let mut auto = String::from("auto lo\n");
+        let mut content = String::from("iface lo inet loopback\n");
         for extra in &config.extra {
             self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
         }
         for link in self.in_order() {
             match (interface_name(link, self.nics), self.nics) {
-                (Some(name), _) => content.push_str(&self.stanzas(link, &name)),
+                (Some(name), _) => {
+                    let (own, stanzas) = (self.activation(link, &name), self.stanzas(link, &name));
+                    let (early, late) = if self.alpine() { (own, String::new()) } else { (String::new(), own) };
+                    auto.push_str(&early);
+                    content.extend(["\n", &late, &stanzas]);
+                }
                 // Known not to be there: said already, for every renderer alike.
                 (None, Some(_)) => {}
                 (None, None) => {
@@ -65,7 +72,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        content
+        [HEADER, "\n", &auto, &content].concat()
     }
 
     /// Whether it is for Alpine.
@@ -78,14 +85,17 @@ impl<'a> Writer<'a> {
         self.findings.push(inexpressible(self.renderer, origin, what));
     }
 
-    /// The links, such that each comes after those that it needs: its members, its parent, the VRF that it is in.
+    /// The links, `lo` first, such that each comes after those that it needs: its members, its parent, the VRF that it is in.
     /// `ifup -a` goes through the file from top to bottom.
     fn in_order(&self) -> Vec<&'a Link> {
         let links = &self.config.links;
         let place = |id: &str| links.iter().position(|link| link.id == id);
         let mut order = Vec::with_capacity(links.len());
         let mut begun = vec![false; links.len()];
-        for start in 0..links.len() {
+        let of_lo = |loopback: bool| {
+            links.iter().enumerate().filter(move |(_, link)| (link.kind == Kind::Loopback) == loopback)
+        };
+        for (start, _) in of_lo(true).chain(of_lo(false)) {
             // The places that wait for others; a circle, which no reader leaves, ends where it began.
             let mut open = vec![(start, false)];
             while let Some((index, ready)) = open.pop() {

@@ -11,7 +11,7 @@ use crate::network::render::ifupdown::Writer;
 type Stanza = (String, String);
 
 impl Writer<'_> {
-    /// All stanzas of a link, and the lines that bring it up. What is said once for the interface stands in the first,
+    /// All stanzas of a link. What is said once for the interface stands in the first,
     /// routes and rules in the last, when all addresses stand.
     pub(super) fn stanzas(&mut self, link: &Link, name: &str) -> String {
         for extra in &link.extra {
@@ -22,8 +22,20 @@ impl Writer<'_> {
         }
         let mut stanzas = Vec::new();
         self.automatic(link, name, &mut stanzas);
+        let own = |label: &String| label.split_once(':').is_some_and(|(head, _)| head == name);
+        let mut labelled = String::new();
         for address in &link.addresses {
-            stanzas.push(self.fixed(link, name, address));
+            // As a stanza it would be an interface of its own, to which `$IFACE` is another one.
+            if let Some(label) = address.label.as_ref().filter(|label| own(label)) {
+                let prefix = address.prefix.to_string();
+                labelled.extend(["    up ip address replace ", &prefix, " brd + dev $IFACE label ", label]);
+                labelled.push_str(if address.deprecated { " preferred_lft 0\n" } else { "\n" });
+            } else {
+                if address.label.is_some() {
+                    self.lacks(&address.origin, "a label that does not begin with the interface's name");
+                }
+                stanzas.push(self.fixed(link, name, address));
+            }
         }
         let loopback = link.kind == Kind::Loopback;
         if stanzas.is_empty() {
@@ -35,35 +47,30 @@ impl Writer<'_> {
             self.dns(link, options);
         }
         if let Some((_, options)) = stanzas.last_mut() {
+            options.push_str(&labelled);
             self.routes(link, options);
             options.push_str(&last);
         }
-        let mut text = String::from("\n");
-        if !loopback {
-            self.activation(link, &stanzas, &mut text);
-        }
+        let mut text = String::new();
         for (head, options) in &stanzas {
             text.extend(["iface ", head, "\n", options]);
         }
         text
     }
 
-    /// `auto`, for its labels too. What is to be hot-plugged is there already, and udev's event for it may be over before
-    /// the file is written: so it comes up at boot as well.
-    fn activation(&mut self, link: &Link, stanzas: &[Stanza], text: &mut String) {
-        if matches!(link.activation, Activation::Manual | Activation::Off) {
-            return;
+    /// The lines that bring a link up. What is to be hot-plugged is there already, and udev's event for it may be over
+    /// before the file is written: so it comes up at boot as well.
+    pub(super) fn activation(&mut self, link: &Link, name: &str) -> String {
+        match link.activation {
+            Activation::Manual | Activation::Off => return String::new(),
+            _ if link.kind == Kind::Loopback => return String::new(),
+            Activation::Hotplug if self.alpine() => {
+                self.lacks(&link.origin, "an interface that comes up when it is plugged");
+            }
+            Activation::Hotplug => return ["auto ", name, "\nallow-hotplug ", name, "\n"].concat(),
+            Activation::Auto => {}
         }
-        let mut names: Vec<&str> = stanzas.iter().filter_map(|(head, _)| head.split(' ').next()).collect();
-        names.dedup();
-        for name in &names {
-            text.extend(["auto ", name, "\n"]);
-        }
-        if link.activation == Activation::Hotplug && self.alpine() {
-            self.lacks(&link.origin, "an interface that comes up when it is plugged; it comes up at boot");
-        } else if link.activation == Activation::Hotplug {
-            text.extend(["allow-hotplug ", &names.join(" "), "\n"]);
-        }
+        ["auto ", name, "\n"].concat()
     }
 
     /// Addresses from the network.
@@ -123,8 +130,6 @@ impl Writer<'_> {
 
     /// A static address.
     fn fixed(&mut self, link: &Link, name: &str, address: &Address) -> Stanza {
-        let own = |label: &&String| label.split_once(':').is_some_and(|(head, _)| head == name);
-        let called = address.label.as_ref().filter(own).map_or(name, String::as_str);
         let (family, ipv6) = match address.address() {
             IpAddr::V4(_) => ("inet", false),
             IpAddr::V6(_) => ("inet6", true),
@@ -153,7 +158,7 @@ impl Writer<'_> {
             let prefix = address.prefix.to_string();
             options.extend(["    up ip address change ", &prefix, " dev $IFACE preferred_lft 0\n"]);
         }
-        (format!("{called} {family} static"), options)
+        (format!("{name} {family} static"), options)
     }
 
     /// For resolvconf. On Alpine nobody reads it: `/etc/resolv.conf` is written.

@@ -12,8 +12,9 @@ use crate::network::model::{
 };
 use crate::network::prefix::Mac;
 use crate::network::render::netplan::parameters::parameters;
+use crate::network::render::netplan::the_nic;
 use crate::network::render::netplan::yaml::{Keys, quoted, text, texts};
-use crate::network::render::{Renderer, inexpressible, nic_of};
+use crate::network::render::{Renderer, inexpressible};
 
 /// All that is said of `link`; other links are called by `ids`.
 pub(super) fn keys(
@@ -24,7 +25,7 @@ pub(super) fn keys(
     findings: &mut Findings,
 ) -> Keys {
     let mut keys = Keys::default();
-    let nic = nics.and_then(|nics| nic_of(link, nics));
+    let nic = the_nic(link, nics);
     kind(&mut keys, link, nic, ids, findings);
     if let Kind::Vrf { table, .. } = link.kind {
         vrf(&mut keys, link, table, findings);
@@ -137,8 +138,7 @@ fn hardware(keys: &mut Keys, link: &Link, physical: &Physical, nic: Option<&Nic>
     let has_file = link.mtu.is_some()
         || physical.wake_on_lan.is_some()
         || link.extra.iter().any(|extra| extra.key.ends_with("-offload"));
-    let is_it = |nic: &&Nic| mac.is_some() || name.as_ref().is_some_and(|name| name.value == nic.name);
-    let kept = nic.filter(|nic| has_file && is_it(nic)).map(|nic| nic.name.as_str());
+    let kept = nic.filter(|_| has_file && (mac.is_some() || name.is_some())).map(|nic| nic.name.as_str());
     keys.some("set-name", physical.set_name.as_ref().map(|name| name.as_str()).or(kept).map(text));
     keys.some("wakeonlan", physical.wake_on_lan);
 }

@@ -3,6 +3,8 @@
 
 mod link;
 mod parameters;
+#[cfg(test)]
+mod round_trip;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +93,7 @@ fn ids<'a>(config: &'a NetworkConfig, nics: Option<&[Nic]>) -> BTreeMap<&'a str,
     for link in &config.links {
         let mut id = link.id.clone();
         if link.physical().is_some() {
-            let nic = nics.filter(|_| !keep).and_then(|nics| nic_of(link, nics));
+            let nic = the_nic(link, nics).filter(|_| !keep);
             id = nic.map_or(id, |nic| nic.name.clone());
             while !taken.insert(id.clone()) {
                 id.push('_');
@@ -100,6 +102,12 @@ fn ids<'a>(config: &'a NetworkConfig, nics: Option<&[Nic]>) -> BTreeMap<&'a str,
         ids.insert(link.id.as_str(), id);
     }
     ids
+}
+
+/// The interface that `link` means, where it can mean no other.
+fn the_nic<'a>(link: &Link, nics: Option<&'a [Nic]>) -> Option<&'a Nic> {
+    link.physical().filter(|physical| !physical.by.is_pattern())?;
+    nic_of(link, nics?)
 }
 
 /// What netplan has no word for in the whole of the network.
