@@ -13,11 +13,12 @@ use std::path::Path;
 use crate::config::base::{Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
+use crate::modules::assignments::assign;
 use crate::modules::{Input, Module, Planner};
 use crate::network::model::NetworkConfig;
 use crate::network::render::choose::{choose, dialect};
-use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
-use crate::plan::action::{Action, Write};
+use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf, sysconfig_suse};
+use crate::plan::action::{Action, Edit, Write};
 use crate::plan::step::{Frequency, Stage};
 
 use files::{adapt_interfaces, others, stale};
@@ -66,6 +67,12 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     if renderer == Renderer::Ifupdown {
         adapt_interfaces(step, ifupdown::names(&config, nics), guest);
+    }
+    if renderer == Renderer::SysconfigSuse && !config.all_dns().servers.is_empty() {
+        let servers = sysconfig_suse::servers(&config);
+        let assigned =
+            move |old: &str| servers.iter().fold(old.to_owned(), |old, (key, value)| assign(&old, key, value));
+        step.edit(Edit::new(sysconfig_suse::CONFIG, assigned));
     }
     if renderer == Renderer::Kernel {
         step.frequency = Frequency::PerBoot;
@@ -228,6 +235,23 @@ pub(super) mod tests {
         assert_eq!(planned_for(None, &scratch, off), (Vec::new(), Vec::new()));
         let none = self::scratch(&[NETWORKD]);
         assert_eq!(planned_for(None, &none, Settings::default()), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn wicked_has_its_name_servers_in_the_administrator_s_file() {
+        let settings = Settings {
+            renderer: Some(Located::new(RendererName("sysconfig-suse"), crate::finding::Origin::document("s"))),
+            ..Settings::default()
+        };
+        let (actions, _) = planned(&scratch(&[]), settings);
+        assert_eq!(
+            actions,
+            [
+                "write /etc/sysconfig/network/ifcfg-ens3 644",
+                "write /etc/sysconfig/network/ifroute-ens3 644",
+                "edit /etc/sysconfig/network/config"
+            ]
+        );
     }
 
     #[test]

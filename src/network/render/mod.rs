@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the neutral description to the files of a guest's network manager.
 
+mod bond;
 pub mod choose;
+#[cfg(test)]
+mod hostile;
 pub mod ifupdown;
 pub mod ifupdown_alpine;
 pub mod kernel;

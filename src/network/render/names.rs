@@ -107,7 +107,10 @@ fn spell_out(config: &mut NetworkConfig, nics: &[Nic]) {
         let pattern = link.physical().is_some_and(|physical| physical.by.is_pattern());
         let (meant, others): (Vec<&Nic>, _) = free.iter().partition(|nic| pattern && means(link, nic));
         if meant.is_empty() {
-            spelt.push(link.clone());
+            // Where each interface that it means is another's, there is nothing left of it.
+            if !pattern || !nics.iter().any(|nic| means(link, nic)) {
+                spelt.push(link.clone());
+            }
             continue;
         }
         free = others;
@@ -204,6 +207,14 @@ mod tests {
         assert_eq!(named(&network, &nics), ["all-ens4 ens4", "all-ens5 ens5", "first ens3", "bond0 bond0"]);
         let members: Vec<&str> = network.links[3].members().iter().map(|member| member.as_str()).collect();
         assert_eq!(members, ["all-ens4", "all-ens5"]);
+    }
+
+    #[test]
+    fn of_a_pattern_nothing_is_left_where_each_interface_is_another_s() {
+        let nics = nics(&["ens3", "ens4"]);
+        let network = config(&[("all", "e*", ""), ("rest", "*", ""), ("first", "ens3", "")]);
+        let network = settled(network, Some(&nics), true, &mut Findings::default());
+        assert_eq!(named(&network, &nics), ["all ens4", "first ens3"]);
     }
 
     #[test]

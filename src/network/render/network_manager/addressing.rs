@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sections `[ipv4]` and `[ipv6]` of a keyfile: addresses, routes, rules, name servers.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::network::model::{Dhcp6, Link, LinkLocal, NetworkConfig, Overrides, Route, RouteKind, Rule, push_new};
+use crate::network::model::{Dhcp6, Link, LinkLocal, NetworkConfig, Overrides, Route, RouteKind, push_new};
 use crate::network::render::network_manager::has;
 use crate::network::render::network_manager::keyfile::Keyfile;
+use crate::network::render::sysconfig::words::{is_ipv4, rule};
 use crate::network::render::unsaid::Unsaid;
 
 /// Milliseconds that the boot waits for an address of one family when the other has its own; as long as
@@ -181,33 +181,3 @@ fn options(link: &Link, route: &Route) -> Vec<String> {
     option("scope", scope.map(str::to_owned));
     options
 }
-
-/// Whether a rule is about IPv4; one without addresses is, as for ip-rule(8).
-fn is_ipv4(rule: &Rule) -> bool {
-    rule.from.or(rule.to).is_none_or(|prefix| prefix.address().is_ipv4())
-}
-
-/// A rule in nm-settings(5)'s words. Without an address it would be of no family.
-fn rule(rule: &Rule) -> String {
-    let mut text = String::new();
-    let mut word = |name: &str, value: Option<&dyn std::fmt::Display>| {
-        if let Some(value) = value {
-            let _ = write!(text, "{}{name} {value}", if text.is_empty() { "" } else { " " });
-        }
-    };
-    word("priority", rule.priority.as_ref().map(|priority| priority as _));
-    match (&rule.from, &rule.to) {
-        (None, None) => word("from", Some(&"0.0.0.0/0")),
-        (from, to) => {
-            word("from", from.as_ref().map(|from| from as _));
-            word("to", to.as_ref().map(|to| to as _));
-        }
-    }
-    word("fwmark", rule.mark.as_ref().map(|mark| mark as _));
-    word("tos", rule.tos.as_ref().map(|tos| tos as _));
-    word("table", Some(&rule.table.unwrap_or(MAIN)));
-    text
-}
-
-/// The main routing table.
-const MAIN: u32 = 254;

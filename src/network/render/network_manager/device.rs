@@ -3,9 +3,9 @@
 
 use crate::finding::Located;
 use crate::guest::Nic;
-use crate::network::model::options::{Form, Setting, get};
+use crate::network::model::options::{Setting, get};
 use crate::network::model::{Kind, Link, NetworkConfig};
-use crate::network::render::interface_named;
+use crate::network::render::bond;
 use crate::network::render::network_manager::keyfile::Keyfile;
 use crate::network::render::network_manager::uuid::uuid;
 use crate::network::render::unsaid::Unsaid;
@@ -14,7 +14,7 @@ use crate::network::render::unsaid::Unsaid;
 const MAGIC_PACKET: u8 = 0x40;
 
 /// The options of bridges and their ports, `(kernel, NetworkManager, least, most)`: one that is beyond would cost the
-/// whole connection.
+/// whole connection. Without the spanning tree the delay may be none.
 const BRIDGE: [(&str, &str, u32, u32); 7] = [
     ("forward_delay", "forward-delay", 2, 30),
     ("hello_time", "hello-time", 1, 10),
@@ -50,7 +50,10 @@ pub(super) fn sections(
 ) {
     hardware(link, file);
     match &link.kind {
-        Kind::Bond { settings, .. } => bond(settings, config, nics, file, unsaid),
+        Kind::Bond { settings, .. } => {
+            file.section("bond");
+            bond::options(settings, config, nics, unsaid).iter().for_each(|(option, value)| file.set(option, value));
+        }
         Kind::Bridge { settings, .. } => {
             file.section("bridge");
             bridge(settings, None, file, unsaid);
@@ -99,54 +102,6 @@ fn hardware(link: &Link, file: &mut Keyfile) {
     }
 }
 
-/// `[bond]`, in the kernel's words.
-fn bond(
-    settings: &[Located<Setting>],
-    config: &NetworkConfig,
-    nics: Option<&[Nic]>,
-    file: &mut Keyfile,
-    unsaid: &mut Unsaid,
-) {
-    file.section("bond");
-    // There is no bond without one in old versions.
-    file.set("mode", &get(settings, "mode").unwrap_or("balance-rr"));
-    for setting in settings.iter().filter(|setting| setting.option.kernel != "mode") {
-        let option = setting.option.kernel;
-        let value = match setting.option.form {
-            Form::Member => interface_named(&setting.value.value, config, nics),
-            _ => Some(setting.value.value.clone()),
-        };
-        match value.filter(|_| goes_with(option, settings)) {
-            Some(value) => file.set(option, &value),
-            None => {
-                let what = ["`", option, "` in a bond of this mode and monitoring"].concat();
-                unsaid.say(&setting.origin, &what);
-            }
-        }
-    }
-}
-
-/// Whether an option of a bond has a meaning beside the others. The kernel refuses one that has none;
-/// `NetworkManager` refuses the connection.
-fn goes_with(option: &str, settings: &[Located<Setting>]) -> bool {
-    let mode = get(settings, "mode").unwrap_or("balance-rr");
-    let is_on = |option| get(settings, option).is_some_and(|interval| interval != "0");
-    let balances = ["balance-tlb", "balance-alb"].contains(&mode);
-    match option {
-        "arp_interval" | "arp_ip_target" | "arp_validate" | "arp_all_targets" => {
-            let asks = is_on("arp_interval") && !is_on("miimon") && get(settings, "arp_ip_target").is_some();
-            let checks = !["arp_validate", "arp_all_targets"].contains(&option) || mode == "active-backup";
-            asks && checks && mode != "802.3ad" && !balances
-        }
-        "updelay" | "downdelay" => is_on("miimon"),
-        "primary" => mode == "active-backup" || balances,
-        "lacp_rate" | "ad_actor_sys_prio" | "ad_user_port_key" => mode == "802.3ad",
-        "packets_per_slave" => mode == "balance-rr",
-        "tlb_dynamic_lb" => mode == "balance-tlb",
-        _ => true,
-    }
-}
-
 /// The options of a bridge, or those of its part `member`.
 fn bridge(settings: &[Located<Setting>], member: Option<&str>, file: &mut Keyfile, unsaid: &mut Unsaid) {
     for setting in settings.iter().filter(|setting| setting.member.as_deref() == member) {
@@ -154,9 +109,12 @@ fn bridge(settings: &[Located<Setting>], member: Option<&str>, file: &mut Keyfil
         let value = &setting.value.value;
         let known = BRIDGE.iter().find(|(name, ..)| *name == kernel);
         let number = value.parse::<u32>().unwrap_or(u32::MAX);
+        let no_delay = kernel == "forward_delay" && get(settings, "stp_state") == Some("0");
         match known {
             None if kernel == "stp_state" => file.set("stp", &(value == "1")),
-            Some((_, key, least, most)) if (*least..=*most).contains(&number) => file.set(key, &number),
+            Some((_, key, least, most)) if (*least..=*most).contains(&number) || (no_delay && number < *least) => {
+                file.set(key, &number)
+            }
             _ => unsaid.say(&setting.origin, &["a bridge's `", kernel, "` of ", value].concat()),
         }
     }

@@ -152,3 +152,91 @@ fn name(link: &Link, nics: Option<&[Nic]>) -> Option<String> {
         (None, None) => by.drivers.is_empty().then(|| link.id.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Origin;
+    use crate::network::model::{Dhcp6, Dns, Match, Rule};
+    use crate::network::render::render as rendered;
+
+    fn config(links: &[(&str, &[&str])]) -> NetworkConfig {
+        let origin = Origin::document("d");
+        let mut config = NetworkConfig::new(origin.clone());
+        for (name, addresses) in links {
+            let by = Match::named(Located::new((*name).to_owned(), origin.clone()));
+            let mut link = Link::new((*name).to_owned(), Kind::Physical(by.into()), origin.clone());
+            let address = |text: &&str| {
+                Located::new(text.parse::<crate::network::prefix::Prefix>().unwrap().into(), origin.clone())
+            };
+            link.addresses = addresses.iter().map(address).collect();
+            config.links.push(link);
+        }
+        config
+    }
+
+    /// The lines of each file that begin with `key`, and how many findings there are.
+    fn lines(config: &NetworkConfig, key: &str) -> (Vec<String>, usize) {
+        let mut findings = Findings::default();
+        let files = rendered(Renderer::NetworkManager, config, None, &mut findings).files;
+        let of = |file: &RenderedFile| {
+            file.content.lines().filter(|line| line.starts_with(key)).collect::<Vec<_>>().join(" ")
+        };
+        (files.iter().map(of).collect(), findings.iter().count())
+    }
+
+    #[test]
+    fn a_server_stands_beside_an_address_of_its_family_whoever_names_it() {
+        let servers = ["192.0.2.53", "2001:db8::53"].map(|server| server.parse().unwrap()).to_vec();
+        let mut network = config(&[("six", &["2001:db8::5/64"]), ("four", &["192.0.2.5/24"])]);
+        network.links[1].accept_ra = Some(false);
+        network.dns = Dns { servers: servers.clone(), search: Vec::new() };
+        let expected = (vec!["dns=2001:db8::53;".to_owned(), "dns=192.0.2.53;".to_owned()], 0);
+        assert_eq!(lines(&network, "dns="), expected);
+        network.links[0].dns = std::mem::take(&mut network.dns);
+        assert_eq!(lines(&network, "dns="), expected, "the first link's own");
+        network.links.pop();
+        assert_eq!(lines(&network, "dns="), (vec!["dns=2001:db8::53;".to_owned()], 1), "nobody can ask the other");
+    }
+
+    #[test]
+    fn each_rule_has_a_priority_of_its_own() {
+        let mut network = config(&[("a", &["192.0.2.5/24"]), ("b", &["192.0.2.6/24"])]);
+        let rule = |priority| Located::new(Rule { table: Some(5), priority, ..Rule::default() }, Origin::document("d"));
+        network.links[0].rules = vec![rule(None), rule(Some(7))];
+        network.links[1].rules = vec![rule(None)];
+        let (lines, _) = lines(&network, "routing-rule");
+        assert_eq!(
+            lines,
+            [
+                "routing-rule1=from 0.0.0.0/0 table 5 priority 30000 routing-rule2=from 0.0.0.0/0 table 5 priority 7",
+                "routing-rule1=from 0.0.0.0/0 table 5 priority 30001"
+            ]
+        );
+    }
+
+    #[test]
+    fn ipv6_is_asked_for_as_far_as_the_document_does() {
+        for (addresses, dhcp4, dhcp6, accept_ra, method) in [
+            (&["192.0.2.5/24"][..], false, None, None, "auto"),
+            (&["192.0.2.5/24"], false, None, Some(false), "link-local"),
+            (&["2001:db8::5/64"], false, None, None, "manual"),
+            (&["2001:db8::5/64"], false, None, Some(true), "auto"),
+            (&[], true, Some(Dhcp6::Stateless), None, "auto"),
+            (&[], true, Some(Dhcp6::Stateful), Some(false), "dhcp"),
+            (&[], false, None, None, "ignore"),
+        ] {
+            let mut network = config(&[("a", addresses)]);
+            let link = &mut network.links[0];
+            (link.dhcp4, link.dhcp6, link.accept_ra) = (dhcp4, dhcp6, accept_ra);
+            assert_eq!(addressing::method6(link), method, "{addresses:?} {dhcp4} {dhcp6:?} {accept_ra:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_keeps_a_pattern_and_one_connection_serves_all_that_fit() {
+        let (lines, _) = lines(&config(&[("ens*", &[]), ("eth0", &[])]), "");
+        assert!(lines[0].contains("multi-connect=3") && lines[0].contains("[match] interface-name=ens*;"), "{lines:?}");
+        assert!(lines[1].contains("interface-name=eth0") && !lines[1].contains("[match]"), "{lines:?}");
+    }
+}

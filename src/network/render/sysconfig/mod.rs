@@ -126,7 +126,7 @@ fn device(
         Kind::Bond { settings, .. } => {
             file.set("TYPE", &"Bond");
             file.flag("BONDING_MASTER", true);
-            file.set("BONDING_OPTS", &bond_options(settings, config, nics, unsaid));
+            file.words("BONDING_OPTS", &bond_options(settings, config, nics, unsaid));
         }
         Kind::Bridge { settings, .. } => {
             file.set("TYPE", &"Bridge");
@@ -185,7 +185,8 @@ fn bridge_options(settings: &[Located<Setting>], member: Option<&str>) -> Vec<St
     let of = settings.iter().filter(|setting| setting.member.as_deref() == member);
     of.filter(|setting| setting.option.kernel != "stp_state")
         .map(|setting| {
-            let hundredths = if matches!(setting.option.form, Form::Seconds(_)) { "00" } else { "" };
+            let seconds = matches!(setting.option.form, Form::Seconds(_)) && setting.value.value != "0";
+            let hundredths = if seconds { "00" } else { "" };
             // Of a port it is beneath `brport`, without the word.
             let key = setting.option.kernel.trim_start_matches("port_");
             [key, "=", &setting.value.value, hundredths].concat()

@@ -3,10 +3,13 @@
 
 use crate::finding::Located;
 use crate::guest::Nic;
-use crate::network::model::options::{Form, Setting};
+use crate::network::model::options::Setting;
 use crate::network::model::{Link, NetworkConfig, Route, Rule};
-use crate::network::render::interface_named;
+use crate::network::render::bond;
 use crate::network::render::unsaid::Unsaid;
+
+/// The main routing table.
+pub(in crate::network::render) const MAIN: u32 = 254;
 
 /// What is said of a route behind its destination, gateway and interface.
 pub(in crate::network::render) fn route_options(link: &Link, route: &Route) -> String {
@@ -33,48 +36,37 @@ pub(in crate::network::render) fn is_ipv4(rule: &Rule) -> bool {
     rule.from.or(rule.to).is_none_or(|prefix| prefix.address().is_ipv4())
 }
 
-/// A rule; without a priority it stands before those that are there.
+/// A rule in ip-rule(8)'s words; without a priority it stands before those that are there.
 pub(in crate::network::render) fn rule(rule: &Rule) -> String {
-    let mut text = match rule.from {
-        Some(from) => ["from ", &from.to_string()].concat(),
-        None => "from all".to_owned(),
-    };
+    // One without addresses would be of no family.
+    let everybody = rule.to.is_none().then(|| "0.0.0.0/0".to_owned());
+    let from = rule.from.map(|from| from.to_string()).or(everybody);
+    let mut text = from.map_or_else(String::new, |from| ["from ", &from].concat());
     if let Some(to) = rule.to {
-        text.extend([" to ", &to.to_string()]);
+        text.extend([if text.is_empty() { "to " } else { " to " }, &to.to_string()]);
     }
-    let tos = rule.tos.map(u32::from);
-    for (word, number) in [("fwmark", rule.mark), ("tos", tos), ("table", rule.table), ("priority", rule.priority)] {
+    if let Some(tos) = rule.tos {
+        // ip-rule(8) takes it for hexadecimal in any case.
+        text.push_str(&format!(" tos 0x{tos:02x}"));
+    }
+    let table = rule.table.unwrap_or(MAIN);
+    for (word, number) in [("fwmark", rule.mark), ("table", Some(table)), ("priority", rule.priority)] {
         if let Some(number) = number {
             text.extend([" ", word, " ", &number.to_string()]);
         }
     }
-    if rule.table.is_none() {
-        text.push_str(" table main");
-    }
     text
 }
 
-/// The options of a bond, `mode=802.3ad miimon=100`: the mode first, as the kernel refuses others without it.
+/// The options of a bond: `mode=802.3ad miimon=100`.
 pub(in crate::network::render) fn bond_options(
     settings: &[Located<Setting>],
     config: &NetworkConfig,
     nics: Option<&[Nic]>,
     unsaid: &mut Unsaid,
-) -> String {
-    let mut options = Vec::new();
-    for setting in settings {
-        let name = match setting.option.form {
-            Form::Member => interface_named(&setting.value.value, config, nics),
-            _ => Some(setting.value.value.clone()),
-        };
-        let kernel = setting.option.kernel;
-        match name {
-            Some(value) if kernel == "mode" => options.insert(0, [kernel, "=", &value].concat()),
-            Some(value) => options.push([kernel, "=", &value].concat()),
-            None => unsaid.say(&setting.origin, "a part of the bond whose name is not known"),
-        }
-    }
-    options.join(" ")
+) -> Vec<String> {
+    let options = bond::options(settings, config, nics, unsaid);
+    options.iter().map(|(option, value)| [option, "=", value].concat()).collect()
 }
 
 /// The link that `link` is a part of: a bond or a bridge.
@@ -85,4 +77,18 @@ pub(in crate::network::render) fn controller<'a>(link: &Link, config: &'a Networ
         switch && other.members().iter().any(|member| member.value == link.id)
     };
     config.links.iter().find(has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_has_a_family_a_table_and_its_type_of_service_in_hexadecimal() {
+        let to = Some("10.8.0.0/16".parse().unwrap());
+        assert_eq!(rule(&Rule { to, tos: Some(16), ..Rule::default() }), "to 10.8.0.0/16 tos 0x10 table 254");
+        let marked = Rule { mark: Some(7), table: Some(5), priority: Some(9), ..Rule::default() };
+        assert_eq!(rule(&marked), "from 0.0.0.0/0 fwmark 7 table 5 priority 9");
+        assert!(is_ipv4(&marked) && !is_ipv4(&Rule { from: Some("::/0".parse().unwrap()), ..Rule::default() }));
+    }
 }

@@ -47,7 +47,7 @@ pub(super) fn device(
             for (index, (_, name)) in present(members, config, nics).iter().enumerate() {
                 file.set(&["BONDING_SLAVE_", &index.to_string()].concat(), name);
             }
-            file.set("BONDING_MODULE_OPTS", &bond_options(settings, config, nics, unsaid));
+            file.words("BONDING_MODULE_OPTS", &bond_options(settings, config, nics, unsaid));
         }
         Kind::Bridge { members, settings } => {
             file.flag("BRIDGE", true);

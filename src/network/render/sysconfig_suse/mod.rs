@@ -196,3 +196,31 @@ fn kernel_settings(link: &Link, name: &str) -> Vec<String> {
     }
     settings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Origin;
+
+    #[test]
+    fn the_guest_s_servers_are_one_word_each_for_the_shell() {
+        let mut config = NetworkConfig::new(Origin::document("d"));
+        config.dns.servers = vec!["192.0.2.53".parse().unwrap(), "2001:db8::53".parse().unwrap()];
+        config.dns.search = vec!["example.com".to_owned()];
+        let [servers, search] = servers(&config);
+        assert_eq!(servers, ("NETCONFIG_DNS_STATIC_SERVERS", "'192.0.2.53 2001:db8::53'".to_owned()));
+        assert_eq!(search, ("NETCONFIG_DNS_STATIC_SEARCHLIST", "example.com".to_owned()));
+    }
+
+    #[test]
+    fn one_family_is_enough_where_both_are_asked_for() {
+        let mut link = Link::new("a".to_owned(), Kind::Dummy, Origin::document("d"));
+        assert_eq!(protocol(&link), "static");
+        link.accept_ra = Some(true);
+        assert_eq!(protocol(&link), "auto6");
+        link.dhcp4 = true;
+        assert_eq!(protocol(&link), "dhcp4+auto6");
+        link.dhcp6 = Some(Dhcp6::Stateful);
+        assert_eq!(protocol(&link), "dhcp");
+    }
+}
