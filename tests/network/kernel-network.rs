@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     findings.iter().for_each(|finding| println!("{finding}"));
     match Target::new(root).perform(&Action::Interfaces(changes), Day(1), &mut |_| Ok(())) {
         Ok(changes) => changes.iter().for_each(|change| match change {
-            Change::Interfaces { missing, .. } => missing.iter().for_each(|made| println!("ip {made}")),
+            Change::Interfaces { missing, .. } => missing.iter().for_each(|made| println!("made: {}", made.command())),
             other => println!("{other:?}"),
         }),
         Err(error) => {

@@ -14,14 +14,8 @@ type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
 /// The command without its path and without what becomes of its output and its failure.
 fn words(text: &str) -> Words<'_> {
     let mut words: Vec<&str> = text.split_whitespace().collect();
-    const TAILS: [&[&str]; 6] = [
-        &["||", "true"],
-        &["||", ":"],
-        &["2>/dev/null"],
-        &["2>&1"],
-        &[">/dev/null"],
-        &[">", "/dev/null"],
-    ];
+    const TAILS: [&[&str]; 6] =
+        [&["||", "true"], &["||", ":"], &["2>/dev/null"], &["2>&1"], &[">/dev/null"], &[">", "/dev/null"]];
     while let Some(tail) = TAILS.iter().find(|tail| words.ends_with(tail)) {
         words.truncate(words.len() - tail.len());
     }

@@ -13,12 +13,11 @@ use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::stanza::{Entry, Stanza, dns};
 use crate::network::interfaces::vlan;
 use crate::network::model::{Activation, Dns, Kind, Link, Match, NetworkConfig, Physical, Route};
-use crate::network::render::is_interface_name;
 use crate::network::prefix::Mac;
+use crate::network::render::is_interface_name;
 
 /// What an entry of the list may be.
-const TYPES: &[&str] =
-    &["physical", "bond", "bridge", "vlan", "infiniband", "loopback", "nameserver", "route"];
+const TYPES: &[&str] = &["physical", "bond", "bridge", "vlan", "infiniband", "loopback", "nameserver", "route"];
 /// Keys of a device that are read one by one; all others are options of its stanza.
 const OWN: &[&str] = &[
     "type",

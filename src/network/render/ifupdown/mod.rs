@@ -104,7 +104,9 @@ impl<'a> Writer<'a> {
                     _ => link.members(),
                 };
                 let needs = needs.iter().rev().filter_map(|member| place(&member.value));
-                open.extend(self.vrf_of(link).and_then(|vrf| place(&vrf.id)).into_iter().chain(needs).map(|at| (at, false)));
+                open.extend(
+                    self.vrf_of(link).and_then(|vrf| place(&vrf.id)).into_iter().chain(needs).map(|at| (at, false)),
+                );
             }
         }
         order
