@@ -267,7 +267,7 @@ impl Link {
     }
 
     /// Whether it has a static address of `family`'s family.
-    pub(super) fn is_static(&self, family: IpAddr) -> bool {
+    pub fn is_static(&self, family: IpAddr) -> bool {
         self.addresses.iter().any(|prefix| prefix.same_family(family))
     }
 

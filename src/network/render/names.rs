@@ -4,7 +4,7 @@
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Nic;
 use crate::network::glob;
-use crate::network::model::{Kind, Link, NetworkConfig, Physical};
+use crate::network::model::{Kind, Link, Match, NetworkConfig};
 use crate::network::prefix::Mac;
 
 /// The interface that `link` means; of several the first.
@@ -62,12 +62,14 @@ fn means(link: &Link, nic: &Nic) -> bool {
     }
     by.mac.as_ref().is_none_or(|mac| has_mac(nic, mac.value))
         && by.name.as_ref().is_none_or(|name| glob::fits(name, &nic.name))
+        && (by.drivers.is_empty() || by.drivers.iter().any(|driver| glob::fits(driver, &nic.driver)))
 }
 
-/// Whether it may mean several interfaces.
-fn is_pattern(physical: &Physical) -> bool {
-    let by = &physical.by;
-    by.mac.is_none() && by.name.as_ref().map_or(!by.drivers.is_empty(), |name| is_glob(name))
+impl Match {
+    /// Whether it may mean several interfaces.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.mac.is_none() && self.name.as_ref().map_or(!self.drivers.is_empty(), |name| is_glob(name))
+    }
 }
 
 fn is_glob(name: &str) -> bool {
@@ -100,13 +102,13 @@ pub(super) fn settled(
 /// Gives each interface that a pattern means a link of its own, named after it. One that another link means without a
 /// pattern, or an earlier one with, is not meant.
 fn spell_out(config: &mut NetworkConfig, nics: &[Nic]) {
-    let plain = |link: &&Link| link.physical().is_some_and(|physical| !is_pattern(physical));
+    let plain = |link: &&Link| link.physical().is_some_and(|physical| !physical.by.is_pattern());
     let plain: Vec<&Link> = config.links.iter().filter(plain).collect();
     let mut free: Vec<&Nic> = nics.iter().filter(|nic| !plain.iter().any(|link| means(link, nic))).collect();
     let mut spelt = Vec::with_capacity(config.links.len());
     let mut ids: Vec<(String, Vec<String>)> = Vec::new();
     for link in &config.links {
-        let pattern = link.physical().is_some_and(is_pattern);
+        let pattern = link.physical().is_some_and(|physical| physical.by.is_pattern());
         let (meant, others): (Vec<&Nic>, _) = free.iter().partition(|nic| pattern && means(link, nic));
         if meant.is_empty() {
             spelt.push(link.clone());
@@ -165,7 +167,7 @@ fn set_name(link: &Link) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::finding::Origin;
-    use crate::network::model::Match;
+    use crate::network::model::Physical;
 
     fn at(text: &str) -> Located<String> {
         Located::new(text.to_owned(), Origin::document("d"))
