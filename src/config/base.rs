@@ -30,7 +30,18 @@ const BOOTSTRAP: [&str; 2] = ["firstlight", "bootstrap"];
 /// Names of datasources, built or not.
 pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
 /// Names of network renderers.
-pub const RENDERERS: &[&str] = &["netplan", "networkd", "networkmanager", "ifupdown", "sysconfig"];
+pub const RENDERERS: &[&str] = &[
+    "netplan",
+    "networkd",
+    "network-manager",
+    "networkmanager",
+    "ifupdown",
+    "ifupdown-alpine",
+    "eni",
+    "sysconfig",
+    "sysconfig-suse",
+    "kernel",
+];
 
 crate::keys! {
     /// The image's own settings: the block `firstlight:`.

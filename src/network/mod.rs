@@ -12,6 +12,7 @@ pub mod openstack;
 pub mod prefix;
 pub mod render;
 
+mod glob;
 mod json;
 mod v1;
 mod v2;

@@ -37,6 +37,11 @@ impl Prefix {
         self.address
     }
 
+    /// How many leading bits name the network.
+    pub fn length(&self) -> u8 {
+        self.length
+    }
+
     /// Whether it is a default route's destination.
     pub fn is_default(&self) -> bool {
         self.length == 0
