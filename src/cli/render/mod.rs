@@ -68,10 +68,10 @@ impl Arguments {
         let guest = Guest::read(&root)?;
         let renderers = self.renderers(&guest)?;
         let mut findings = Findings::keeping_texts();
-        let asked = self.read(&mut findings)?;
         let nics = if self.nic.is_empty() { guest.nics.as_deref() } else { Some(self.nic.as_slice()) };
         // Where a document is converted tells nothing of the machine that it is for.
         let nics = nics.filter(|_| !self.nic.is_empty() || !root.is_live());
+        let asked = self.read(nics, &mut findings)?;
         let rendered: Vec<(Renderer, Rendered)> = match &asked {
             Some(Asked::Network(config)) => self.render(&renderers, config, nics, &mut findings),
             _ => Vec::new(),
@@ -113,7 +113,7 @@ impl Arguments {
         }
     }
 
-    fn read(&self, findings: &mut Findings) -> Result<Option<Asked>> {
+    fn read(&self, nics: Option<&[Nic]>, findings: &mut Findings) -> Result<Option<Asked>> {
         let bytes = input::read(&self.network, LIMIT)?;
         let name = if self.network == Path::new("-") { "<stdin>".into() } else { self.network.to_string_lossy() };
         let document = Document::new(name, bytes);
@@ -126,7 +126,7 @@ impl Arguments {
                 read(format, &document, findings)
             }
             Format::CommandLine => {
-                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), findings);
+                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), nics, findings);
                 if asked.is_none() && findings.is_empty() {
                     return Err(Error::malformed(format!("{} says nothing of the network", document.name)));
                 }

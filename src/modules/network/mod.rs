@@ -10,7 +10,7 @@ mod settings;
 
 use std::path::Path;
 
-use crate::config::base::Network as Settings;
+use crate::config::base::{Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
@@ -18,7 +18,7 @@ use crate::network::model::NetworkConfig;
 use crate::network::render::choose::{choose, dialect};
 use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Action, Write};
-use crate::plan::step::{Frequency, Stage, Step};
+use crate::plan::step::{Frequency, Stage};
 
 use files::{adapt_interfaces, others, stale};
 use running::take_up;
@@ -33,6 +33,9 @@ fn plan(input: &Input, planner: &mut Planner) {
     let settings = input.settings.network.as_ref().unwrap_or(&nothing);
     if settings.enabled == Some(false) {
         return;
+    }
+    if settings.updates == Some(Updates::Boot) {
+        planner.frequency = Frequency::PerBoot;
     }
     let guest = input.guest;
     // Without a link, what the image has is better than nothing at all; why there is none has been said.
@@ -134,6 +137,7 @@ pub(super) mod tests {
     use crate::modules::testing::Bench;
     use crate::network::model::Kind;
     use crate::plan::action::Action;
+    use crate::plan::step::Step;
     use crate::scratch::Scratch;
     use crate::seed::Document;
     use std::os::unix::fs::{PermissionsExt, symlink};

@@ -241,7 +241,7 @@ mod tests {
     /// What a fixture asks for; a `cmdline` is the kernel's.
     fn asked(folder: &Path, findings: &mut Findings) -> Option<NetworkConfig> {
         let asked = match fs::read_to_string(folder.join("cmdline")) {
-            Ok(line) => crate::network::command_line::read(line.trim(), findings),
+            Ok(line) => crate::network::command_line::read(line.trim(), Some(&nics(folder, None)), findings),
             Err(_) => {
                 let bytes = |name: &str| fs::read(folder.join(name)).ok();
                 let mut documents = DOCUMENTS.iter().filter_map(|(name, format)| Some((name, format, bytes(name)?)));

@@ -6,6 +6,9 @@
 //! whatever is more than a plain word shows its escapes (`\x20`); nowhere can it add a key, end a list or begin another
 //! value. An entry whose variable is missing is left out.
 
+mod network;
+mod words;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use serde_json::Value;
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::overlay;
 use crate::config::missing::{LeftOut, drop_missing};
-use crate::config::read::{Kind, Raw, Read, one_of};
+use crate::config::read::{Raw, Read};
 use crate::config::template::{self, Purpose};
 use crate::config::types::Commands;
 use crate::finding::{Finding, Findings, Located, Origin};
@@ -22,26 +25,13 @@ use crate::root::Tree;
 use crate::seed::Document;
 use crate::state;
 
+pub use network::{Network, RENDERERS, RendererName, Route, Updates};
+pub use words::{DATASOURCES, DatasourceName, HostnameFrom};
+
 /// Keys of the block that are not built yet.
 const NOT_YET: &[&str] = &["cloud_init_compat"];
 /// The block of which nothing may be left out: it says which script is run as root, and who has to have sealed it.
 const BOOTSTRAP: [&str; 2] = ["firstlight", "bootstrap"];
-
-/// Names of datasources, built or not.
-pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
-/// Names of network renderers.
-pub const RENDERERS: &[&str] = &[
-    "netplan",
-    "networkd",
-    "network-manager",
-    "networkmanager",
-    "ifupdown",
-    "ifupdown-alpine",
-    "eni",
-    "sysconfig",
-    "sysconfig-suse",
-    "kernel",
-];
 
 crate::keys! {
     /// The image's own settings: the block `firstlight:`.
@@ -75,30 +65,6 @@ crate::keys! {
 }
 
 crate::keys! {
-    /// What the image has to say about the network.
-    pub struct Network {
-        /// `false` leaves the network alone; yes.
-        enabled: bool,
-        /// Who configures it: `netplan`, `networkd`, …; else what the guest really runs.
-        renderer: Located<RendererName>,
-        /// In place of the gateway of static networks.
-        gateway: Located<String>,
-        /// Routes on top of the platform's.
-        routes: Vec<Located<Route>>,
-    }
-}
-
-crate::keys! {
-    /// A route.
-    pub struct Route {
-        /// Destination with its prefix length.
-        to: Located<String>,
-        /// Next hop.
-        via: Located<String>,
-    }
-}
-
-crate::keys! {
     /// The bootstrap loop.
     pub struct Bootstrap {
         /// Where the script is; `http://10.0.2.100/vm-bootstrap`.
@@ -117,57 +83,6 @@ crate::keys! {
         sha256: Located<String>,
         /// Minisign key that signs the script.
         public_key: Located<String>,
-    }
-}
-
-/// One of [`DATASOURCES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DatasourceName(pub &'static str);
-
-impl Read for DatasourceName {
-    fn kind() -> Kind {
-        Kind::Word(DATASOURCES)
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        one_of(node, DATASOURCES, findings).map(Self)
-    }
-}
-
-/// One of [`RENDERERS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RendererName(pub &'static str);
-
-impl Read for RendererName {
-    fn kind() -> Kind {
-        Kind::Word(RENDERERS)
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        one_of(node, RENDERERS, findings).map(Self)
-    }
-}
-
-/// Which name of the instance is its host name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HostnameFrom {
-    /// What the platform calls the host name, often fully qualified.
-    #[default]
-    Hostname,
-    /// The name that the instance was given.
-    Name,
-}
-
-impl Read for HostnameFrom {
-    fn kind() -> Kind {
-        Kind::Word(&["hostname", "name"])
-    }
-
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        one_of(node, &["hostname", "name"], findings).map(|word| match word {
-            "name" => Self::Name,
-            _ => Self::Hostname,
-        })
     }
 }
 
@@ -221,10 +136,14 @@ pub fn settle(documents: &[Document], instance_data: Option<&Value>, findings: &
     }
     let Node { origin, data } = all;
     let Data::Mapping(entries) = data else { return (Settings::default(), Node::empty(origin)) };
-    let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| key.text() == Some("firstlight"));
-    let block = own.into_iter().map(|(_, block)| block).find(|block| !block.is_null());
-    let settings = block.and_then(|block| Settings::read(&built(block, findings), findings));
-    (settings.unwrap_or_default(), Node { origin, data: Data::Mapping(defaults) })
+    let is_own = |key: &Node| matches!(key.text(), Some("firstlight" | "network" | "updates"));
+    let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_own(key));
+    let own = Node { origin: origin.clone(), data: Data::Mapping(own) };
+    let block = own.get("firstlight").filter(|block| !block.is_null());
+    let settings = block.and_then(|block| Settings::read(&built(block.clone(), findings), findings));
+    let mut settings = settings.unwrap_or_default();
+    Network::add_cloud_init(&mut settings.network, &own, findings);
+    (settings, Node { origin, data: Data::Mapping(defaults) })
 }
 
 /// What there is to say of an entry that was left out.
@@ -320,7 +239,7 @@ firstlight:
         assert_eq!(settings.hostname_from, Some(HostnameFrom::Name));
         assert_eq!(settings.config_drive.unwrap().keep_mounted.unwrap().value, Path::new("/mnt/drive"));
         let network = settings.network.unwrap();
-        assert_eq!((network.enabled, network.renderer.unwrap().value), (Some(true), RendererName("networkmanager")));
+        assert_eq!((network.enabled, network.renderer.unwrap().value), (Some(true), RendererName("network-manager")));
         assert_eq!(network.gateway.unwrap().value, "172.24.4.1");
         let routes = network.routes.unwrap();
         assert_eq!(routes[0].to.as_ref().unwrap().value, "10.1.0.0/16");
@@ -406,7 +325,7 @@ firstlight:
                 "s0:4:9: error: expected a duration such as `500ms`, `10s` or `2m`, found a string",
                 "s0:3:13: error: unknown key `rendrer`; it is left out\n    help: did you mean `renderer`?",
                 "s0:3:35: error: `bind` is not known here; it is left out\n    \
-                 help: one of: netplan, networkd, networkmanager, ifupdown, sysconfig",
+                 help: one of: netplan, networkd, network-manager, ifupdown, ifupdown-alpine, sysconfig, sysconfig-suse, kernel, eni",
             ]
         );
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Compressed user-data, bounded.
+//! Compressed documents, bounded.
 
 use std::io::Read as _;
 
