@@ -16,6 +16,8 @@ def facts(files, macs):
         elif re.match(r"(route6?|ifroute|rule6?|ifrule)-", name) or name == "routes":
             interface = name.partition("-")[2]
             found |= {f"{interface} {fact}" for fact in of_routes(name, text)}
+        elif path.endswith(".link"):
+            continue
         elif "udev" in path:
             found |= {f"{path} names {one}" for one in re.findall(r'NAME="([^"]+)"', text)}
         else:
