@@ -46,6 +46,8 @@ def of_variables(said):
         elif key in LISTS:
             word = {"IPV6ADDR_SECONDARIES": "address", "DOMAIN": "search", "BRIDGE_PORTS": "port"}.get(key, key)
             yield from (f"{word} {prefix(one)}" for one in value.split())
+        elif key in ("BONDING_OPTS", "BONDING_MODULE_OPTS", "BRIDGING_OPTS"):
+            yield from (f"{key.partition('_')[0]} {one}" for one in value.split())
         elif key in ("HWADDR", "MACADDR", "LLADDR"):
             yield f"{key} {value.lower()}"
         else:
