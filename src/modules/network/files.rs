@@ -5,18 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::{Guest, Nic};
+use crate::modules::assignments::assign;
 use crate::network::model::NetworkConfig;
-use crate::network::render::{HEADER, RenderedFile, Renderer, ifupdown, interface_name, netplan, networkd};
+use crate::network::render::{
+    HEADER, RenderedFile, Renderer, ifupdown, interface_name, netplan, network_manager, networkd, sysconfig,
+    sysconfig_suse,
+};
 use crate::plan::action::{Edit, Write};
 use crate::plan::step::Step;
-
-/// Where `NetworkManager` has its connections, and how names of ours begin.
-const CONNECTIONS: &str = "/etc/NetworkManager/system-connections";
-const CONNECTION: &str = "firstlight-";
-/// Where RHEL has its `ifcfg-*`.
-const RHEL: &str = "/etc/sysconfig/network-scripts";
-/// Where SUSE has them.
-const SUSE: &str = "/etc/sysconfig/network";
 
 /// What any renderer of ours writes: the directory, and how the file's name begins and ends. A name that is not ours
 /// alone counts where the file begins with our first line.
@@ -27,11 +23,11 @@ const OURS: &[(&str, &str, &str, bool)] = &[
     (networkd::DIRECTORY, networkd::PATTERN_PREFIX, ".network", true),
     (networkd::DIRECTORY, networkd::PATTERN_PREFIX, ".link", true),
     (netplan::DIRECTORY, "50-firstlight", ".yaml", true),
-    (CONNECTIONS, CONNECTION, ".nmconnection", true),
+    (network_manager::DIRECTORY, network_manager::PREFIX, network_manager::ENDING, true),
     (ifupdown::DIRECTORY, "50-firstlight", "", true),
     ("/etc/network", "interfaces", "", false),
-    (RHEL, "", "", false),
-    (SUSE, "", "", false),
+    (sysconfig::DIRECTORY, "", "", false),
+    (sysconfig_suse::DIRECTORY, "", "", false),
     ("/etc", "resolv.conf", "", false),
 ];
 
@@ -115,8 +111,8 @@ fn connections_of(config: &NetworkConfig, nics: Option<&[Nic]>, guest: &Guest) -
     let lines: Vec<String> = names.chain(macs).collect();
     let named =
         |text: String| text.lines().any(|line| lines.iter().any(|other| other.eq_ignore_ascii_case(line.trim())));
-    let ours = [CONNECTIONS, "/", CONNECTION].concat();
-    let paths = neighbours(guest, CONNECTIONS, "").filter(|path| !path.starts_with(&ours));
+    let ours = [network_manager::DIRECTORY, "/", network_manager::PREFIX].concat();
+    let paths = neighbours(guest, network_manager::DIRECTORY, "").filter(|path| !path.starts_with(&ours));
     paths.filter(|path| guest.read_text(path).is_some_and(named)).collect()
 }
 
@@ -135,6 +131,14 @@ pub fn adapt_interfaces(step: &mut Step, names: Vec<String>, guest: &Guest) {
         step.edit(Edit::new(path, move |old| ifupdown::without_stanzas(old, &names)).only_existing());
     }
     step.edit(Edit::new(ifupdown::INTERFACES, move |old| ifupdown::adapt(old, &names)));
+}
+
+/// Tells SUSE's netconfig the servers, which no `ifcfg` names.
+pub fn adapt_netconfig(step: &mut Step, config: &NetworkConfig) {
+    let servers = sysconfig_suse::servers(config);
+    step.edit(Edit::new(sysconfig_suse::CONFIG, move |old| {
+        servers.iter().fold(old.to_owned(), |text, (key, value)| assign(&text, key, value))
+    }));
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, rend
 use crate::plan::action::{Action, Edit, Write};
 use crate::plan::step::{Frequency, Stage};
 
-use files::{adapt_interfaces, others, stale};
+use files::{adapt_interfaces, adapt_netconfig, others, stale};
 use running::take_up;
 use settings::with_settings;
 
@@ -65,8 +65,10 @@ fn plan(input: &Input, planner: &mut Planner) {
         }
         step.write(Write::new(file.path, file.content).mode(file.mode));
     }
-    if renderer == Renderer::Ifupdown {
-        adapt_interfaces(step, ifupdown::names(&config, nics), guest);
+    match renderer {
+        Renderer::Ifupdown => adapt_interfaces(step, ifupdown::names(&config, nics), guest),
+        Renderer::SysconfigSuse => adapt_netconfig(step, &config),
+        _ => {}
     }
     if renderer == Renderer::SysconfigSuse && !config.all_dns().servers.is_empty() {
         let servers = sysconfig_suse::servers(&config);
