@@ -29,6 +29,7 @@ pub mod network;
 pub mod seed;
 
 pub mod budget;
+pub mod compression;
 pub mod digest;
 pub mod error;
 pub mod fault;

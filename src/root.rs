@@ -19,6 +19,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 
 use crate::error::{At, Error, OrAbsent, Result};
+use crate::netlink;
 
 pub use follow::follow;
 pub use lock::Lock;
@@ -72,6 +73,11 @@ pub trait Tree {
     fn is_live(&self) -> bool;
     /// Whether files can be given to others. An ordinary user cannot: owners are left as they are and not compared.
     fn owners(&self) -> bool;
+
+    /// What the kernel has of a network; `None` for an image, whether or not it is looked at as if it were running.
+    fn network(&self) -> Result<Option<netlink::State>> {
+        Ok(None)
+    }
 
     /// The path behind all links, as the guest would find it. Parts that are not there stay as they are named.
     fn resolve(&self, path: &Path) -> Result<PathBuf> {
@@ -193,6 +199,15 @@ impl Tree for Root {
 
     fn owners(&self) -> bool {
         geteuid().is_root()
+    }
+
+    fn network(&self) -> Result<Option<netlink::State>> {
+        if !Root::is_live(self) {
+            return Ok(None);
+        }
+        let read = netlink::Socket::open().and_then(|mut socket| netlink::State::read(&mut socket));
+        let state = read.map_err(|error| Error::fatal("cannot ask the kernel for its network").because(error))?;
+        Ok(Some(state))
     }
 }
 

@@ -94,7 +94,7 @@ impl Target {
             Change::Hostname(name) if self.root.is_live() => {
                 nix::unistd::sethostname(name).at("name the machine", Path::new(name))
             }
-            Change::Interfaces(changes) if self.root.is_live() => interfaces::make(changes, &self.root),
+            Change::Interfaces { asked, .. } if self.root.is_live() => interfaces::make(asked, &self.root),
             // Written bytes are mixed in and counted for nothing, which is right for what a host could know.
             Change::Entropy(bytes) if self.root.is_live() => {
                 let pool = Path::new("/dev/urandom");

@@ -16,6 +16,7 @@ use crate::input;
 use crate::instance::{self, Instance};
 use crate::modules::{self, Input};
 use crate::network::model::NetworkConfig;
+use crate::network::network_config;
 use crate::plan::day::Day;
 use crate::plan::order::{self, Plan, Progress, Record as _};
 use crate::plan::show::{self, Preview};
@@ -33,6 +34,7 @@ mod seek;
 pub use run::{change_power, run};
 
 use includes::{Fetcher, Remote};
+use network::Word;
 use seek::{Found, seek};
 
 /// What a person or a unit says about a run.
@@ -76,8 +78,10 @@ pub struct Known {
     pub config: Node,
     /// The user's and vendor's scripts.
     pub scripts: Vec<Script>,
-    /// The platform's network.
+    /// The network that it shall have.
     pub network: Option<NetworkConfig>,
+    /// Who asked for that network, where it is not the platform.
+    said: Option<Finding>,
     /// How much of the user-data is known.
     pub extent: Extent,
     /// Whether the user-data names documents that need the network, fetched or not.
@@ -151,10 +155,13 @@ pub fn detect(options: &Options) -> Result<Detection> {
 fn understand(options: &Options, guest: Guest, seed: Seed, remote: Remote, findings: &mut Findings) -> Result<Known> {
     let instance = Instance::from_seed(&seed, findings)?;
     let mut data = instance.data(&seed, &guest);
-    let (settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
+    let (mut settings, image) = base::settle(&options.documents(findings)?, Some(&data), findings);
     instance::set_image(&mut data, &image);
     let mut of_network = Findings::default();
-    let network = network::asked(&seed, &mut of_network);
+    let Word { network, left_alone, said } = network::asked(&seed, &guest, &settings, &mut of_network);
+    if left_alone {
+        settings.network.get_or_insert_default().enabled = Some(false);
+    }
     let waited_for = static_network(&settings, network.as_ref()).filter(|_| options.root.is_live());
     let fetcher = Fetcher::new(&options.root, &instance.id, remote, waited_for.map(|network| (network, &guest)));
     let user_data = seed.user_data.as_ref();
@@ -168,16 +175,26 @@ fn understand(options: &Options, guest: Guest, seed: Seed, remote: Remote, findi
     let names_servers = fetcher.names_servers();
     instance::set_merged(&mut data, &config);
     findings.extend(of_network);
-    Ok(Known { seed, instance, data, guest, settings, image, config, scripts, network, extent, names_servers })
+    Ok(Known { seed, instance, data, guest, settings, image, config, scripts, network, said, extent, names_servers })
 }
 
 /// What is due for an instance, by what the journal tells of earlier runs.
-fn decide_for(options: &Options, seed: Seed, remote: Remote, mut findings: Findings) -> Result<Decision> {
+fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: Findings) -> Result<Decision> {
+    network::as_applied(options, &mut seed, &mut findings)?;
     let mut known = understand(options, Guest::read(&options.root)?, seed, remote, &mut findings)?;
     let journal = Journal::read(&options.root, &known.instance.id)?;
-    if let (Some(network), false) = (&known.network, journal.completed(Stage::Local)) {
-        known.guest.wait_for_nics(&network.macs().map(|mac| mac.to_string()).collect::<Vec<_>>())?;
+    let first = !journal.completed(Stage::Local);
+    if first && let Some(network) = &known.network {
+        known.guest.wait_for_nics(|named, _| network.links.iter().all(|link| link.sought(named).is_none()))?;
+    } else if network::may_fall_back(&known) {
+        if first {
+            known.guest.wait_for_nics(|named, all| !all.is_empty() && named.len() == all.len())?;
+        }
+        known.network = network::fall_back(&known);
+        let nics = known.guest.nics.as_deref().unwrap_or_default();
+        known.said = known.network.as_ref().and_then(|network| network::fell_back(network, nics)).or(known.said);
     }
+    findings.extend(known.said.take().filter(|_| first));
     let steps = match known.extent {
         Extent::Awaited => {
             let fresh = |step: &Step| journal.progress(step) == Progress::Fresh;
@@ -235,6 +252,9 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
 pub fn check_settings(options: &Options, document: Document, findings: &mut Findings) -> Result<()> {
     let origin = document.origin();
     let (settings, config) = base::settle(&[document], None, findings);
+    if let Some(network) = settings.network.as_ref().and_then(|network| network.config.as_ref()) {
+        network_config::from_node(network, findings);
+    }
     let instance = Instance::unknown(&origin);
     let mut guest = Guest::read(&options.root)?;
     if options.root.is_live() {

@@ -53,6 +53,7 @@ impl Guest {
     /// From here on this is a guide to another machine: what is this machine's alone is not known.
     pub fn stands_for_another(&mut self) {
         self.nics = None;
+        self.command_line.clear();
         self.elsewhere = true;
     }
 

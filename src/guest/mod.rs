@@ -88,10 +88,10 @@ impl Guest {
         })
     }
 
-    /// Looks at the interfaces again until those with `macs` have their names; see [`nics::settled`].
-    pub fn wait_for_nics(&mut self, macs: &[String]) -> Result<()> {
+    /// Looks at the interfaces again until they are as wanted; see [`nics::settled`].
+    pub fn wait_for_nics(&mut self, wanted: impl Fn(&[Nic], &[Nic]) -> bool) -> Result<()> {
         if self.is_live() && self.nics.is_some() {
-            self.nics = nics::settled(&self.root, macs)?;
+            self.nics = nics::settled(&self.root, &wanted)?;
         }
         Ok(())
     }

@@ -42,14 +42,16 @@ pub struct Nic {
     pub has_twin: bool,
 }
 
-/// The interfaces once those with `macs` are there under their final names; at the latest when udev has had nothing to do
-/// for a while, or after ten seconds.
+/// The interfaces once they are as `wanted`, of which the first argument is those under their final names and the second
+/// all; at the latest when udev has had nothing to do for a while, or after ten seconds.
 ///
 /// Early in the boot a card has no driver yet, or is still called `eth0` until udev has renamed it, and what is written
 /// for that name would be for nobody. An interface that is absent costs the two seconds once for an instance.
-pub fn settled(root: &Root, macs: &[String]) -> Result<Option<Vec<Nic>>> {
+pub fn settled(root: &Root, wanted: &dyn Fn(&[Nic], &[Nic]) -> bool) -> Result<Option<Vec<Nic>>> {
     let complete = |nics: &Option<Vec<Nic>>| {
-        macs.iter().all(|mac| nics.iter().flatten().any(|nic| nic.mac == *mac && is_named(nic, root)))
+        let all = nics.as_deref().unwrap_or_default();
+        let named: Vec<Nic> = all.iter().filter(|nic| is_named(nic, root)).cloned().collect();
+        wanted(&named, all)
     };
     let begun = Instant::now();
     loop {

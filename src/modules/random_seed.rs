@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::compression::gunzip;
 use crate::config::document::{Node, Value};
 use crate::config::read::{Kind, Read, one_of};
 use crate::config::types::OneOrMany;
@@ -17,7 +18,6 @@ use crate::finding::{Finding, Findings, Located};
 use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Action, Command, Write};
 use crate::plan::step::{Frequency, Stage};
-use crate::userdata::compression::gunzip;
 
 /// See the file's head.
 pub const MODULE: Module =

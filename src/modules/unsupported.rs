@@ -34,7 +34,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("spacewalk", "run the client from runcmd"),
     ("ubuntu_advantage", "run `pro attach` from runcmd"),
     ("ubuntu_pro", "run `pro attach` from runcmd"),
-    ("updates", "the network is written once for each instance"),
+    ("updates", "it is the image's to say, in its settings: `firstlight: network: updates: boot`"),
 ];
 
 /// Keys of the image's settings, which are read elsewhere.

@@ -20,6 +20,7 @@ const ENTRY_LIMIT: usize = 4096;
 const WORD_LIMIT: usize = 64;
 
 /// A value and the path that leads to it.
+#[derive(Clone)]
 pub struct Json<'a> {
     value: &'a Value,
     /// Where it is.
@@ -46,7 +47,8 @@ impl<'a> Json<'a> {
         Self { value, origin, entries_left: Rc::new(Cell::new(ENTRY_LIMIT)) }.object(findings)
     }
 
-    fn object(self, findings: &mut Findings) -> Option<Self> {
+    /// Itself, where it is an object; anything else is reported.
+    pub fn object(self, findings: &mut Findings) -> Option<Self> {
         if self.value.is_object() {
             return Some(self);
         }
@@ -63,6 +65,13 @@ impl<'a> Json<'a> {
     pub fn get(&self, key: &str) -> Option<Json<'a>> {
         let value = self.value.get(key).filter(|value| !value.is_null() && *value != "")?;
         Some(Json { value, origin: self.origin.key(key), entries_left: self.entries_left.clone() })
+    }
+
+    /// The values whose keys begin so, with the rest of their keys; an object of more keys than a document may have
+    /// entries is cut off.
+    pub fn below(&self, prefix: &str) -> Vec<(String, Json<'a>)> {
+        let keys = self.value.as_object().into_iter().flat_map(|object| object.keys()).take(ENTRY_LIMIT);
+        keys.filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), self.get(key)?))).collect()
     }
 
     /// The objects in the list at `key`; none where it is absent or null.
@@ -106,6 +115,19 @@ impl<'a> Json<'a> {
         self.get(key)?.into_text(findings)
     }
 
+    /// Its text: as [`Json::text`], of `true` and `false`, and of a list of these parted by commas, too.
+    pub fn scalar(&self, findings: &mut Findings) -> Option<Located<String>> {
+        let text = match self.value {
+            Value::Bool(flag) => flag.to_string(),
+            Value::Array(list) => {
+                let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                list.iter().take(WORD_LIMIT).map(plain).collect::<Vec<_>>().join(",")
+            }
+            _ => return self.clone().into_text(findings),
+        };
+        Some(Located::new(text, self.origin.clone()))
+    }
+
     fn into_text(self, findings: &mut Findings) -> Option<Located<String>> {
         match self.value {
             Value::String(text) => Some(Located::new(text.trim().to_owned(), self.origin)),
@@ -119,13 +141,17 @@ impl<'a> Json<'a> {
 
     /// What the text at `key` says; text that can't be read so is reported.
     pub fn parsed<T: FromStr<Err: Display>>(&self, key: &str, findings: &mut Findings) -> Option<Located<T>> {
-        let text = self.text(key, findings)?;
-        match text.parse() {
-            Ok(value) => Some(Located::new(value, text.origin)),
-            Err(error) => {
-                findings.push(Finding::error(&text.origin, format!("`{}` is left out: {error}", *text)));
-                None
-            }
+        parsed(&self.text(key, findings)?, findings)
+    }
+}
+
+/// What a text says; one that can't be read so is reported.
+pub fn parsed<T: FromStr<Err: Display>>(text: &Located<String>, findings: &mut Findings) -> Option<Located<T>> {
+    match text.parse() {
+        Ok(value) => Some(Located::new(value, text.origin.clone())),
+        Err(error) => {
+            findings.push(Finding::error(&text.origin, format!("`{}` is left out: {error}", **text)));
+            None
         }
     }
 }

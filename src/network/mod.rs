@@ -4,14 +4,17 @@
 pub mod command_line;
 pub mod ec2;
 pub mod fallback;
+pub mod initramfs;
 pub mod interfaces;
 pub mod model;
 pub mod network_config;
 pub mod online;
 pub mod openstack;
+pub mod own;
 pub mod prefix;
 pub mod render;
 
+mod glob;
 mod json;
 mod v1;
 mod v2;

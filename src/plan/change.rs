@@ -38,8 +38,12 @@ pub enum Change {
         path: PathBuf,
     },
     Hostname(String),
-    /// What of the kernel's network is not there yet.
-    Interfaces(Vec<kernel::Change>),
+    /// What of the kernel's network is not there yet; and all that is asked, as the kernel drops some of it when it
+    /// makes the rest.
+    Interfaces {
+        missing: Vec<kernel::Change>,
+        asked: Vec<kernel::Change>,
+    },
     Entropy(Vec<u8>),
     HostKey {
         kind: Kind,
@@ -81,7 +85,9 @@ impl fmt::Debug for Change {
             Change::Link { path, target } => write!(f, "Link({} -> {})", path.display(), target.display()),
             Change::Remove { path } => write!(f, "Remove({})", path.display()),
             Change::Hostname(name) => write!(f, "Hostname({name})"),
-            Change::Interfaces(changes) => f.debug_list().entries(changes.iter().map(ToString::to_string)).finish(),
+            Change::Interfaces { missing, .. } => {
+                f.debug_list().entries(missing.iter().map(ToString::to_string)).finish()
+            }
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
             Change::HostKey { kind, path, .. } => write!(f, "HostKey({}, {})", kind.name(), path.display()),
             Change::Run(command) => write!(f, "Run({command:?})"),

@@ -45,7 +45,7 @@ pub fn changes(action: &Action, tree: &dyn Tree, today: Day) -> Result<Vec<Chang
         Action::Interfaces(asked) => {
             let missing = interfaces::missing(asked, tree)?;
             if !missing.is_empty() {
-                draft.push(Change::Interfaces(missing))?;
+                draft.push(Change::Interfaces { missing, asked: asked.clone() })?;
             }
         }
         Action::HostKey { kind, path, mode, owner } => {

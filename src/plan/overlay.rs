@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::netlink::State;
 use crate::plan::change::Change;
 use crate::root::{FileKind, Stat, Tree, follow};
 
@@ -55,7 +56,7 @@ impl<'a> Overlay<'a> {
                 let stat = stat(FileKind::File, 0o644, 0, 0, 0);
                 (HOSTNAME.into(), Entry::File(stat, format!("{name}\n").into_bytes()))
             }
-            Change::Interfaces(_)
+            Change::Interfaces { .. }
             | Change::Entropy(_)
             | Change::HostKey { .. }
             | Change::RandomPassword { .. }
@@ -131,6 +132,10 @@ impl Tree for Overlay<'_> {
 
     fn owners(&self) -> bool {
         self.below.owners()
+    }
+
+    fn network(&self) -> Result<Option<State>> {
+        self.below.network()
     }
 
     fn resolve(&self, path: &Path) -> Result<PathBuf> {

@@ -226,7 +226,9 @@ fn line(change: &Change) -> Line {
         Change::Link { path, target } => Line::Link { path: path.clone(), target: target.clone() },
         Change::Remove { path } => Line::Remove { path: path.clone() },
         Change::Hostname(name) => Line::Hostname { name: name.clone() },
-        Change::Interfaces(changes) => Line::Interfaces { ip: changes.iter().map(ToString::to_string).collect() },
+        Change::Interfaces { missing, .. } => {
+            Line::Interfaces { ip: missing.iter().map(ToString::to_string).collect() }
+        }
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
         Change::HostKey { kind, path, .. } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
         Change::Run(command) => Line::Run { argv: command.argv.clone() },

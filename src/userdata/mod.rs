@@ -10,8 +10,6 @@ use crate::seed::Document;
 use crate::userdata::layers::VendorData;
 use crate::userdata::parts::Parts;
 
-pub mod compression;
-
 mod archive;
 mod form;
 mod include;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! User-data taken apart: each part by its form; the forms that hold others come back here, once for each of them.
 
+use crate::compression;
 use crate::config::document::{self, Data, Node};
 use crate::config::merge;
 use crate::config::template::{self, Purpose};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::seed::Document;
 use crate::userdata::form::{Before, Declared, Form, sniff};
-use crate::userdata::{Context, Script, UserData, compression, unknown};
+use crate::userdata::{Context, Script, UserData, unknown};
 
 /// The largest user-data or vendor-data as the platform hands it over, in bytes.
 pub const SIZE_LIMIT: usize = 16 << 20;

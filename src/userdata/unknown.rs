@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What to say of a part whose form is not known: what it looks like, and what to do about it.
 
+use crate::compression;
 use crate::finding::Finding;
 use crate::userdata::form::{Form, sniff};
+use crate::userdata::mime;
 use crate::userdata::parts::Part;
-use crate::userdata::{compression, mime};
 
 /// Ways to pack user-data that are not read, by their first bytes.
 const PACKED: [(&[u8], &str); 4] =

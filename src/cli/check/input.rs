@@ -45,7 +45,7 @@ pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
     };
     match kind(&name, &document.bytes) {
         Kind::MetaData => seed.meta_data = document,
-        Kind::Network => seed.network = Some((NetworkFormat::OpenStack, document)),
+        Kind::Network(format) => seed.network = Some((format, document)),
         Kind::VendorData => seed.vendor_data.push(document),
         Kind::UserData => seed.user_data = Some(document),
         Kind::Settings => return Ok(Input::Settings(document)),
@@ -57,7 +57,7 @@ pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     MetaData,
-    Network,
+    Network(NetworkFormat),
     VendorData,
     UserData,
     Settings,
@@ -67,10 +67,12 @@ enum Kind {
 fn kind(name: &str, bytes: &[u8]) -> Kind {
     match name {
         "meta_data.json" => return Kind::MetaData,
-        "network_data.json" => return Kind::Network,
+        "network_data.json" => return Kind::Network(NetworkFormat::OpenStack),
+        "network-config" => return Kind::Network(NetworkFormat::NetworkConfig),
+        "interfaces" => return Kind::Network(NetworkFormat::Interfaces),
         "vendor_data.json" | "vendor_data2.json" => return Kind::VendorData,
         "user_data" | "user-data" => return Kind::UserData,
-        "meta-data" | "network-config" => return Kind::NoCloud,
+        "meta-data" => return Kind::NoCloud,
         _ => {}
     }
     if bytes.trim_ascii_start().starts_with(b"{") {
@@ -83,7 +85,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         };
         return match () {
             () if has("uuid") => Kind::MetaData,
-            () if has("links") || has("networks") => Kind::Network,
+            () if has("links") || has("networks") => Kind::Network(NetworkFormat::OpenStack),
             () if has("cloud-init") => Kind::VendorData,
             () => Kind::UserData,
         };
@@ -134,7 +136,8 @@ mod tests {
         for (name, content, expected) in [
             ("meta_data.json", "", Kind::MetaData),
             ("x.json", "{\"uuid\": \"a\"}", Kind::MetaData),
-            ("x.json", " {\"links\": []}", Kind::Network),
+            ("x.json", " {\"links\": []}", Kind::Network(NetworkFormat::OpenStack)),
+            ("network-config", "version: 2\n", Kind::Network(NetworkFormat::NetworkConfig)),
             ("vendor_data2.json", "[]", Kind::VendorData),
             ("x", "{\"cloud-init\": \"\"}", Kind::VendorData),
             ("x.json", "{\"uuid\": ", Kind::MetaData),

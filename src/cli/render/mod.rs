@@ -54,7 +54,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// An interface of the guest, once for each; default: those below --root DIR, of the running system none
-    #[arg(long, value_name = "NAME=MAC", value_parser = nic)]
+    #[arg(long, value_name = "NAME=MAC[,DRIVER]", value_parser = nic)]
     nic: Vec<Nic>,
     /// For programs
     #[arg(long, conflicts_with = "output")]
@@ -68,10 +68,10 @@ impl Arguments {
         let guest = Guest::read(&root)?;
         let renderers = self.renderers(&guest)?;
         let mut findings = Findings::keeping_texts();
-        let asked = self.read(&mut findings)?;
         let nics = if self.nic.is_empty() { guest.nics.as_deref() } else { Some(self.nic.as_slice()) };
         // Where a document is converted tells nothing of the machine that it is for.
         let nics = nics.filter(|_| !self.nic.is_empty() || !root.is_live());
+        let asked = self.read(nics, &mut findings)?;
         let rendered: Vec<(Renderer, Rendered)> = match &asked {
             Some(Asked::Network(config)) => self.render(&renderers, config, nics, &mut findings),
             _ => Vec::new(),
@@ -113,7 +113,7 @@ impl Arguments {
         }
     }
 
-    fn read(&self, findings: &mut Findings) -> Result<Option<Asked>> {
+    fn read(&self, nics: Option<&[Nic]>, findings: &mut Findings) -> Result<Option<Asked>> {
         let bytes = input::read(&self.network, LIMIT)?;
         let name = if self.network == Path::new("-") { "<stdin>".into() } else { self.network.to_string_lossy() };
         let document = Document::new(name, bytes);
@@ -126,7 +126,7 @@ impl Arguments {
                 read(format, &document, findings)
             }
             Format::CommandLine => {
-                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), findings);
+                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), nics, findings);
                 if asked.is_none() && findings.is_empty() {
                     return Err(Error::malformed(format!("{} says nothing of the network", document.name)));
                 }
@@ -148,12 +148,21 @@ impl Arguments {
 
 /// An interface as `--nic` names it.
 fn nic(text: &str) -> Result<Nic, String> {
-    let (name, mac) = text.split_once('=').ok_or("it is written NAME=MAC")?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    if name.is_empty() || name.len() > 15 || !name.chars().all(fits) {
+    let (name, rest) = text.split_once('=').ok_or("it is written NAME=MAC or NAME=MAC,DRIVER")?;
+    let (mac, driver) = rest.split_once(',').unwrap_or((rest, ""));
+    let fits = |word: &str| word.len() <= 15 && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    if name.is_empty() || !fits(name) {
         return Err(format!("`{name}` is not the name of an interface"));
     }
-    Ok(Nic { name: name.to_owned(), mac: mac.parse::<Mac>()?.to_string(), ..Nic::default() })
+    let mac = mac.parse::<Mac>()?;
+    Ok(Nic {
+        name: name.to_owned(),
+        infiniband: mac.is_infiniband(),
+        mac: mac.to_string(),
+        driver: driver.to_owned(),
+        hardware: true,
+        ..Nic::default()
+    })
 }
 
 /// On standard error, which is the place for what is not a file.
@@ -202,8 +211,10 @@ mod tests {
 
     #[test]
     fn an_interface_is_a_name_and_a_mac() {
-        let expected = Nic { name: "ens3".to_owned(), mac: "fa:16:3e:00:00:01".to_owned(), ..Nic::default() };
-        assert_eq!(nic("ens3=FA:16:3E:00:00:01").unwrap(), expected);
+        let seen = nic("ens3=FA:16:3E:00:00:01,virtio_net").unwrap();
+        assert_eq!((seen.name.as_str(), seen.mac.as_str()), ("ens3", "fa:16:3e:00:00:01"));
+        assert_eq!((seen.driver.as_str(), seen.hardware), ("virtio_net", true));
+        assert_eq!(nic("ens3=fa:16:3e:00:00:01").unwrap().driver, "");
         for wrong in
             ["ens3", "=fa:16:3e:00:00:01", "a/b=fa:16:3e:00:00:01", "ens3=fa:16", "ens3\n[x]=fa:16:3e:00:00:01"]
         {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 
+use crate::compression::{LIMIT, gunzip};
 use crate::config::document::{Node, Value};
 use crate::config::types::Mode;
 use crate::finding::{Finding, Findings, Located};
@@ -18,7 +19,6 @@ use crate::modules::{Input, Module, Planner};
 use crate::plan::action::{Action, Owner, Write};
 use crate::plan::request::{Purpose, Request};
 use crate::plan::step::{Frequency, Stage};
-use crate::userdata::compression::{LIMIT, gunzip};
 use source::{Place, Source};
 
 mod source;

@@ -267,7 +267,7 @@ impl Link {
     }
 
     /// Whether it has a static address of `family`'s family.
-    pub(super) fn is_static(&self, family: IpAddr) -> bool {
+    pub fn is_static(&self, family: IpAddr) -> bool {
         self.addresses.iter().any(|prefix| prefix.same_family(family))
     }
 
@@ -276,7 +276,9 @@ impl Link {
     pub fn is_on_link(&self, route: &Route) -> bool {
         let Some(gateway) = route.via else { return false };
         let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        let worked_out = !link_local && !self.contains(gateway) && !self.is_automatic(gateway);
+        // The members of a VRF have the addresses.
+        let elsewhere = matches!(self.kind, Kind::Vrf { .. }) || self.is_automatic(gateway);
+        let worked_out = !link_local && !self.contains(gateway) && !elsewhere;
         route.on_link.unwrap_or(worked_out)
     }
 

@@ -119,7 +119,9 @@ impl NetworkConfig {
     pub fn with_ranked_defaults(&self, findings: &mut Findings) -> Self {
         let mut ranked = self.clone();
         for ipv4 in [true, false] {
-            let routes = ranked.links.iter_mut().flat_map(|link| &mut link.routes);
+            // A VRF has a table of its own.
+            let links = ranked.links.iter_mut().filter(|link| !matches!(link.kind, Kind::Vrf { .. }));
+            let routes = links.flat_map(|link| &mut link.routes);
             let main = routes.filter(|route| route.table.is_none() && route.kind == RouteKind::Unicast);
             let defaults = main.filter(|route| route.to.is_default() && route.to.address().is_ipv4() == ipv4);
             for (rank, route) in (0_u32..).zip(defaults).skip(1).filter(|(_, route)| route.metric.is_none()) {

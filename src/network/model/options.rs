@@ -4,7 +4,7 @@
 //! A value is kept in the kernel's own words and units (Documentation/networking/bonding.rst, bridge(8)); what is read
 //! and what is written is translated by the table.
 
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use crate::finding::Located;
 
@@ -24,7 +24,7 @@ pub struct Setting {
 pub struct LinkOption {
     /// Its name beneath `/sys/class/net/NAME/bonding` or `…/bridge`, and in OpenStack and v1 behind `bond_` or `bridge_`.
     pub kernel: &'static str,
-    /// Its name in netplan; empty where it has none.
+    /// Its name in netplan, the oldest that all versions know; empty where it has none.
     pub netplan: &'static str,
     /// Its name in systemd.netdev(5); empty where it has none.
     pub networkd: &'static str,
@@ -47,7 +47,7 @@ pub enum Form {
     Seconds(u32),
     /// Yes or no: `1`, `0`.
     Flag,
-    /// IP addresses, parted by commas.
+    /// IPv4 addresses, parted by commas.
     Addresses,
     /// The `id` of a member.
     Member,
@@ -104,10 +104,10 @@ pub const BOND: &[LinkOption] = &[
     ),
     option("resend_igmp", "resend-igmp", "ResendIGMP", 15, Form::Number(255)),
     option("num_grat_arp", "gratuitous-arp", "GratuitousARP", 16, Form::Number(255)),
-    option("all_slaves_active", "all-members-active", "AllSlavesActive", 17, Form::Flag),
+    option("all_slaves_active", "all-slaves-active", "AllSlavesActive", 17, Form::Flag),
     option("min_links", "min-links", "MinLinks", 18, Form::Number(i32::MAX as u32)),
     option("lp_interval", "learn-packet-interval", "LearnPacketIntervalSec", 19, Form::Number(i32::MAX as u32)),
-    option("packets_per_slave", "packets-per-member", "PacketsPerSlave", 20, Form::Number(65535)),
+    option("packets_per_slave", "packets-per-slave", "PacketsPerSlave", 20, Form::Number(65535)),
     option("lacp_rate", "lacp-rate", "LACPTransmitRate", 21, Form::Word(&["slow", "fast"])),
     option("ad_select", "ad-select", "AdSelect", 22, Form::Word(&["stable", "bandwidth", "count"])),
     option("ad_actor_sys_prio", "", "AdActorSystemPriority", 24, Form::Number(65535)),
@@ -130,8 +130,8 @@ pub const BRIDGE: &[LinkOption] = &[
 /// What other names mean the same: of older kernels, older netplans, and ifupdown.
 const ALIASES: &[(&str, &str)] = &[
     ("num_unsol_na", "num_grat_arp"),
-    ("all-slaves-active", "all_slaves_active"),
-    ("packets-per-slave", "packets_per_slave"),
+    ("all-members-active", "all_slaves_active"),
+    ("packets-per-member", "packets_per_slave"),
     ("gratuitious-arp", "num_grat_arp"),
     ("arp_ip_targets", "arp_ip_target"),
     ("primary_reselect_policy", "primary_reselect"),
@@ -185,9 +185,9 @@ impl LinkOption {
             Form::Addresses => {
                 let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
                 let addresses: Result<Vec<String>, _> =
-                    parts.map(|part| part.parse::<IpAddr>().map(|address| address.to_string())).collect();
+                    parts.map(|part| part.parse::<Ipv4Addr>().map(|address| address.to_string())).collect();
                 let addresses = addresses.map(|addresses| addresses.join(",")).unwrap_or_default();
-                if addresses.is_empty() { Err("IP addresses are expected".to_owned()) } else { Ok(addresses) }
+                if addresses.is_empty() { Err("IPv4 addresses are expected".to_owned()) } else { Ok(addresses) }
             }
             Form::Member if text.is_empty() => Err("a member is expected".to_owned()),
             Form::Member => Ok(text.to_owned()),

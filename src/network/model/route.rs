@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use crate::finding::Located;
+use crate::network::model::Extra;
 use crate::network::prefix::Prefix;
 
 /// A static route.
@@ -26,6 +28,8 @@ pub struct Route {
     pub kind: RouteKind,
     /// How far it reaches: `global`, `link` or `host`; `None` is what the kernel makes of it.
     pub scope: Option<&'static str>,
+    /// What only netplan has a word for.
+    pub extra: Vec<Located<Extra>>,
 }
 
 /// What becomes of a packet that takes a route.
@@ -89,6 +93,7 @@ impl Route {
             on_link: None,
             kind: RouteKind::Unicast,
             scope: None,
+            extra: Vec::new(),
         }
     }
 }

@@ -12,12 +12,13 @@ pub mod networkd;
 pub mod resolv_conf;
 pub mod sysconfig;
 pub mod sysconfig_suse;
+mod unsaid;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::finding::{Finding, Findings, Origin};
+use crate::finding::{Finding, Findings, Origin, did_you_mean};
 use crate::guest::Nic;
 use crate::network::model::{Kind, Link, NetworkConfig, Physical};
 use crate::network::prefix::Mac;
@@ -26,7 +27,7 @@ use crate::network::render::kernel::Change;
 pub use names::{interface_name, interface_named, is_interface_name, nic_of};
 
 /// The first line of every file that a renderer writes.
-const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
+pub const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
 
 /// A network manager that can be written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +89,14 @@ impl FromStr for Renderer {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        // cloud-init's word for Debian's.
-        let name = if name == "eni" { "ifupdown" } else { name };
-        let known = || Renderer::ALL.map(Renderer::name).join(", ");
-        let renderer = Renderer::ALL.into_iter().find(|renderer| renderer.name() == name);
-        renderer.ok_or_else(|| format!("no renderer `{name}`; there are {}", known()))
+        let known = Renderer::ALL.map(Renderer::name);
+        let others = [("eni", Renderer::Ifupdown), ("networkmanager", Renderer::NetworkManager)];
+        let named = others.into_iter().find(|(other, _)| *other == name).map(|(_, renderer)| renderer);
+        let renderer = named.or_else(|| Renderer::ALL.into_iter().find(|renderer| renderer.name() == name));
+        renderer.ok_or_else(|| {
+            let guess = did_you_mean(name, known).unwrap_or_else(|| format!("there are {}", known.join(", ")));
+            format!("no renderer `{name}`; {guess}")
+        })
     }
 }
 
@@ -143,6 +147,7 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
             findings.push(absent(link, nics));
         });
     }
+    findings.extend(unheard(renderer, &config));
     let files = match renderer {
         Renderer::Netplan => netplan::render,
         Renderer::Networkd => networkd::render,
@@ -156,6 +161,14 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
         }
     };
     files(&config, nics, findings).into()
+}
+
+/// What only netplan has a word for, where the manager is another; its choice of a manager is made.
+fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
+    let links = config.links.iter().flat_map(|link| &link.extra);
+    let extra =
+        config.extra.iter().chain(links).filter(|extra| renderer != Renderer::Netplan && extra.key != "renderer");
+    extra.map(|extra| inexpressible(renderer, &extra.origin, &format!("`{}`", extra.key))).collect()
 }
 
 /// What the guest's interfaces tell of the configuration: which is `InfiniBand`, so that the renderers find its twenty
@@ -228,7 +241,7 @@ mod tests {
     /// What a fixture asks for; a `cmdline` is the kernel's.
     fn asked(folder: &Path, findings: &mut Findings) -> Option<NetworkConfig> {
         let asked = match fs::read_to_string(folder.join("cmdline")) {
-            Ok(line) => crate::network::command_line::read(line.trim(), findings),
+            Ok(line) => crate::network::command_line::read(line.trim(), Some(&nics(folder, None)), findings),
             Err(_) => {
                 let bytes = |name: &str| fs::read(folder.join(name)).ok();
                 let mut documents = DOCUMENTS.iter().filter_map(|(name, format)| Some((name, format, bytes(name)?)));

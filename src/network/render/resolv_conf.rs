@@ -8,15 +8,15 @@ use std::net::IpAddr;
 
 use crate::guest::Guest;
 use crate::network::model::NetworkConfig;
-use crate::network::render::{HEADER, RenderedFile};
+use crate::network::render::{HEADER, RenderedFile, Renderer};
 
 /// The resolver's file.
 pub const PATH: &str = "/etc/resolv.conf";
 
 /// The file, where there are servers to name and nobody who would.
-pub fn render(config: &NetworkConfig, guest: &Guest) -> Option<RenderedFile> {
+pub fn render(renderer: Renderer, config: &NetworkConfig, guest: &Guest) -> Option<RenderedFile> {
     let dns = config.all_dns();
-    if dns.servers.is_empty() || has_resolver(guest) {
+    if dns.servers.is_empty() || is_written(renderer, guest) {
         return None;
     }
     let content = format!("{HEADER}{}", lines(&dns.search, &dns.servers));
@@ -33,6 +33,14 @@ pub fn lines(search: &[String], servers: &[IpAddr]) -> String {
     lines
 }
 
-fn has_resolver(guest: &Guest) -> bool {
-    guest.has_tool("resolvconf") || guest.service_enabled("systemd-resolved.service")
+/// Whether the manager writes it, or hands its servers to somebody who does. The kernel knows of no servers; a
+/// systemd-resolved beside it takes those of the file.
+fn is_written(renderer: Renderer, guest: &Guest) -> bool {
+    let resolver = || guest.has_tool("resolvconf") || guest.service_enabled("systemd-resolved.service");
+    match renderer {
+        Renderer::NetworkManager | Renderer::Sysconfig | Renderer::SysconfigSuse => true,
+        Renderer::Netplan => resolver() || guest.service_enabled("NetworkManager.service"),
+        Renderer::Networkd | Renderer::Ifupdown | Renderer::IfupdownAlpine => resolver(),
+        Renderer::Kernel => false,
+    }
 }

@@ -135,6 +135,9 @@ impl fmt::Display for Task {
             Task::Up { name } => write!(f, "link set dev {name} up"),
             Task::Address { name, address } => {
                 write!(f, "address replace {} dev {name}", address.prefix)?;
+                if address.address().is_ipv4() && address.length() <= 30 {
+                    f.write_str(" broadcast +")?;
+                }
                 address.label.iter().try_for_each(|label| write!(f, " label {label}"))?;
                 f.write_str(if address.deprecated { " preferred_lft 0" } else { "" })
             }

@@ -5,14 +5,7 @@ use crate::finding::{Finding, Findings, Located};
 use crate::guest::Nic;
 use crate::network::model::{Kind, Link, NetworkConfig};
 use crate::network::render::kernel::{Change, Task};
-use crate::network::render::nic_of;
-
-/// Whether the kernel takes it for an interface's name: 1 to 15 visible characters, none of which means something to the
-/// kernel, a path, or a line that ip(8) reads.
-pub fn is_name(name: &str) -> bool {
-    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.@+~=,".contains(&c);
-    (1..=15).contains(&name.len()) && name.bytes().all(plain) && name != "." && name != ".." && !name.starts_with('-')
-}
+use crate::network::render::names::{is_interface_name, nic_of};
 
 /// An interface that gets another name.
 struct Wish<'a> {
@@ -29,12 +22,12 @@ struct Wish<'a> {
 pub fn renames(config: &NetworkConfig, nics: &[Nic], findings: &mut Findings) -> Vec<Change> {
     let mut wishes: Vec<Wish> = Vec::new();
     for link in &config.links {
-        let Some((nic, to)) = wish(link, nics) else { continue };
+        let Some((nic, to)) = wish(link, nics).filter(|(nic, to)| nic.name != to.value) else { continue };
         let rival = wishes.iter().any(|other| other.to.value == to.value)
             || config.links.iter().any(|other| !matches!(other.kind, Kind::Physical(_)) && other.id == to.value);
         if let Some(why) = refusal(to, rival) {
             findings.push(Finding::error(&to.origin, format!("{} is not renamed to `{}`: {why}", nic.name, to.value)));
-        } else if nic.name != to.value {
+        } else {
             wishes.push(Wish { from: &nic.name, to });
         }
     }
@@ -47,8 +40,8 @@ fn wish<'a>(link: &'a Link, nics: &'a [Nic]) -> Option<(&'a Nic, &'a Located<Str
 }
 
 fn refusal(to: &str, rival: bool) -> Option<&'static str> {
-    if !is_name(to) {
-        Some("an interface's name has 1 to 15 letters, digits, hyphens, dots or underscores")
+    if !is_interface_name(to) {
+        Some("an interface's name has at most 15 letters, digits, hyphens, dots and underscores")
     } else if rival {
         Some("another interface of this network gets that name")
     } else {
@@ -145,7 +138,7 @@ mod tests {
         assert_eq!(renamed(&[Some("eth1"), None]), (vec!["eth0".into(), "eth1".into()], 1));
         assert_eq!(renamed(&[Some("eth1"), Some("eth2"), None]).0, ["eth0", "eth1", "eth2"], "one after the other");
         assert_eq!(renamed(&[Some("lan"), Some("lan")]), (vec!["lan".into(), "eth1".into()], 1));
-        for bad in ["", ".", "..", "a/b", "a b", "sixteen-letters-", "a\nlink", "%d", "a:1", "-x"] {
+        for bad in ["", ".", "..", "a/b", "a b", "sixteen-letters-", "a\nlink", "%d", "a:1"] {
             assert_eq!(renamed(&[Some(bad)]), (vec!["eth0".into()], 1), "{bad:?}");
         }
     }

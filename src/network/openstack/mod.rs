@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reads OpenStack's `network_data.json`, nova's word on an instance's network, as leniently as the field does.
+//!
+//! Where cloud-init gives up the whole network over one entry (a link without a type, `routes: null`), only the entry
+//! is lost here, and said so.
+
+#[cfg(test)]
+mod generated;
+mod links;
+mod networks;
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::finding::{Finding, Findings};
+use crate::network::json::{self, Json};
+use crate::network::model::{Kind, Link, NetworkConfig};
+use crate::seed::Document;
+use links::Links;
+
+/// What RFC 8200 asks of every link, in bytes.
+const IPV6_MTU: u32 = 1280;
+
+/// Reads the document; `None`, with findings, where nothing of it can be read.
+pub fn read(document: &Document, findings: &mut Findings) -> Option<NetworkConfig> {
+    let value = json::parse(document, findings)?;
+    let top = Json::top(&value, document.origin(), findings)?;
+    let mut config = NetworkConfig::new(document.origin());
+    let mut links = Links::read(&top, findings);
+    for entry in top.objects("networks", findings) {
+        if let Some(link) = links.of(&entry, findings) {
+            networks::network(&entry, link, findings);
+        }
+    }
+    config.links = links.into_links();
+    config.dns = networks::dns(&top, findings);
+    config.links.iter().for_each(|link| check_mtu(link, findings));
+    check_members(&config, findings);
+    Some(config)
+}
+
+fn check_mtu(link: &Link, findings: &mut Findings) {
+    let ipv6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if let Some(mtu) = link.mtu.as_ref().filter(|mtu| mtu.value < IPV6_MTU)
+        && (link.is_static(ipv6) || link.is_automatic(ipv6))
+    {
+        let message =
+            format!("the kernel turns IPv6 off on an interface with an MTU of {}; it needs {IPV6_MTU}", mtu.value);
+        findings.push(Finding::warning(&mtu.origin, message));
+    }
+}
+
+/// An address on a bond's member is of no use: what is sent to it arrives at the bond.
+fn check_members(config: &NetworkConfig, findings: &mut Findings) {
+    for bond in config.links.iter().filter(|link| matches!(link.kind, Kind::Bond { .. })) {
+        let is_member = |link: &&Link| bond.members().iter().any(|member| member.value == link.id);
+        for member in config.links.iter().filter(is_member).filter(|link| link.is_configured()) {
+            let message = format!("a network on a member of {} does not work; it belongs on the bond", bond.id);
+            findings.push(Finding::warning(&member.origin, message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::Nic;
+    use crate::network::render::{Renderer, render};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn no_document_panics_leaves_a_reference_open_or_smuggles_anything_into_a_file(
+            document in generated::document()
+        ) {
+            let mut findings = Findings::default();
+            let config = read(&document, &mut findings).unwrap();
+            let ids: BTreeSet<&str> = config.links.iter().map(|link| link.id.as_str()).collect();
+            prop_assert_eq!(ids.len(), config.links.len(), "two links are called the same");
+            for link in &config.links {
+                prop_assert!(!link.id.is_empty() && (link.physical().is_some() || link.id.len() <= 15), "{}", link.id);
+                for member in link.members() {
+                    prop_assert!(ids.contains(member.as_str()) && **member != link.id, "{} of {}", **member, link.id);
+                }
+            }
+            let nics = [Nic { name: "ens3".to_owned(), mac: "fa:16:3e:00:00:01".to_owned(), ..Nic::default() }];
+            for renderer in Renderer::ALL {
+                for nics in [None, Some(&nics[..])] {
+                    let rendered = render(renderer, &config, nics, &mut findings);
+                    let files = rendered.files.iter().map(|file| format!("{}\n{}", file.path.display(), file.content));
+                    for text in files.chain(rendered.changes.iter().map(ToString::to_string)) {
+                        prop_assert!(!text.contains(generated::SMUGGLED), "{renderer}: {text}");
+                        prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()), "{renderer}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_document_are_reported() {
+        for bytes in [&b""[..], b"[]", b"null", &[0; 64], &[0xff, 0xfe, b'{'], &b"[".repeat(5000), &[b' '; 2 << 20]] {
+            let mut findings = Findings::default();
+            let config = read(&Document::new("network_data.json", bytes), &mut findings);
+            assert!(config.is_none() && findings.has_errors(), "{:?}", bytes.get(..8));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a manager has no word for, gathered while its files are written.
+
+use crate::finding::{Findings, Origin};
+use crate::network::model::{Address, Given, NetworkConfig, Overrides};
+use crate::network::render::{Renderer, inexpressible};
+
+/// Reports for one renderer what it leaves out.
+pub(super) struct Unsaid<'a> {
+    renderer: Renderer,
+    findings: &'a mut Findings,
+}
+
+impl<'a> Unsaid<'a> {
+    /// Begins with what only netplan has a word for, of the guest and of each link.
+    pub fn new(renderer: Renderer, config: &NetworkConfig, findings: &'a mut Findings) -> Self {
+        let mut unsaid = Self { renderer, findings };
+        let extras = config.links.iter().flat_map(|link| &link.extra).chain(&config.extra);
+        // Which manager is to be used has been decided.
+        extras.filter(|extra| extra.key != "renderer").for_each(|extra| {
+            unsaid.say(&extra.origin, &["`", &extra.key, "`"].concat());
+        });
+        unsaid
+    }
+
+    /// Reports `what` was asked for at `origin`.
+    pub fn say(&mut self, origin: &Origin, what: &str) {
+        self.findings.push(inexpressible(self.renderer, origin, what));
+    }
+
+    /// Where `given` is there, reports it.
+    pub fn given<T>(&mut self, given: &Given<T>, what: &str) {
+        given.iter().for_each(|given| self.say(&given.origin, what));
+    }
+
+    /// Where `given` is not the manager's way already, reports it.
+    pub fn unless(&mut self, usual: bool, given: &Given<bool>, what: &str) {
+        given.iter().filter(|given| given.value != usual).for_each(|given| self.say(&given.origin, what));
+    }
+
+    /// Of an answer's domains managers search in all that they use.
+    pub fn domains(&mut self, overrides: &Overrides) {
+        let domains = overrides.use_domains.iter().filter(|domains| domains.value != "true");
+        domains.for_each(|domains| self.say(&domains.origin, "which of DHCP's domains are used"));
+    }
+
+    /// What of an address is more than the address.
+    pub fn address(&mut self, address: &Address, origin: &Origin, label: bool) {
+        if label && address.label.is_some() {
+            self.say(origin, "an address's label");
+        }
+        if address.deprecated {
+            self.say(origin, "an address's lifetime");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reads version 2 of cloud-init's network-config: netplan's own language.
+//!
+//! What the model has no word for is kept beside it, for netplan alone; an entry that is wrong costs only itself, where
+//! netplan refuses the whole document, and the guest would have no network.
+
+mod keys;
+mod kind;
+mod references;
+mod route;
+mod value;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use crate::config::document::{Data, Node};
+use crate::finding::{Finding, Findings, Located};
+use crate::network::model::{Extra, Kind, Link, NetworkConfig};
+use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
+use crate::network::v2::kind::{Section, kind};
+use crate::network::v2::references::{Names, resolve};
+use crate::network::v2::value::{
+    ENTRY_LIMIT, entries, fit, interface_name, is_of_name, mapping, text, unknown, verbatim,
+};
+
+/// The sections of links that the model knows.
+pub(super) const SECTIONS: &[&str] = &["ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices"];
+/// What only netplan has, up to its version 1.2: sections of other links, and one setting.
+const NETPLAN_SECTIONS: &[&str] = &["wifis", "modems", "tunnels", "virtual-ethernets", "nm-devices", "xfrm-interfaces"];
+const NETPLAN_SETTINGS: &[&str] = &["renderer", "openvswitch"];
+
+/// Reads the mapping that has the `version`; `None`, with findings, where nothing of it can be read.
+pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
+    let mut config = NetworkConfig::new(node.origin.clone());
+    let mut names = Names { elsewhere: BTreeSet::new(), left_out: BTreeSet::new() };
+    let mut taken = BTreeSet::new();
+    let mut links = Vec::new();
+    // Whatever the order of the sections: what is not the model's is known before the links are.
+    for (name, key, value) in entries(mapping(node, findings)?, findings).collect::<Vec<_>>() {
+        if name == "version" || Section::named(name).is_some() {
+            continue;
+        }
+        let known: [&[&str]; 4] = [SECTIONS, NETPLAN_SECTIONS, NETPLAN_SETTINGS, &["version"]];
+        let is_section = NETPLAN_SECTIONS.contains(&name);
+        if is_section || NETPLAN_SETTINGS.contains(&name) {
+            let ids = entries(value, &mut Findings::default()).map(|(id, ..)| id.to_owned());
+            names.elsewhere.extend(ids.filter(|_| is_section));
+            config.extra.push(Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone()));
+        } else {
+            unknown(key, &known, findings);
+        }
+    }
+    for (name, _, value) in entries(node, findings).collect::<Vec<_>>() {
+        let Some(section) = Section::named(name) else { continue };
+        for (id, key, body) in entries(value, findings).collect::<Vec<_>>() {
+            if matches!(body.data, Data::Scalar(_)) && id == "renderer" {
+                config.extra.push(nested(name, id, key, verbatim(body)));
+            } else if links.len() >= ENTRY_LIMIT {
+                let message = format!("more than {ENTRY_LIMIT} links; from here on they are left out");
+                findings.push(Finding::error(&key.origin, message));
+                break;
+            } else if names.elsewhere.contains(id) || !taken.insert(id.to_owned()) {
+                findings.push(Finding::error(&key.origin, format!("a second definition of `{id}`; it is left out")));
+            } else if let Some(link) = link(section, key, body, findings) {
+                links.push(link);
+            } else {
+                names.left_out.insert(id.to_owned());
+            }
+        }
+    }
+    distinct_names(&mut links, findings);
+    let (links, beside) = resolve(links, names, findings);
+    config.links = links;
+    // As it is written: the model has no word for their parents.
+    for link in beside {
+        let written = node.get("vlans").and_then(|section| section.get(&link.id));
+        let value = written.map_or(Json::Null, verbatim);
+        config.extra.push(Located {
+            value: Extra { key: "vlans".to_owned(), value: serde_json::json!({link.id: value}) },
+            origin: link.origin,
+        });
+    }
+    Some(config)
+}
+
+fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> Option<Link> {
+    let id = text(key, findings)?;
+    let id = match section {
+        Section::Ethernets => fit(id, is_of_name, "an id (letters, digits, `_`, `.`, `-`)", findings)?,
+        _ => interface_name(id, findings)?,
+    };
+    mapping(node, findings)?;
+    let mut extra = Vec::new();
+    let kind = kind(section, &id, node, &mut extra, findings)?;
+    let mut link = Link::new(id.value, kind, key.origin.clone());
+    link.extra = extra;
+    for (name, key, value) in entries(node, findings) {
+        if section.own().contains(&name) || take(&mut link, name, key, value, findings) {
+            continue;
+        }
+        let hardware = if section == Section::Ethernets { NETPLAN_HARDWARE } else { &[] };
+        if NETPLAN_ALONE.contains(&name) || hardware.contains(&name) {
+            link.extra.push(Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone()));
+        } else {
+            unknown(key, &[WORDS, NETPLAN_ALONE, hardware, section.own()], findings);
+        }
+    }
+    Some(link)
+}
+
+/// Takes away a `set-name` that another interface has: the second one would keep the kernel's name, by chance.
+fn distinct_names(links: &mut [Link], findings: &mut Findings) {
+    let virtuals = links.iter().filter(|link| link.physical().is_none());
+    let mut names: BTreeSet<String> = virtuals.map(|link| link.id.clone()).collect();
+    for link in links {
+        let Kind::Physical(physical) = &mut link.kind else { continue };
+        if let Some(name) = physical.set_name.take_if(|name| !names.insert(name.value.clone())) {
+            let message = format!("a second interface of the name `{}`; this one keeps its own", *name);
+            findings.push(Finding::error(&name.origin, message));
+        }
+    }
+}

@@ -1,0 +1,2 @@
+#!/bin/sh
+ln -s /inside "$1/out/etc"
