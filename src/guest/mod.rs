@@ -17,6 +17,8 @@ const ZONES: &str = "/usr/share/zoneinfo";
 const ZONE_DEPTH: usize = 4;
 const TOOL_DIRECTORIES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const UNITS: &str = "/etc/systemd/system";
+/// Where distributions ship theirs, some of them enabled for good.
+const SHIPPED_UNITS: &str = "/lib/systemd/system";
 const RUNLEVELS: &str = "/etc/runlevels";
 
 /// Facts about the guest. What every run needs is read at once, the rest when it is asked for.
@@ -200,11 +202,14 @@ impl Guest {
         if self.link_target(&format!("{UNITS}/{unit}")).is_some_and(|to| to == Path::new("/dev/null")) {
             return false;
         }
-        let wants = self.list(UNITS).into_iter().filter(|name| name.ends_with(".wants") || name.ends_with(".requires"));
-        let wants = wants.map(|name| format!("{UNITS}/{name}"));
+        let is_list = |name: &String| name.ends_with(".wants") || name.ends_with(".requires");
+        let below = |units: &'static str| {
+            self.list(units).into_iter().filter(is_list).map(move |name| format!("{units}/{name}"))
+        };
+        let wants = below(UNITS).chain(below(SHIPPED_UNITS));
         let levels = self.list(RUNLEVELS).into_iter().map(|name| format!("{RUNLEVELS}/{name}"));
         // By name: in an image the link may lead to where the unit is only once the guest runs.
-        wants.into_iter().any(|directory| self.list(&directory).iter().any(|name| name == unit))
+        { wants }.any(|directory| self.list(&directory).iter().any(|name| name == unit))
             || levels.into_iter().any(|directory| {
                 self.list(&directory).iter().any(|name| Some(name.as_str()) == unit.strip_suffix(".service"))
             })

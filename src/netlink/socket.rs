@@ -49,7 +49,7 @@ impl Socket {
         let sequence = self.send(message)?;
         loop {
             let buffer = self.receive()?;
-            for answer in messages(buffer).filter(|answer| answer.sequence == sequence && answer.kind == ERROR) {
+            if let Some(answer) = messages(buffer).find(|answer| answer.sequence == sequence && answer.kind == ERROR) {
                 return verdict(&answer);
             }
         }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Patterns of names, as fnmatch(3) has them: `*`, `?`, `[a-c]`, `[!a-c]`.
 
+/// Whether it means more than itself.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
 /// Whether all of `name` fits `pattern`. Takes no longer than the product of their lengths.
 pub fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
@@ -71,6 +76,8 @@ mod tests {
             ("eth[!0]", "eth1", "eth0"),
             ("a[", "a[", "a"),
             ("*x", "xx", "xy"),
+            ("a*b*c", "aXbXbc", "aXc"),
+            ("[]x]", "]", "["),
         ] {
             assert!(fits(pattern, yes), "{pattern} {yes}");
             assert!(!fits(pattern, no), "{pattern} {no}");

@@ -4,6 +4,7 @@
 //! `network-online.target` says that too, a second or more later: it waits for what IPv6 does in the background as well.
 //! What is static needs nobody's answer, so a script that only wants its address need not wait for that.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::ifaddrs::getifaddrs;
 
 use crate::guest::Nic;
-use crate::network::model::{Link, NetworkConfig};
+use crate::network::model::{Activation, Kind, Link, NetworkConfig, Route};
 use crate::network::render::nic_of;
 
 /// The longest wait; what needs the network then says so itself.
@@ -25,13 +26,13 @@ pub fn is_static(config: &NetworkConfig) -> bool {
     config.links.iter().any(ipv4) && !config.links.iter().any(automatic)
 }
 
-/// Waits until the addresses of the interfaces that are there are set, and the IPv4 default route where there is one.
+/// Waits until the addresses of the interfaces that can be there are set, and the IPv4 default route where there is one.
 pub fn wait(config: &NetworkConfig, nics: &[Nic]) {
-    let here = |link: &&Link| nic_of(link, nics).is_some();
-    let links: Vec<&Link> = config.links.iter().filter(here).collect();
+    let links: Vec<&Link> = expected(config, nics);
     let wanted: Vec<IpAddr> = links.iter().flat_map(|link| &link.addresses).map(|address| address.address()).collect();
-    let way_out =
-        links.iter().flat_map(|link| &link.routes).any(|route| route.to.is_default() && route.to.address().is_ipv4());
+    let main = |route: &Route| route.table.is_none() && route.to.is_default() && route.to.address().is_ipv4();
+    let in_main = links.iter().filter(|link| !in_vrf(link, config));
+    let way_out = in_main.flat_map(|link| &link.routes).any(|route| main(route));
     let begun = Instant::now();
     while !(has_all(&wanted) && (!way_out || has_default_route())) {
         if begun.elapsed() > PATIENCE {
@@ -41,6 +42,33 @@ pub fn wait(config: &NetworkConfig, nics: &[Nic]) {
         sleep(POLL);
     }
     log::debug!("the network was up after {:?}", begun.elapsed());
+}
+
+/// The links whose addresses the boot waits for: brought up at boot, of hardware that is there, or made of some that is.
+fn expected<'a>(config: &'a NetworkConfig, nics: &[Nic]) -> Vec<&'a Link> {
+    let mut here: BTreeSet<&str> = BTreeSet::new();
+    loop {
+        let is_here = |link: &&Link| match &link.kind {
+            Kind::Physical(_) => nic_of(link, nics).is_some(),
+            // A bond without members has no carrier, and a VLAN without its parent is not made.
+            Kind::Bond { .. } | Kind::Vlan { .. } => link.members().iter().any(|id| here.contains(id.as_str())),
+            Kind::Dummy | Kind::Loopback | Kind::Bridge { .. } | Kind::Vrf { .. } => true,
+        };
+        let found: BTreeSet<&str> = config.links.iter().filter(is_here).map(|link| link.id.as_str()).collect();
+        if found.len() == here.len() {
+            break;
+        }
+        here = found;
+    }
+    let at_boot = |link: &&Link| !link.optional && link.activation == Activation::Auto;
+    config.links.iter().filter(at_boot).filter(|link| here.contains(link.id.as_str())).collect()
+}
+
+/// Whether its routes are in a table of their own.
+fn in_vrf(link: &Link, config: &NetworkConfig) -> bool {
+    let is_vrf = |other: &Link| matches!(other.kind, Kind::Vrf { .. });
+    let member = |other: &Link| is_vrf(other) && other.members().iter().any(|member| member.value == link.id);
+    is_vrf(link) || config.links.iter().any(member)
 }
 
 fn has_all(wanted: &[IpAddr]) -> bool {
@@ -98,5 +126,23 @@ mod tests {
             config(r#"{"id": "n", "type": "ipv4", "link": "a", "ip_address": "192.0.2.1", "netmask": "255.0.0.0"}"#);
         wait(&never, &[]);
         assert!(begun.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn what_is_made_of_hardware_is_waited_for_where_some_of_that_is_there() {
+        let text = "version: 2\nethernets:\n  a: {match: {macaddress: '52:54:00:00:00:01'}}\n  b: {match: {macaddress: \
+            '52:54:00:00:00:02'}}\nbonds:\n  bond0: {interfaces: [a, b]}\nvlans:\n  v: {id: 7, link: bond0, addresses: \
+            [192.0.2.1/24]}\ndummy-devices:\n  dummy0: {optional: true, addresses: [192.0.2.2/24]}\n";
+        let document = Document::new("network-config", text);
+        let asked = crate::network::network_config::read(&document, &mut Findings::default());
+        let Some(crate::network::network_config::Asked::Network(config)) = asked else { panic!("{asked:?}") };
+        let expected = |macs: &[&str]| {
+            let nic = |mac: &&str| Nic { mac: (*mac).to_owned(), ..Nic::default() };
+            let nics: Vec<Nic> = macs.iter().map(nic).collect();
+            expected(&config, &nics).iter().map(|link| link.id.clone()).collect::<Vec<_>>()
+        };
+        assert!(is_static(&config));
+        assert_eq!(expected(&["52:54:00:00:00:02"]), ["b", "bond0", "v"]);
+        assert_eq!(expected(&[]), [""; 0]);
     }
 }

@@ -86,7 +86,7 @@ impl fmt::Debug for Change {
             Change::Remove { path } => write!(f, "Remove({})", path.display()),
             Change::Hostname(name) => write!(f, "Hostname({name})"),
             Change::Interfaces { missing, .. } => {
-                f.debug_list().entries(missing.iter().map(ToString::to_string)).finish()
+                f.debug_list().entries(missing.iter().map(kernel::Change::command)).finish()
             }
             Change::Entropy(bytes) => write!(f, "Entropy({} bytes)", bytes.len()),
             Change::HostKey { kind, path, .. } => write!(f, "HostKey({}, {})", kind.name(), path.display()),

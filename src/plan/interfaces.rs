@@ -92,8 +92,17 @@ pub fn has(interface: &Interface, setting: &Setting) -> bool {
         };
         return same(setting.option.attribute, &v4) && (v6.is_empty() || same(IPV6_TARGETS, &v6));
     }
-    interface.option(setting.option.attribute).map(bits) == number(setting)
+    // The kernel looks at a bond's members each `miimon`, and rounds these down to that.
+    let step = match setting.option.kernel {
+        "updelay" | "downdelay" => interface.option(MIIMON).map_or(0, bits),
+        _ => 0,
+    };
+    let wanted = number(setting).map(|wanted| wanted - wanted.checked_rem(step).unwrap_or(0));
+    interface.option(setting.option.attribute).map(bits) == wanted
 }
+
+/// `IFLA_BOND_MIIMON`.
+const MIIMON: u16 = 3;
 
 /// `IFLA_BOND_NS_IP6_TARGET`, beside `IFLA_BOND_ARP_IP_TARGET`, which has IPv4's alone.
 pub const IPV6_TARGETS: u16 = 31;
@@ -204,4 +213,114 @@ pub fn rule_of(rule: &model::Rule) -> Option<netlink::Rule> {
 fn pair(prefix: Prefix) -> netlink::Prefix {
     let network = prefix.network();
     (network.address(), network.length())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Origin;
+    use crate::network::model::options::{BOND, LinkOption};
+    use crate::root::Stat;
+    use std::path::Path;
+
+    /// A running system with this network and no files.
+    struct Running(State);
+
+    impl Tree for Running {
+        fn stat(&self, _: &Path) -> Result<Option<Stat>> {
+            Ok(None)
+        }
+        fn read(&self, _: &Path) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+        fn read_link(&self, _: &Path) -> Result<Option<PathBuf>> {
+            Ok(None)
+        }
+        fn list(&self, _: &Path) -> Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+        fn is_live(&self) -> bool {
+            true
+        }
+        fn owners(&self) -> bool {
+            true
+        }
+        fn network(&self) -> Result<Option<State>> {
+            Ok(Some(self.0.clone()))
+        }
+    }
+
+    fn interface(index: u32, name: &str) -> Interface {
+        Interface { index, name: name.to_owned(), mtu: 1500, up: true, ..Interface::default() }
+    }
+
+    fn setting(name: &str, value: &str) -> Setting {
+        Setting { option: LinkOption::named(BOND, name).unwrap(), value: value.to_owned(), member: None }
+    }
+
+    fn lines(tasks: Vec<Task>, state: State) -> Vec<String> {
+        let changes = tasks.into_iter().map(|task| Change { task, origin: Origin::document("d") });
+        let missing = missing(&changes.collect::<Vec<_>>(), &Running(state)).unwrap();
+        missing.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_follows_a_rename_is_looked_for_under_the_new_name() {
+        let state = State { interfaces: vec![interface(2, "eth0"), interface(3, "eth1")], ..State::default() };
+        let name = |name: &str| name.to_owned();
+        let tasks = vec![
+            Task::Rename { from: name("eth0"), to: name("lan") },
+            Task::Mtu { name: name("lan"), mtu: 1500 },
+            Task::Mtu { name: name("eth1"), mtu: 1400 },
+            Task::Up { name: name("lan") },
+            Task::Up { name: name("br0") },
+        ];
+        let expected = ["link set dev eth0 name lan", "link set dev eth1 mtu 1400", "link set dev br0 up"];
+        assert_eq!(lines(tasks, state), expected);
+    }
+
+    #[test]
+    fn an_option_is_set_where_the_kernel_shows_it_in_its_own_terms() {
+        let number = |attribute: u16, value: u32| (attribute, value.to_ne_bytes().to_vec());
+        let target = [[8u16, 0].map(u16::to_ne_bytes).concat(), vec![192, 0, 2, 1]].concat();
+        let options = vec![(1, vec![4]), number(3, 100), number(4, 200), (8, target)];
+        let bond = Interface { kind: "bond".to_owned(), options, ..interface(4, "bond0") };
+        for (name, value, is) in [
+            ("mode", "802.3ad", true),
+            ("mode", "balance-rr", false),
+            ("updelay", "250", true),
+            ("updelay", "300", false),
+            ("arp_ip_target", "192.0.2.1", true),
+            ("arp_ip_target", "192.0.2.1,192.0.2.2", false),
+            ("min_links", "1", false),
+        ] {
+            assert_eq!(has(&bond, &setting(name, value)), is, "{name} {value}");
+        }
+        let state = State { interfaces: vec![bond.clone()], ..State::default() };
+        assert!(is_of_kind(&bond, &Make::Bond, &state) && !is_of_kind(&bond, &Make::Bridge, &state));
+    }
+
+    #[test]
+    fn a_route_is_there_whatever_the_kernel_added_to_it() {
+        let route = model::Route::new("10.0.0.0/8".parse().unwrap(), "192.0.2.1".parse().unwrap());
+        let mut state = State { interfaces: vec![interface(2, "eth0")], ..State::default() };
+        let there = |state: &State| {
+            let task = Task::Route { name: Some("eth0".to_owned()), route: route.clone() };
+            lines(vec![task], state.clone()).is_empty()
+        };
+        assert!(!there(&state));
+        let kernels = route_of(Some("eth0"), &route, &state).unwrap();
+        let from = Some("192.0.2.5".parse().unwrap());
+        state.routes = vec![netlink::Route { source: from, on_link: true, ..kernels.clone() }];
+        assert!(there(&state));
+        for other in [
+            netlink::Route { metric: 5, ..kernels.clone() },
+            netlink::Route { table: 7, ..kernels.clone() },
+            netlink::Route { interface: 3, ..kernels.clone() },
+            netlink::Route { via: None, ..kernels.clone() },
+        ] {
+            state.routes = vec![other];
+            assert!(!there(&state), "{:?}", state.routes);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::digest::sha256;
 use crate::error::Error;
 use crate::finding::{Origin, escaped};
+use crate::network::render::kernel;
 use crate::plan::change::{Change, Old};
 use crate::plan::day::Day;
 use crate::plan::diff::unified;
@@ -90,8 +91,8 @@ pub enum Line {
         name: String,
     },
     Interfaces {
-        /// As arguments of ip(8).
-        ip: Vec<String>,
+        /// Those of ip(8) and sysctl(8) that would do the same.
+        commands: Vec<String>,
     },
     Entropy {
         bytes: usize,
@@ -227,7 +228,7 @@ fn line(change: &Change) -> Line {
         Change::Remove { path } => Line::Remove { path: path.clone() },
         Change::Hostname(name) => Line::Hostname { name: name.clone() },
         Change::Interfaces { missing, .. } => {
-            Line::Interfaces { ip: missing.iter().map(ToString::to_string).collect() }
+            Line::Interfaces { commands: missing.iter().map(kernel::Change::command).collect() }
         }
         Change::Entropy(bytes) => Line::Entropy { bytes: bytes.len() },
         Change::HostKey { kind, path, .. } => Line::HostKey { path: path.clone(), algorithm: kind.name() },
@@ -323,7 +324,9 @@ impl fmt::Display for Line {
             Line::Link { path, target } => writeln!(f, "    link {} -> {}", show_path(path), show_path(target)),
             Line::Remove { path } => writeln!(f, "    remove {}", show_path(path)),
             Line::Hostname { name } => writeln!(f, "    host name {name}"),
-            Line::Interfaces { ip } => ip.iter().try_for_each(|line| writeln!(f, "    ip {}", escaped(line))),
+            Line::Interfaces { commands } => {
+                commands.iter().try_for_each(|command| writeln!(f, "    {}", escaped(command)))
+            }
             Line::Entropy { bytes } => writeln!(f, "    {bytes} random bytes into the kernel's pool"),
             Line::HostKey { path, algorithm } => writeln!(f, "    new host key {algorithm} {}", show_path(path)),
             Line::Run { argv } => writeln!(f, "    run {}", escaped(&argv.join(" "))),

@@ -2,7 +2,7 @@
 //! Gives the kernel the network of a document, as a guest without a manager gets it, and prints what that took:
 //! `kernel-network network-config|network_data.json`. For `tests/network/kernel`, in a network namespace of its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // its panic is a verdict of the test
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // its panic is a verdict of the test
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     findings.iter().for_each(|finding| println!("{finding}"));
     match Target::new(root).perform(&Action::Interfaces(changes), Day(1), &mut |_| Ok(())) {
         Ok(changes) => changes.iter().for_each(|change| match change {
-            Change::Interfaces { missing, .. } => missing.iter().for_each(|made| println!("ip {made}")),
+            Change::Interfaces { missing, .. } => missing.iter().for_each(|made| println!("made: {}", made.command())),
             other => println!("{other:?}"),
         }),
         Err(error) => {

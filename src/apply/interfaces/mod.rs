@@ -34,7 +34,7 @@ pub fn make(changes: &[Change], root: &Root) -> Result<()> {
     for change in changes {
         let state = State::read(&mut socket).map_err(|error| kernel("cannot ask the kernel for its network", error))?;
         if is_missing(&change.task, &state, root)? {
-            log::debug!("ip {change} ({})", change.origin);
+            log::debug!("{} ({})", change.command(), change.origin);
             let mut maker = Maker { socket: &mut socket, state, asked: changes };
             if let Err(error) = maker.make(&change.task) {
                 failures.add(change, &error);
@@ -69,7 +69,7 @@ impl Failures {
             self.lost.insert(name.clone());
         }
         self.advice = self.advice.take().or_else(|| error.advice().map(str::to_owned));
-        self.told.push(format!("{}: `ip {change}`: {}", change.origin, error.without_advice()));
+        self.told.push(format!("{}: `{}`: {}", change.origin, change.command(), error.without_advice()));
     }
 
     fn result(self) -> Result<()> {

@@ -16,11 +16,10 @@ use crate::error::{At as _, Error, Result};
 use crate::finding::Findings;
 use crate::guest::{Guest, Nic};
 use crate::input;
-use crate::network::model::NetworkConfig;
 use crate::network::network_config::Asked;
 use crate::network::prefix::Mac;
 use crate::network::render::choose::choose;
-use crate::network::render::{Rendered, Renderer, render};
+use crate::network::render::{Rendered, Renderer, is_interface_name, render};
 use crate::network::{command_line, read};
 use crate::root::Root;
 use crate::seed::Document;
@@ -69,11 +68,13 @@ impl Arguments {
         let renderers = self.renderers(&guest)?;
         let mut findings = Findings::keeping_texts();
         let nics = if self.nic.is_empty() { guest.nics.as_deref() } else { Some(self.nic.as_slice()) };
-        // Where a document is converted tells nothing of the machine that it is for.
+        // Where a document is converted says nothing of the machine that it is for.
         let nics = nics.filter(|_| !self.nic.is_empty() || !root.is_live());
         let asked = self.read(nics, &mut findings)?;
         let rendered: Vec<(Renderer, Rendered)> = match &asked {
-            Some(Asked::Network(config)) => self.render(&renderers, config, nics, &mut findings),
+            Some(Asked::Network(config)) => {
+                renderers.iter().map(|one| (*one, render(*one, config, nics, &mut findings))).collect()
+            }
             _ => Vec::new(),
         };
         let code = match asked {
@@ -134,24 +135,13 @@ impl Arguments {
             }
         })
     }
-
-    fn render(
-        &self,
-        renderers: &[Renderer],
-        config: &NetworkConfig,
-        nics: Option<&[Nic]>,
-        findings: &mut Findings,
-    ) -> Vec<(Renderer, Rendered)> {
-        renderers.iter().map(|one| (*one, render(*one, config, nics, findings))).collect()
-    }
 }
 
 /// An interface as `--nic` names it.
 fn nic(text: &str) -> Result<Nic, String> {
     let (name, rest) = text.split_once('=').ok_or("it is written NAME=MAC or NAME=MAC,DRIVER")?;
     let (mac, driver) = rest.split_once(',').unwrap_or((rest, ""));
-    let fits = |word: &str| word.len() <= 15 && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    if name.is_empty() || !fits(name) {
+    if !is_interface_name(name) {
         return Err(format!("`{name}` is not the name of an interface"));
     }
     let mac = mac.parse::<Mac>()?;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The managers' files: which are ours from an earlier instance, and which of others have a word in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::{Guest, Nic};
 use crate::network::model::NetworkConfig;
 use crate::network::render::{HEADER, RenderedFile, Renderer, ifupdown, interface_name, netplan, networkd};
-use crate::plan::action::Edit;
+use crate::plan::action::{Edit, Write};
 use crate::plan::step::Step;
 
 /// Where `NetworkManager` has its connections, and how names of ours begin.
@@ -29,6 +29,7 @@ const OURS: &[(&str, &str, &str, bool)] = &[
     (netplan::DIRECTORY, "50-firstlight", ".yaml", true),
     (CONNECTIONS, CONNECTION, ".nmconnection", true),
     (ifupdown::DIRECTORY, "50-firstlight", "", true),
+    ("/etc/network", "interfaces", "", false),
     (RHEL, "", "", false),
     (SUSE, "", "", false),
     ("/etc", "resolv.conf", "", false),
@@ -47,6 +48,15 @@ pub fn stale(guest: &Guest, files: &[RenderedFile]) -> Vec<PathBuf> {
     }
     stale.retain(|path| files.iter().all(|file| file.path != *path));
     stale
+}
+
+/// Takes a file of ours away. The one file of Alpine's ifupdown stays, with `lo` alone.
+pub fn remove(step: &mut Step, path: PathBuf) {
+    if path == Path::new(ifupdown::INTERFACES) {
+        step.write(Write::new(path, [HEADER, "\nauto lo\niface lo inet loopback\n"].concat()));
+    } else {
+        step.remove(path);
+    }
 }
 
 /// Says which files of others have a word in it.

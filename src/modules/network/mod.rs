@@ -48,17 +48,17 @@ fn plan(input: &Input, planner: &mut Planner) {
     let config = with_settings(config, settings, &mut planner.findings);
     rename(&config, guest, planner);
     let rendered = render(renderer, &config, nics, &mut planner.findings);
-    let mut files = rendered.files;
+    let mut written = rendered.files;
     if !matches!(renderer, Renderer::Netplan | Renderer::Networkd) && guest.has_tool("udevadm") {
-        files.extend(networkd::names(&config, nics, &mut planner.findings));
+        written.extend(networkd::names(&config, nics, &mut planner.findings));
     }
-    files.extend(resolv_conf::render(renderer, &config, guest));
+    written.extend(resolv_conf::render(renderer, &config, guest));
     others(renderer, &config, guest, &mut planner.findings);
     let step = planner.step("network", &config.origin);
-    for path in stale(guest, &files) {
-        step.remove(path);
+    for path in stale(guest, &written) {
+        files::remove(step, path);
     }
-    for file in files {
+    for file in written {
         // In place of a link to a resolver that does not run, not through it.
         if file.path == Path::new(resolv_conf::PATH) && guest.is_link(resolv_conf::PATH) {
             step.remove(resolv_conf::PATH);
@@ -127,7 +127,7 @@ fn forget(instance: &Origin, guest: &Guest, planner: &mut Planner) {
     let netplan = stale.iter().any(|path| path.as_path() == Path::new(netplan::PATH));
     let step = planner.step("network", instance);
     for path in stale {
-        step.remove(path);
+        files::remove(step, path);
     }
     if netplan && guest.is_live() {
         // What it made of the old file at the beginning of this boot goes too.

@@ -11,7 +11,6 @@ use crate::network::interfaces::draft::{Draft, is_domain};
 use crate::network::interfaces::{command, device};
 use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, LinkLocal, Route, push_new};
 use crate::network::prefix::{Prefix, mask_length};
-use crate::network::render::is_interface_name;
 
 /// What Linux accepts on an Ethernet interface.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;

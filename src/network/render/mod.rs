@@ -168,10 +168,14 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
 
 /// What only netplan has a word for, where the manager is another; its choice of a manager is made.
 fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
-    let links = config.links.iter().flat_map(|link| link.extra.iter().chain(link.routes.iter().flat_map(|at| &at.extra)));
-    let extra =
-        config.extra.iter().chain(links).filter(|extra| renderer != Renderer::Netplan && extra.key != "renderer");
-    extra.map(|extra| inexpressible(renderer, &extra.origin, &format!("`{}`", extra.key))).collect()
+    if renderer == Renderer::Netplan {
+        return Vec::new();
+    }
+    let own = config.extra.iter().chain(config.links.iter().flat_map(|link| &link.extra));
+    let own = own.filter(|extra| extra.key != "renderer").map(|extra| (extra, "`"));
+    let routes = config.links.iter().flat_map(|link| &link.routes).flat_map(|route| &route.extra);
+    let all = own.chain(routes.map(|extra| (extra, "` of a route")));
+    all.map(|(extra, of)| inexpressible(renderer, &extra.origin, &["`", &extra.key, of].concat())).collect()
 }
 
 /// What the guest's interfaces tell of the configuration: which is `InfiniBand`, so that the renderers find its twenty

@@ -25,7 +25,7 @@ pub fn interface_name(link: &Link, nics: Option<&[Nic]>) -> Option<String> {
         (Some(name), _) => &name.value,
         (None, Some(Some(nic))) => &nic.name,
         (None, None) => match (&physical.by.mac, &physical.by.name) {
-            (_, Some(name)) if !is_glob(name) => &name.value,
+            (_, Some(name)) if !glob::is_pattern(name) => &name.value,
             (None, None) if physical.by.drivers.is_empty() => &link.id,
             _ => return None,
         },
@@ -68,12 +68,8 @@ fn means(link: &Link, nic: &Nic) -> bool {
 impl Match {
     /// Whether it may mean several interfaces.
     pub(super) fn is_pattern(&self) -> bool {
-        self.mac.is_none() && self.name.as_ref().map_or(!self.drivers.is_empty(), |name| is_glob(name))
+        self.mac.is_none() && self.name.as_ref().map_or(!self.drivers.is_empty(), |name| glob::is_pattern(name))
     }
-}
-
-fn is_glob(name: &str) -> bool {
-    name.contains(['*', '?', '['])
 }
 
 /// The network in which every set-name can be had, and each interface has a link of its own where the manager knows

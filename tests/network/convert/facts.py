@@ -29,7 +29,20 @@ def of(tree, renderer, nics):
             path = os.path.join(top, name)
             with open(path) as file:
                 files[path[len(tree) :]] = file.read()
-    return importlib.import_module(DIALECTS[renderer]).facts(files, {mac.lower(): name for name, mac in nics})
+    macs = {mac.lower(): name for name, mac in nics}
+    return importlib.import_module(DIALECTS[renderer]).facts(files, macs | renamed(files))
+
+
+def renamed(files):
+    """The names that udev is asked to give, by MAC."""
+    names = {}
+    for path, text in files.items():
+        if path.endswith(".link"):
+            said = {key: value for _, lines in ini(text) for key, value in lines}
+            mac = said.get("MACAddress") or said.get("PermanentMACAddress")
+            if mac and "Name" in said:
+                names[mac.lower()] = said["Name"]
+    return names
 
 
 def ini(text):

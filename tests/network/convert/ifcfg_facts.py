@@ -16,6 +16,8 @@ def facts(files, macs):
         elif re.match(r"(route6?|ifroute|rule6?|ifrule)-", name) or name == "routes":
             interface = name.partition("-")[2]
             found |= {f"{interface} {fact}" for fact in of_routes(name, text)}
+        elif path.endswith(".link"):
+            continue
         elif "udev" in path:
             found |= {f"{path} names {one}" for one in re.findall(r'NAME="([^"]+)"', text)}
         else:
@@ -44,6 +46,8 @@ def of_variables(said):
         elif key in LISTS:
             word = {"IPV6ADDR_SECONDARIES": "address", "DOMAIN": "search", "BRIDGE_PORTS": "port"}.get(key, key)
             yield from (f"{word} {prefix(one)}" for one in value.split())
+        elif key in ("BONDING_OPTS", "BONDING_MODULE_OPTS", "BRIDGING_OPTS"):
+            yield from (f"{key.partition('_')[0]} {one}" for one in value.split())
         elif key in ("HWADDR", "MACADDR", "LLADDR"):
             yield f"{key} {value.lower()}"
         else:

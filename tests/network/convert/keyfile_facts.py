@@ -17,7 +17,7 @@ def facts(files, macs):
         for (section, key), value in keys.items():
             if (section, key) not in OWN and (section, key) != ("connection", "interface-name"):
                 found |= {f"{names[path]} {fact}" for fact in of_key(section, key, value, keys, uuids)}
-    found |= {f"{path}: {line.strip()}" for path, text in files.items() if path not in profiles for line in text.splitlines() if line.strip() and not line.startswith("#")}
+    found |= {f"{path}: {line.strip()}" for path, text in files.items() if path not in profiles and not path.endswith('.link') for line in text.splitlines() if line.strip() and not line.startswith("#")}
     return found
 
 

@@ -10,21 +10,26 @@ def facts(files, macs):
     found = set()
     for text in files.values():
         network = (yaml.safe_load(text) or {}).get("network", {})
-        names = {id: name(id, settings or {}, macs) for kind in KINDS for id, settings in network.get(kind, {}).items()}
-        for kind, links in network.items():
-            if kind not in KINDS:
-                found |= set() if kind == "version" else {f"{kind}: {links}"}
-                continue
-            for id, settings in links.items():
-                found |= {f"{names[id]} {fact}" for fact in of_link(settings or {}, names)}
+        links = {kind: settings_of(network.get(kind)) for kind in KINDS}
+        names = {id: name(id, settings, macs) for kind in KINDS for id, settings in links[kind].items()}
+        found |= {f"{key}: {value}" for key, value in network.items() if key not in KINDS + ("version",)}
+        for kind, settings in links.items():
+            for id, settings in settings.items():
+                found |= {f"{names[id]} {fact}" for fact in of_link(settings, names)}
                 if kind != "ethernets":
                     found.add(f"{names[id]} is one of {kind}")
     return found
 
 
+def settings_of(links):
+    """Of each link; a section may also have a `renderer`."""
+    links = {str(id): settings or {} for id, settings in (links or {}).items()}
+    return {id: settings for id, settings in links.items() if isinstance(settings, dict)}
+
+
 def name(id, settings, macs):
     """Of the interface itself: an id is only a word."""
-    mac = settings.get("match", {}).get("macaddress", "").lower()
+    mac = str((settings.get("match") or {}).get("macaddress", "")).lower()
     return settings.get("set-name") or macs.get(mac) or id
 
 

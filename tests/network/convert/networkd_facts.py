@@ -10,7 +10,8 @@ def facts(files, macs):
         kind, sections = path.rsplit(".", 1)[1], ini(text)
         name = interface(sections, macs)
         for section, lines in sections:
-            if section == "Match" or (kind == "link" and dict(lines).get("Name") == name):
+            # A link file that only gives the name is known by then.
+            if section == "Match" or (kind == "link" and dict(lines).keys() <= {"Name", "NamePolicy", "AlternativeNamesPolicy"}):
                 continue
             found |= {f"{name} {fact}" for fact in of_section(section, lines, kind)}
     return found

@@ -9,6 +9,8 @@ OLD_ROUTE = re.compile(r"route add (?:-A inet6 )?(?:(default|-net \S+|-host \S+|
 def facts(files, macs):
     found = set()
     for path, text in files.items():
+        if path.endswith(".link"):
+            continue
         if "udev" in path:
             found |= {f"{path} names {name}" for name in re.findall(r'NAME="([^"]+)"', text)}
             continue

@@ -17,6 +17,17 @@ pub struct Change {
     pub origin: Origin,
 }
 
+impl Change {
+    /// The command that would do the same.
+    pub fn command(&self) -> String {
+        let line = self.to_string();
+        match line.strip_prefix("# ") {
+            Some(other) => other.to_owned(),
+            None => format!("ip {line}"),
+        }
+    }
+}
+
 /// What the kernel shall have. Interfaces by their names at that point: after the renames that stand before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 
 use crate::finding::{Finding, Findings};
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, NetworkConfig};
+use crate::network::model::{Kind, Link, NetworkConfig, Physical};
 use crate::network::render::networkd::unit::Unit;
-use crate::network::render::{RenderedFile, Renderer, inexpressible};
+use crate::network::render::{RenderedFile, Renderer, inexpressible, is_interface_name};
 
 /// Where networkd and udev look for the administrator's files.
 pub const DIRECTORY: &str = "/etc/systemd/network";
@@ -29,18 +29,20 @@ pub const PATTERN_PREFIX: &str = "11-firstlight-";
 /// All may read the files: networkd does not run as root. It knows interfaces by patterns too, so that `nics` only make
 /// more certain what is known without them.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
+    let mut config = config.clone();
+    config.links.retain(|link| {
+        let Some(word) = unfit(link) else { return true };
+        let message =
+            format!("systemd takes `{word}` neither for an interface's name nor for a pattern; it is left out");
+        findings.push(Finding::error(&link.origin, message));
+        false
+    });
     let mut files = Vec::new();
     for link in &config.links {
-        if let Some(word) = unfit(link) {
-            let message =
-                format!("`{word}` cannot be told to systemd as a pattern of its own; the interface is left out");
-            findings.push(Finding::error(&link.origin, message));
-            continue;
-        }
         let units = [
             ("link", link::of(link, nics)),
             ("netdev", netdev::of(link, findings)),
-            ("network", Some(network::of(link, config, nics))),
+            ("network", Some(network::of(link, &config, nics, findings))),
         ];
         for (kind, unit) in units {
             files.extend(unit.map(|unit| file(link, kind, unit, findings)));
@@ -58,10 +60,12 @@ fn file(link: &Link, kind: &str, unit: Unit, findings: &mut Findings) -> Rendere
     }
 }
 
-/// The pattern of a link that would be none, or more than one, in a list of patterns between blanks: left out alone, it
-/// would let the file match every interface.
+/// The name of a link that no interface can have, or its pattern that would be none, or more than one, in a list of
+/// patterns between blanks: left out alone, it would let the file match every interface.
 fn unfit(link: &Link) -> Option<&str> {
-    let by = &link.physical()?.by;
+    let Some(Physical { by, .. }) = link.physical() else {
+        return (!is_interface_name(&link.id)).then_some(link.id.as_str());
+    };
     let mut patterns = by.drivers.iter().chain(&by.name).map(|pattern| pattern.value.as_str());
     let fits = |c: char| c.is_ascii_graphic() && !"\\\"'".contains(c);
     patterns.find(|pattern| pattern.is_empty() || pattern.starts_with('!') || !pattern.chars().all(fits))
@@ -69,8 +73,8 @@ fn unfit(link: &Link) -> Option<&str> {
 
 /// The interface that a file is for.
 ///
-/// Hardware is told by its MAC address from what is made of it and carries the same (`Type=` is of that kind in all
-/// versions, `Kind=` came with 251). A member of a bond carries the bond's address, and one that gets another carries
+/// Hardware is told from what is made of it and carries its MAC address, or fits its pattern: `Type=` is of that kind in
+/// all versions, `Kind=` came with 251. A member of a bond carries the bond's address, and one that gets another carries
 /// that: they are known by their own, permanent one.
 fn matching(unit: &mut Unit, link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) {
     unit.section("Match");
@@ -79,6 +83,8 @@ fn matching(unit: &mut Unit, link: &Link, config: &NetworkConfig, nics: Option<&
     if let Some(mac) = &by.mac {
         let changes = link.mac.is_some() || bond_of(link, config).is_some();
         unit.set(if changes { "PermanentMACAddress" } else { "MACAddress" }, &mac.value);
+    }
+    if by.mac.is_some() || by.is_pattern() {
         unit.set("Type", if physical.infiniband { &"infiniband" } else { &"ether" });
     }
     let drivers: Vec<&str> = by.drivers.iter().map(|driver| driver.value.as_str()).collect();

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.network` files (systemd.network(5)): what is configured on an interface, and what it is a part of.
 
+use crate::finding::Findings;
 use crate::guest::Nic;
 use crate::network::model::{
     Activation, Address, Dhcp6, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
 };
 use crate::network::render::networkd::netdev::is_for_a_member;
 use crate::network::render::networkd::unit::Unit;
-use crate::network::render::networkd::{masters, matching};
+use crate::network::render::networkd::{bond_of, masters, matching, no_word};
 
 /// The file of a link.
-pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) -> Unit {
+pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Unit {
     let mut unit = Unit::new();
+    let bare;
+    let link = if bond_of(link, config).is_some() && (link.is_configured() || !link.routes.is_empty()) {
+        findings.push(no_word(&link.origin, "addresses and routes on a part of a bond"));
+        bare = without_addresses(link);
+        &bare
+    } else {
+        link
+    };
     matching(&mut unit, link, config, nics);
     device(&mut unit, link, config);
     addressing(&mut unit, link, config);
@@ -21,6 +30,19 @@ pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) -> Unit {
     dhcp(&mut unit, link);
     ports(&mut unit, link, config);
     unit
+}
+
+/// The same without all that gives it an address.
+fn without_addresses(link: &Link) -> Link {
+    Link {
+        dhcp4: false,
+        dhcp6: None,
+        accept_ra: None,
+        addresses: Vec::new(),
+        routes: Vec::new(),
+        rules: Vec::new(),
+        ..link.clone()
+    }
 }
 
 /// Whether it is a part of a bond or a bridge, which has the addresses in its place.
@@ -73,8 +95,10 @@ fn addressing(unit: &mut Unit, link: &Link, config: &NetworkConfig) {
         unit.flag("IPv6PrivacyExtensions", privacy);
     }
     unit.given("IPv6MTUBytes", link.ipv6_mtu.as_ref().map(|mtu| &mtu.value as _));
-    // A bridge without ports, a VLAN on a dead cable: what is static stands all the same.
-    if link.physical().is_none() && link.kind != Kind::Loopback {
+    // A bridge without ports, a VLAN on a dead cable: what is static stands all the same. DHCP waits: what is asked
+    // without a carrier is lost, and the next time is later and later.
+    let made = link.physical().is_none() && link.kind != Kind::Loopback;
+    if made && !link.dhcp4 && link.dhcp6.is_none() {
         unit.flag("ConfigureWithoutCarrier", true);
     }
     for address in link.addresses.iter().filter(|address| is_plain(address)) {

@@ -58,12 +58,14 @@ fn a_vlan_on_a_bond_of_two_is_made_of_its_members_by_their_own_addresses() {
         setting(BOND, "arp_validate", "filter", None),
     ];
     let members = vec![at("a".to_owned()), at("b".to_owned())];
+    let mut addressed = nic("b", "fa:16:3e:00:00:02");
+    addressed.dhcp4 = true;
     let mut bond = link("bond0", Kind::Bond { members, settings });
     bond.mac = Some(at(MAC.parse().unwrap()));
     bond.mtu = Some(at(9000));
     let mut vlan = link("bond0.7", Kind::Vlan { id: 7, parent: at("bond0".to_owned()) });
     vlan.addresses.push(at("192.0.2.5/24".parse::<Prefix>().unwrap().into()));
-    let (files, findings) = written(vec![nic("a", MAC), nic("b", "fa:16:3e:00:00:02"), bond, vlan], None);
+    let (files, findings) = written(vec![nic("a", MAC), addressed, bond, vlan], None);
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["a.network", "b.network", "bond0.netdev", "bond0.network", "bond0.7.netdev", "bond0.7.network"]);
     assert_eq!(
@@ -83,8 +85,12 @@ fn a_vlan_on_a_bond_of_two_is_made_of_its_members_by_their_own_addresses() {
          [Network]\nDHCP=no\nConfigureWithoutCarrier=yes\nVLAN=bond0.7\n"
     );
     assert_eq!(file(&files, "bond0.7.netdev"), "[NetDev]\nName=bond0.7\nKind=vlan\n\n[VLAN]\nId=7\n");
-    assert_eq!(findings.len(), 2, "{findings:?}");
-    assert!(findings[0].contains("`use_carrier: 1`") && findings[1].contains("`arp_validate: filter`"));
+    let said: Vec<bool> = ["on a part of a bond", "`use_carrier: 1`", "`arp_validate: filter`"]
+        .iter()
+        .zip(&findings)
+        .map(|(what, finding)| finding.contains(what))
+        .collect();
+    assert_eq!((said, findings.len()), (vec![true; 3], 3), "{findings:?}");
 }
 
 #[test]
@@ -194,7 +200,7 @@ fn hardware_is_renamed_by_its_address_where_that_is_known_and_otherwise_keeps_ud
         file(&files, &format!("{name}.link")),
         "[Match]\nMACAddress=fa:16:3e:00:00:01\nType=ether\n\n[Link]\nName=lan\nWakeOnLan=magic\n"
     );
-    assert!(file(&files, &format!("{name}.network")).starts_with("[Match]\nName=lan\n\n"));
+    assert!(file(&files, &format!("{name}.network")).starts_with("[Match]\nType=ether\nName=lan\n\n"));
     let (files, _) = written(vec![link("a", named(by_name, None))], None);
     assert_eq!(
         file(&files, &format!("{name}.link")),
@@ -211,6 +217,8 @@ fn a_pattern_that_would_match_everything_costs_only_its_link() {
         assert_eq!(files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["good.network"], "{pattern:?}");
         assert_eq!(findings.len(), 1, "{findings:?}");
     }
+    let number = link("100", Kind::Dummy);
+    assert!(written(vec![number], None).1[0].contains("`100`"), "a number is an interface's index");
     let twin = Nic { driver: "hv_netvsc".to_owned(), has_twin: true, mac: MAC.to_owned(), ..Nic::default() };
     let (files, _) = written(vec![nic("a", MAC)], Some(&[twin]));
     assert!(file(&files, "a.network").contains("\nDriver=hv_netvsc\n"));
