@@ -252,6 +252,7 @@ pub(super) mod tests {
                 "write /etc/sysconfig/network/ifcfg-ens3 644",
                 "write /etc/sysconfig/network/ifroute-ens3 644",
                 "write /etc/sysconfig/network/ifsysctl-ens3 644",
+                "write /etc/sysconfig/network/ifsysctl-ens3 644",
                 "edit /etc/sysconfig/network/config"
             ]
         );
