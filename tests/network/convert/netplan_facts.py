@@ -65,5 +65,5 @@ def flat(key, value, names):
         for one in value:
             yield from flat(key, one, names)
     else:
-        value = names.get(value, value) if isinstance(value, str) else value
+        value = names.get(value, value) if key.endswith("primary") else value
         yield f"{key} {plain(value).lower() if key == 'macaddress' else plain(value)}"
