@@ -83,7 +83,7 @@ fn is_disabled(node: &Node) -> bool {
 }
 
 /// Whether it is a key of a network-config.
-pub fn is_word(key: &str) -> bool {
+fn is_word(key: &str) -> bool {
     v2::SECTIONS.contains(&key) || ["version", "config", "renderer", "wifis", "tunnels"].contains(&key)
 }
 
