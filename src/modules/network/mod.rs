@@ -13,12 +13,11 @@ use std::path::Path;
 use crate::config::base::{Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
-use crate::modules::assignments::assign;
 use crate::modules::{Input, Module, Planner};
 use crate::network::model::NetworkConfig;
 use crate::network::render::choose::{choose, dialect};
-use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf, sysconfig_suse};
-use crate::plan::action::{Action, Edit, Write};
+use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
+use crate::plan::action::{Action, Write};
 use crate::plan::step::{Frequency, Stage};
 
 use files::{adapt_interfaces, adapt_netconfig, others, stale};
@@ -67,14 +66,8 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     match renderer {
         Renderer::Ifupdown => adapt_interfaces(step, ifupdown::names(&config, nics), guest),
-        Renderer::SysconfigSuse => adapt_netconfig(step, &config),
+        Renderer::SysconfigSuse if !config.all_dns().servers.is_empty() => adapt_netconfig(step, &config),
         _ => {}
-    }
-    if renderer == Renderer::SysconfigSuse && !config.all_dns().servers.is_empty() {
-        let servers = sysconfig_suse::servers(&config);
-        let assigned =
-            move |old: &str| servers.iter().fold(old.to_owned(), |old, (key, value)| assign(&old, key, value));
-        step.edit(Edit::new(sysconfig_suse::CONFIG, assigned));
     }
     if renderer == Renderer::Kernel {
         step.frequency = Frequency::PerBoot;
@@ -251,7 +244,6 @@ pub(super) mod tests {
             [
                 "write /etc/sysconfig/network/ifcfg-ens3 644",
                 "write /etc/sysconfig/network/ifroute-ens3 644",
-                "write /etc/sysconfig/network/ifsysctl-ens3 644",
                 "write /etc/sysconfig/network/ifsysctl-ens3 644",
                 "edit /etc/sysconfig/network/config"
             ]
