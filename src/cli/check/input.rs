@@ -75,6 +75,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         "meta-data" => return Kind::NoCloud,
         _ => {}
     }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if bytes.trim_ascii_start().starts_with(b"{") {
         let document = serde_json::from_slice::<Value>(bytes).ok();
         let text = String::from_utf8_lossy(bytes);
