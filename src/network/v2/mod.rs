@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::config::document::{Data, Node};
-use crate::finding::{Finding, Findings, Located};
-use crate::network::model::{Extra, Link, NetworkConfig};
+use crate::finding::{Finding, Findings, Located, Origin};
+use crate::network::model::{Extra, Kind, Link, NetworkConfig};
 use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
 use crate::network::v2::kind::{Section, kind};
 use crate::network::v2::references::{Names, resolve};
@@ -116,7 +116,23 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
             unknown(key, &[WORDS, NETPLAN_ALONE, hardware, section.own()], findings);
         }
     }
+    in_its_table(&mut link, findings);
     Some(link)
+}
+
+/// Routes and rules of a VRF are in its table, where nothing else is said; elsewhere netplan refuses the whole document.
+fn in_its_table(link: &mut Link, findings: &mut Findings) {
+    let Kind::Vrf { table, .. } = link.kind else { return };
+    let mut settled = |place: &mut Option<u32>, origin: &Origin| {
+        let other = place.replace(table).filter(|other| *other != table);
+        if let Some(other) = other {
+            let message = format!("table {other} is not that of `{}`, which is {table}; it is left out", link.id);
+            findings.push(Finding::error(origin, message).help("it belongs to a link beneath the VRF"));
+        }
+        other.is_none()
+    };
+    link.routes.retain_mut(|route| settled(&mut route.value.table, &route.origin));
+    link.rules.retain_mut(|rule| settled(&mut rule.value.table, &rule.origin));
 }
 
 #[cfg(test)]

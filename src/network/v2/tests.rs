@@ -37,6 +37,19 @@ fn values_are_taken_as_the_field_writes_them() {
 }
 
 #[test]
+fn what_a_vrf_is_told_stays_in_its_table() {
+    let (config, findings) = read_text(
+        "vrfs: {blue: {table: 10, routes: [{to: default, via: 10.0.0.1}, {to: 10.9.0.0/16, via: 10.0.0.1, table: 11}],
+          routing-policy: [{from: 10.0.0.5}]}}",
+    );
+    let [blue] = &config.links[..] else { panic!("{config:?}") };
+    assert_eq!(blue.routes.iter().map(|route| route.table).collect::<Vec<_>>(), [Some(10)]);
+    assert_eq!(blue.rules.iter().map(|rule| rule.table).collect::<Vec<_>>(), [Some(10)]);
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].starts_with("d:1:65: error: table 11 is not that of `blue`, which is 10"), "{findings:?}");
+}
+
+#[test]
 fn every_value_knows_where_it_is_written() {
     let link = only("ethernets:\n  a:\n    mtu: 1400\n    addresses:\n    - 10.0.0.1/24\n");
     assert_eq!(link.origin.line(), Some((2, 3)));
