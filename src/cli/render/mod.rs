@@ -35,8 +35,8 @@ const ALL: &str = "all";
 /// Convert a network document into the files of a network manager, on any machine; change nobody's network
 ///
 /// Each file is printed below a line `==> PATH MODE`, what the kernel is to be told as arguments of ip(8). What the
-/// manager has no word for is said on standard error, with its place in FILE. Exit code 2 where something that FILE asks
-/// for is not in the files.
+/// manager has no word for is a warning on standard error, with its place in FILE. Exit code 1 where nothing of FILE
+/// can be used, 2 where an error is said of some of it.
 #[derive(Args)]
 pub struct Arguments {
     /// network_data.json, a network-config (version 1 or 2, netplan's too), /etc/network/interfaces, EC2's tree
