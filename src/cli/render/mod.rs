@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `firstlight render`: a network document in the files of a network manager, on any machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -62,6 +63,9 @@ pub struct Arguments {
 
 impl Arguments {
     pub(in crate::cli) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        if let Some(name) = twice(&self.nic) {
+            return Err(Error::fatal(format!("`--nic` gives {name} twice")).help("one interface has one MAC address"));
+        }
         let root = Root::open(&common.root)?;
         common.log(&root, false);
         let guest = Guest::read(&root)?;
@@ -155,6 +159,12 @@ fn nic(text: &str) -> Result<Nic, String> {
     })
 }
 
+/// A name that two interfaces have: which of them a link would get is chance.
+fn twice(nics: &[Nic]) -> Option<&str> {
+    let mut names = BTreeSet::new();
+    nics.iter().map(|nic| nic.name.as_str()).find(|name| !names.insert(*name))
+}
+
 /// On standard error, which is the place for what is not a file.
 fn report(findings: Findings) {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
@@ -198,6 +208,12 @@ fn save(directory: &Path, rendered: &Rendered) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_interfaces_have_one_name() {
+        let nics = |names: [&str; 2]| names.map(|name| nic(&format!("{name}=fa:16:3e:00:00:01")).unwrap());
+        assert_eq!((twice(&nics(["a", "b"])), twice(&nics(["a", "a"]))), (None, Some("a")));
+    }
 
     #[test]
     fn an_interface_is_a_name_and_a_mac() {
