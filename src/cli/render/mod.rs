@@ -221,9 +221,14 @@ mod tests {
         assert_eq!((seen.name.as_str(), seen.mac.as_str()), ("ens3", "fa:16:3e:00:00:01"));
         assert_eq!((seen.driver.as_str(), seen.hardware), ("virtio_net", true));
         assert_eq!(nic("ens3=fa:16:3e:00:00:01").unwrap().driver, "");
-        for wrong in
-            ["ens3", "=fa:16:3e:00:00:01", "a/b=fa:16:3e:00:00:01", "ens3=fa:16", "ens3\n[x]=fa:16:3e:00:00:01"]
-        {
+        for wrong in [
+            "ens3",
+            "=fa:16:3e:00:00:01",
+            "a/b=fa:16:3e:00:00:01",
+            "ens3=fa:16",
+            "ens3\n[x]=fa:16:3e:00:00:01",
+            "-a=fa:16:3e:00:00:01",
+        ] {
             assert!(nic(wrong).is_err(), "{wrong}");
         }
     }

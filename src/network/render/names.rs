@@ -39,11 +39,13 @@ pub fn interface_named(id: &str, config: &NetworkConfig, nics: Option<&[Nic]>) -
 }
 
 /// Whether the kernel and every manager take it for the name of an interface: at most 15 letters, digits and `_`, `.`,
-/// `-`, no number, and not a word that has a meaning of its own in `/proc/sys/net`.
+/// `-`, no number, not a word that has a meaning of its own in `/proc/sys/net`, and not what programs that are called
+/// with it take for an option.
 pub fn is_interface_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     (1..=15).contains(&name.len())
         && name.chars().all(fits)
+        && !name.starts_with('-')
         && name.chars().any(|c| c.is_ascii_alphabetic())
         && !["all", "default"].contains(&name)
 }
