@@ -140,9 +140,11 @@ fn mtu(value: &Node, least: u32, findings: &mut Findings) -> Given<u32> {
 }
 
 /// A value below `outer` that the model has no word for: as netplan writes it, with nothing beside it.
-pub(super) fn nested(outer: &str, name: &str, key: &Node, value: serde_json::Value) -> Located<Extra> {
-    let inner = serde_json::Map::from_iter([(name.to_owned(), value)]);
-    Located::new(Extra { key: outer.to_owned(), value: inner.into() }, key.origin.clone())
+pub(super) fn nested(outer: &str, inner: Located<Extra>) -> Located<Extra> {
+    inner.map(|Extra { key, value }| {
+        let inner = serde_json::Map::from_iter([(key, value)]);
+        Extra { key: outer.to_owned(), value: inner.into() }
+    })
 }
 
 fn overrides(node: &Node, findings: &mut Findings) -> Overrides {

@@ -4,9 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use serde_json::Value as Json;
-
-use crate::config::document::{Data, Node, Value};
+use crate::config::document::{Data, Node};
 use crate::config::read::{Read as _, unfit};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::Given;
@@ -90,26 +88,6 @@ pub(super) fn entries<'a>(
     }
     let given = node.entries().iter().filter(|(_, value)| !value.is_null());
     given.filter_map(|(key, value)| Some((key.text()?, key, value)))
-}
-
-/// A value as it is written: netplan reads scalars as text, so `0644` must not become 420, nor a MAC address a number.
-pub(super) fn verbatim(node: &Node) -> Json {
-    match &node.data {
-        Data::Sequence(items) => items.iter().map(verbatim).collect(),
-        Data::Mapping(entries) => {
-            let entries = entries.iter().filter_map(|(key, value)| Some((key.text()?.to_owned(), verbatim(value))));
-            Json::Object(entries.collect())
-        }
-        Data::Scalar(scalar) => match node.value() {
-            None | Some(Value::Null) => Json::Null,
-            Some(Value::Bool(flag)) => flag.into(),
-            // Netplan reads no hexadecimal numbers, and its readers of YAML write none.
-            Some(Value::Integer(number)) if number.to_string() == scalar.text || scalar.text.starts_with("0x") => {
-                i64::try_from(number).map_or_else(|_| scalar.text.clone().into(), Json::from)
-            }
-            Some(_) => scalar.text.clone().into(),
-        },
-    }
 }
 
 /// Says of a key that is neither netplan's nor ours that it is left out: for one such netplan refuses a whole document,

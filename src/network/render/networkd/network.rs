@@ -4,7 +4,7 @@
 use crate::finding::Findings;
 use crate::guest::Nic;
 use crate::network::model::{
-    Activation, Address, Dhcp6, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
+    Activation, Address, Dhcp6, Dns, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
 };
 use crate::network::render::networkd::netdev::is_for_a_member;
 use crate::network::render::networkd::unit::Unit;
@@ -41,6 +41,7 @@ fn without_addresses(link: &Link) -> Link {
         addresses: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
+        dns: Dns::default(),
         ..link.clone()
     }
 }
