@@ -45,6 +45,10 @@ fn plan(input: &Input, planner: &mut Planner) {
     let nics = guest.nics.as_deref();
     let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
     let config = with_settings(config, settings, &mut planner.findings);
+    let config = match renderer {
+        Renderer::Netplan if !settings::is_netplan_1(guest) => netplan::without_dummies(config, &mut planner.findings),
+        _ => config,
+    };
     rename(&config, guest, planner);
     let rendered = render(renderer, &config, nics, &mut planner.findings);
     let mut written = rendered.files;
