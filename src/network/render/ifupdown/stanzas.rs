@@ -15,9 +15,6 @@ impl Writer<'_> {
     /// their family, when its addresses stand. The first stanza that fails is the last that is tried: so IPv4's come
     /// first, with all that is theirs, and a guest without IPv6, or a DHCPv6 server that is dead, does not cost them.
     pub(super) fn stanzas(&mut self, link: &Link, name: &str) -> String {
-        for extra in &link.extra {
-            self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
-        }
         if link.optional {
             self.lacks(&link.origin, "a boot that does not wait for an interface (`optional`)");
         }
