@@ -13,6 +13,8 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::error::{At as _, Error, Result};
 use crate::netlink::{Interface, Socket, State};
 use crate::network::model::options::Setting;
@@ -295,11 +297,28 @@ fn is_link_local(address: std::net::IpAddr) -> bool {
 }
 
 fn refused(error: io::Error) -> Error {
-    let help = (error.kind() == io::ErrorKind::PermissionDenied)
-        .then_some("run as root; in a container, with the capability CAP_NET_ADMIN");
+    // Both are `PermissionDenied`, and only the first is about who asks.
+    let help = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EPERM) => Some("run as root; in a container, with the capability CAP_NET_ADMIN"),
+        Some(Errno::EACCES) => Some("IPv6 is switched off there (`disable_ipv6`); let the image leave it on"),
+        _ => None,
+    };
     let error = Error::fatal("the kernel refuses it").because(error);
     match help {
         Some(help) => error.help(help),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_root_is_not_told_to_become_root() {
+        let advice = |errno: Errno| refused(errno.into()).advice().unwrap_or_default().to_owned();
+        assert!(advice(Errno::EPERM).contains("root"));
+        assert!(advice(Errno::EACCES).contains("IPv6"));
+        assert_eq!(advice(Errno::ENETUNREACH), "");
     }
 }

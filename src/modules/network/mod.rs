@@ -14,7 +14,7 @@ use crate::config::base::{Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
-use crate::network::model::NetworkConfig;
+use crate::network::model::{Dns, NetworkConfig};
 use crate::network::render::choose::{choose, dialect};
 use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Action, Write};
@@ -70,7 +70,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     match renderer {
         Renderer::Ifupdown => adapt_interfaces(step, ifupdown::names(&config, nics), guest),
-        Renderer::SysconfigSuse if !config.all_dns().servers.is_empty() => adapt_netconfig(step, &config),
+        Renderer::SysconfigSuse if config.all_dns() != Dns::default() => adapt_netconfig(step, &config),
         _ => {}
     }
     if renderer == Renderer::Kernel {

@@ -57,6 +57,10 @@ impl<'a> Writer<'a> {
                     self.findings.push(Finding::error(&link.origin, message));
                 }
                 (Some(name), _) => {
+                    if let Some(what) = self.unmakeable(link, &name) {
+                        self.lacks(&link.origin, &what);
+                        continue;
+                    }
                     let (own, stanzas) = (self.activation(link, &name), self.stanzas(link, &name));
                     let (early, late) = if self.alpine() { (own, String::new()) } else { (String::new(), own) };
                     auto.push_str(&early);

@@ -192,8 +192,9 @@ fn kernel_settings(link: &Link, name: &str) -> Vec<String> {
         settings.push(setting("use_tempaddr", if privacy { 2 } else { 0 }));
     }
     let is_static = link.addresses.iter().any(|address| address.address().is_ipv6());
-    if !is_static && !link.is_automatic(IpAddr::from([0; 16])) && link.link_local.is_some_and(|local| !local.ipv6) {
-        settings.push(setting("disable_ipv6", 1));
+    if link.link_local.is_some_and(|local| !local.ipv6) {
+        let is_used = is_static || link.is_automatic(IpAddr::from([0; 16]));
+        settings.push(setting(if is_used { "addr_gen_mode" } else { "disable_ipv6" }, 1));
     }
     settings
 }
