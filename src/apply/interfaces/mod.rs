@@ -19,6 +19,7 @@ use crate::error::{At as _, Error, Result};
 use crate::netlink::{Interface, Socket, State};
 use crate::network::model::options::Setting;
 use crate::network::model::{self};
+use crate::network::prefix::Mac;
 use crate::network::render::kernel::{Change, Make, Task};
 use crate::plan::interfaces::{address_of, has, is_missing, is_of_kind, route_of, rule_of, same_label, setting_path};
 use crate::root::Root;
@@ -197,7 +198,7 @@ impl Maker<'_> {
                 Make::Vlan { parent, .. } => self.there(parent)?.index,
                 _ => 0,
             };
-            match self.socket.request(requests::create(name, make, parent, settings)) {
+            match self.socket.request(requests::create(name, make, parent, self.own_mac(name), settings)) {
                 Ok(()) => return Ok(()),
                 // The module, loaded for this, has made one of that name by itself (`bond0`).
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -228,6 +229,15 @@ impl Maker<'_> {
             members.into_iter().try_for_each(|member| self.ask(requests::master(member, 0)))?;
         }
         self.ask(set())
+    }
+
+    /// The hardware address that is asked for. An interface gets it as it is made: udev gives another one to what has none
+    /// of its own yet (`MACAddressPolicy=persistent`), and may do so just after ours was set.
+    fn own_mac(&self, name: &str) -> Option<Mac> {
+        self.asked.iter().find_map(|change| match &change.task {
+            Task::Mac { name: of, mac } if of == name => Some(*mac),
+            _ => None,
+        })
     }
 
     fn enslave(&mut self, name: &str, master: &str) -> Result<()> {

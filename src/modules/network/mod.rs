@@ -114,14 +114,13 @@ fn renderer(settings: &Settings, guest: &Guest, origin: &Origin, findings: &mut 
 }
 
 /// Takes our files of an earlier instance away from one that says nothing of its network: its addresses are another
-/// machine's by now. A step of the same name, so that what this instance was once given is kept.
+/// machine's by now. A step of the same name, so that what this instance was once given is kept; so it is the run's to
+/// say that they go, where the step is due.
 fn forget(instance: &Origin, guest: &Guest, planner: &mut Planner) {
     let stale = stale(guest, &[]);
     if stale.is_empty() {
         return;
     }
-    let gone = "this instance has no network data; the network files that Firstlight wrote for an earlier one go";
-    planner.finding(Finding::note(instance, gone));
     let netplan = stale.iter().any(|path| path.as_path() == Path::new(netplan::PATH));
     let step = planner.step("network", instance);
     for path in stale {
@@ -228,7 +227,7 @@ pub(super) mod tests {
         let scratch = scratch(&[&ours[..], &["/etc/netplan/01-image.yaml", NETWORKD]].concat());
         let (actions, findings) = planned_for(None, &scratch, Settings::default());
         assert_eq!(actions, ours.map(|path| format!("remove {path}")));
-        assert!(findings.len() == 1 && findings[0].contains("note: this instance has no network data"), "{findings:?}");
+        assert_eq!(findings, [""; 0], "whether they go is the journal's to say");
         let off = Settings { enabled: Some(false), ..Settings::default() };
         assert_eq!(planned_for(None, &scratch, off), (Vec::new(), Vec::new()));
         let none = self::scratch(&[NETWORKD]);
