@@ -81,8 +81,7 @@ fn plan(input: &Input, planner: &mut Planner) {
 /// are there.
 fn rename(config: &NetworkConfig, guest: &Guest, planner: &mut Planner) {
     let Some(nics) = guest.nics.as_deref() else { return };
-    // What cannot be renamed is said by `render`.
-    let changes = kernel::renames(config, nics, &mut Findings::default());
+    let changes = kernel::renames(config, nics);
     if !changes.is_empty() {
         let step = planner.step("network names", &config.origin);
         step.frequency = Frequency::PerBoot;

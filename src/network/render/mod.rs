@@ -27,7 +27,7 @@ use crate::network::model::{Kind, Link, NetworkConfig, Physical};
 use crate::network::prefix::Mac;
 use crate::network::render::kernel::Change;
 
-pub use names::{interface_name, interface_named, is_interface_name, nic_of};
+pub use names::{interface_name, interface_named, nic_of};
 
 /// The first line of every file that a renderer writes.
 pub const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";

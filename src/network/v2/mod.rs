@@ -20,9 +20,8 @@ use crate::network::model::{Extra, Link, NetworkConfig};
 use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
 use crate::network::v2::kind::{Section, kind};
 use crate::network::v2::references::{Names, resolve};
-use crate::network::v2::value::{
-    ENTRY_LIMIT, entries, fit, interface_name, is_of_name, mapping, text, unknown, verbatim,
-};
+use crate::network::v2::value::{ENTRY_LIMIT, entries, fit, interface_name, mapping, text, unknown, verbatim};
+use crate::network::words::is_of_name;
 
 /// The sections of links that the model knows.
 pub(super) const SECTIONS: &[&str] = &["ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices"];

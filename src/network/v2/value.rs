@@ -10,7 +10,7 @@ use crate::config::document::{Data, Node, Value};
 use crate::config::read::{Read as _, unfit};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::Given;
-use crate::network::render::is_interface_name;
+use crate::network::words::{NAME, is_free_name, is_of_name};
 
 /// The most entries of one list, or links of a document, that are read.
 pub(super) const ENTRY_LIMIT: usize = 1024;
@@ -122,12 +122,12 @@ pub(super) fn unknown(key: &Node, known: &[&[&str]], findings: &mut Findings) {
     findings.push(unknown.did_you_mean(name, known));
 }
 
-/// The name of an interface.
+/// The name of an interface that is made or renamed.
 pub(super) fn interface_name(name: Located<String>, findings: &mut Findings) -> Given<String> {
-    if is_interface_name(&name) {
+    if is_free_name(&name) {
         return Some(name);
     }
-    let message = format!("`{}` is not the name of an interface (at most 15 letters, digits, `_`, `.`, `-`)", *name);
+    let message = format!("`{}` is not a name that an interface can get ({NAME})", *name);
     findings.push(Finding::error(&name.origin, format!("{message}; it is left out")));
     None
 }
@@ -144,11 +144,6 @@ pub(super) fn fit(
     }
     findings.push(Finding::error(&text.origin, format!("`{}` is not {expected}; it is left out", *text)));
     None
-}
-
-/// Of a name of an interface, and of a definition.
-pub(super) fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_.-".contains(c)
 }
 
 /// Of a pattern of names.

@@ -14,9 +14,6 @@ impl Writer<'_> {
     /// All stanzas of a link. What is said once for the interface stands in the first,
     /// routes and rules in the last, when all addresses stand.
     pub(super) fn stanzas(&mut self, link: &Link, name: &str) -> String {
-        for extra in &link.extra {
-            self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
-        }
         if link.optional {
             self.lacks(&link.origin, "a boot that does not wait for an interface (`optional`)");
         }

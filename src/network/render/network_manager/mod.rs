@@ -12,7 +12,8 @@ use crate::network::model::{Activation, Kind, Link, NetworkConfig, Physical};
 use crate::network::render::network_manager::keyfile::Keyfile;
 use crate::network::render::network_manager::uuid::uuid;
 use crate::network::render::unsaid::Unsaid;
-use crate::network::render::{RenderedFile, Renderer, interface_name, is_interface_name, names};
+use crate::network::render::{RenderedFile, Renderer, interface_name, names};
+use crate::network::words::is_interface_name;
 
 /// Where `NetworkManager` looks for the administrator's connections.
 pub const DIRECTORY: &str = "/etc/NetworkManager/system-connections";
@@ -29,7 +30,7 @@ const MULTIPLE: u8 = 3;
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
     let config = with_priorities(config);
     unreachable_servers(&config, findings);
-    let mut unsaid = Unsaid::new(Renderer::NetworkManager, &config, findings);
+    let mut unsaid = Unsaid::new(Renderer::NetworkManager, findings);
     let mut files = Vec::new();
     for link in &config.links {
         // `lo` has its addresses anyway.

@@ -17,7 +17,8 @@ use crate::finding::{Finding, Findings};
 use crate::guest::Nic;
 use crate::network::model::{Kind, Link, NetworkConfig, Physical};
 use crate::network::render::networkd::unit::Unit;
-use crate::network::render::{RenderedFile, Renderer, inexpressible, is_interface_name};
+use crate::network::render::{RenderedFile, Renderer, inexpressible};
+use crate::network::words::is_interface_name;
 
 /// Where networkd and udev look for the administrator's files.
 pub const DIRECTORY: &str = "/etc/systemd/network";

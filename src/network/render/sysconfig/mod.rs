@@ -14,14 +14,15 @@ use crate::network::model::{Activation, Kind, Link, NetworkConfig, Physical, Rou
 use crate::network::render::sysconfig::assignments::Assignments;
 use crate::network::render::sysconfig::words::{bond_options, controller, is_ipv4, route_options, rule};
 use crate::network::render::unsaid::Unsaid;
-use crate::network::render::{HEADER, RenderedFile, Renderer, interface_name, interface_named, is_interface_name};
+use crate::network::render::{HEADER, RenderedFile, Renderer, interface_name, interface_named};
+use crate::network::words::is_interface_name;
 
 /// Where the scripts look.
 pub const DIRECTORY: &str = "/etc/sysconfig/network-scripts";
 
 /// The files of each link.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let mut unsaid = Unsaid::new(Renderer::Sysconfig, config, findings);
+    let mut unsaid = Unsaid::new(Renderer::Sysconfig, findings);
     let mut files = Vec::new();
     for link in &config.links {
         let name = interface_name(link, nics).filter(|name| is_interface_name(name));
