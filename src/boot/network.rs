@@ -13,7 +13,7 @@ use crate::modules;
 use crate::network::model::NetworkConfig;
 use crate::network::network_config::{self, Asked};
 use crate::network::render::Renderer;
-use crate::network::render::choose::choose;
+use crate::network::render::choose::chosen;
 use crate::network::{self, command_line, fallback, initramfs, own};
 use crate::plan::order::{Plan, Progress, Record as _};
 use crate::plan::step::{Frequency, Stage, Step};
@@ -129,8 +129,8 @@ pub(super) fn fall_back(known: &Known) -> Option<NetworkConfig> {
 
 /// Whose files are written: what the settings choose, else what the guest runs.
 fn renderer(settings: &Settings, guest: &Guest) -> Option<Renderer> {
-    let chosen = settings.network.as_ref().and_then(|settings| settings.renderer.as_ref());
-    chosen.map_or_else(|| choose(guest).ok(), |name| name.value.0.parse().ok())
+    let name = settings.network.as_ref().and_then(|settings| settings.renderer.as_ref());
+    chosen(name.map(|name| name.value.0), guest).ok()
 }
 
 /// Whether nobody has said anything of the network, which leaves it to us.

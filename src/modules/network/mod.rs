@@ -15,7 +15,7 @@ use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
 use crate::network::model::{Dns, NetworkConfig};
-use crate::network::render::choose::{choose, dialect};
+use crate::network::render::choose::chosen;
 use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Action, Write};
 use crate::plan::step::{Frequency, Stage};
@@ -95,16 +95,11 @@ fn rename(config: &NetworkConfig, guest: &Guest, planner: &mut Planner) {
 
 /// What the settings choose, else what the guest runs.
 fn renderer(settings: &Settings, guest: &Guest, origin: &Origin, findings: &mut Findings) -> Option<Renderer> {
-    let chosen = match &settings.renderer {
-        Some(name) => {
-            let renderer = name.value.0.parse().map(|renderer| dialect(renderer, guest));
-            renderer.map_err(|error| (&name.origin, error))
-        }
-        None => choose(guest).map_err(|error| (origin, error)),
-    };
-    match chosen {
+    let name = settings.renderer.as_ref();
+    match chosen(name.map(|name| name.value.0), guest) {
         Ok(renderer) => Some(renderer),
-        Err((origin, reason)) => {
+        Err(reason) => {
+            let origin = name.map_or(origin, |name| &name.origin);
             let names = Renderer::ALL.map(Renderer::name).join(", ");
             let finding = Finding::error(origin, format!("the network is not configured: {reason}"));
             findings.push(finding.help(format!("`firstlight: network: renderer:` may be one of {names}")));

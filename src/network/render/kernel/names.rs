@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Nic;
 use crate::network::model::{Kind, Link, NetworkConfig};
-use crate::network::render::names::interface_name;
+use crate::network::render::names::{interface_name, nic_of};
 use crate::network::words::is_interface_name;
 
 /// The interfaces' names by the links' ids; one that is not there, or not to be named, has none.
@@ -19,7 +19,12 @@ impl Names {
         for link in &config.links {
             let name = match (&link.kind, nics) {
                 (Kind::Loopback, _) => Some("lo".to_owned()),
-                (Kind::Physical(_), Some(_)) => interface_name(link, nics),
+                // Another link may have renamed it.
+                (Kind::Physical(_), Some(all)) => nic_of(link, all).and_then(|nic| {
+                    let same = |other: &&Link| nic_of(other, all).is_some_and(|own| own.name == nic.name);
+                    let names = config.links.iter().filter(same).filter_map(|other| interface_name(other, nics));
+                    { names }.find(|name| *name != nic.name).or(Some(nic.name.clone()))
+                }),
                 (Kind::Physical(_), None) => told(link, findings),
                 _ if is_interface_name(&link.id) => Some(link.id.clone()),
                 _ => {
