@@ -195,7 +195,7 @@ fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: F
         known.said = known.network.as_ref().and_then(|network| network::fell_back(network, nics)).or(known.said);
     }
     findings.extend(known.said.take().filter(|_| first));
-    let steps = match known.extent {
+    let mut steps = match known.extent {
         Extent::Awaited => {
             let fresh = |step: &Step| journal.progress(step) == Progress::Fresh;
             let (steps, said) =
@@ -206,6 +206,7 @@ fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: F
         }
         Extent::Whole | Extent::Lacking => steps(&known, &mut findings),
     };
+    network::keep_own(&known, &mut steps, &journal);
     let mut plan = order::due(steps, &journal, &mut findings);
     findings.extend(network::forgets(&known, &plan));
     plan.incomplete = known.extent != Extent::Whole;
