@@ -58,6 +58,17 @@ fn a_vlan_may_say_by_its_name_what_it_is_on() {
 }
 
 #[test]
+fn a_network_on_a_member_of_a_bond_is_said_once_and_left_out() {
+    let text = "config: [{type: physical, name: a, subnets: [{type: static, address: 192.0.2.2/24, gateway: 192.0.2.1, \
+         dns_nameservers: [192.0.2.9]}]}, {type: bond, name: b, bond_interfaces: [a], subnets: [{type: dhcp}]}]";
+    let (config, findings) = read(text);
+    let config = config.unwrap();
+    assert!(!config.links[0].is_configured() && config.links[0].routes.is_empty() && config.links[1].dhcp4);
+    assert_eq!(config.dns.servers.len(), 1);
+    assert!(findings.len() == 1 && findings[0].contains("on a member of b does not work"), "{findings:?}");
+}
+
+#[test]
 fn options_of_bonds_are_read_with_and_without_their_prefix() {
     let text =
         "config: [{type: bond, name: b, bond_interfaces: [a], params: {mode: 1, bond_miimon: 50, bond-primary: a}}]";
