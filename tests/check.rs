@@ -71,6 +71,7 @@ fn said(root: &Path, name: &str, bytes: Vec<u8>) -> Findings {
         place: "here".to_owned(),
         meta_format: MetaFormat::OpenStack,
         meta_data: Document::new("meta_data.json", br#"{"uuid": "i-1"}"#),
+        more_meta_data: Vec::new(),
         network: None,
         user_data: None,
         vendor_data: Vec::new(),
