@@ -113,31 +113,35 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
     for line in lines(context.guest) {
         gathered.line(line);
     }
+    // What can't be read gives way to the other places, as there.
+    let mut unusable = Vec::new();
     if let Some(directory) = directory(context.root) {
-        let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
-        gathered.add(tree::read(&medium, directory, findings)?, directory.to_owned());
+        let outside = context.root.outside(Path::new(directory))?;
+        match Directory::open(&outside).and_then(|medium| tree::read(&medium, directory, findings)) {
+            Ok(documents) => gathered.add(documents, directory.to_owned()),
+            Err(error) => unusable.push(error),
+        }
     }
     if let Some(settings) = context.nocloud {
         gathered.settings(settings, findings);
     }
     let found = drives(context);
-    if !found.is_empty() {
-        match drives::first_readable(&found, "NoCloud seed", findings, tree::read) {
-            Ok((documents, drive)) => {
-                let place = found.iter().find(|it| it.device.path == drive.device).map(drives::place);
-                gathered.add(documents, place.unwrap_or_default());
-                gathered.drive = Some(drive);
-            }
-            // As there: what was found before counts without it.
-            Err(error) if !gathered.places.is_empty() => {
-                let finding = error.finding(&Origin::document(NAME));
-                findings.push(Finding { severity: Severity::Warning, ..finding });
-            }
-            Err(error) => return Err(error),
+    match drives::first_readable(&found, "NoCloud seed", findings, tree::read) {
+        Ok((documents, drive)) => {
+            let place = found.iter().find(|it| it.device.path == drive.device).map(drives::place);
+            gathered.add(documents, place.unwrap_or_default());
+            gathered.drive = Some(drive);
         }
+        Err(error) if !error.is_absent() => unusable.push(error),
+        Err(_) => {}
     }
     let settled = context.nocloud.and_then(|settings| settings.seedfrom.as_ref());
     gathered.follow(settled.map(|from| from.as_str()), context.root, findings)?;
+    if gathered.places.is_empty() && !unusable.is_empty() {
+        return Err(unusable.swap_remove(0));
+    }
+    let said = unusable.iter().map(|error| error.finding(&Origin::document(NAME)));
+    findings.extend(said.map(|finding| Finding { severity: Severity::Warning, ..finding }));
     let drive = gathered.drive.take();
     let within = match label(context) {
         _ if !context.root.is_live() => NOT_LIVE.to_owned(),
@@ -405,6 +409,13 @@ mod tests {
         assert_eq!(probe.certainty, Certainty::Here);
         let error = seed.unwrap_err().to_string();
         assert!(error.starts_with("/var/lib/cloud/seed/nocloud has no `user-data`\n"), "{error}");
+        let whole = [("/srv/s/meta-data", "instance-id: i-7"), ("/srv/s/user-data", "")];
+        let (_, seed, findings) = seek(&[META, (COMMAND_LINE, "ds=nocloud;s=/srv/s/"), whole[0], whole[1]]);
+        assert_eq!(instance(&seed.unwrap()).id.value, "i-7");
+        assert!(
+            findings[0].starts_with("nocloud: warning: /var/lib/cloud/seed/nocloud has no `user-data`"),
+            "{findings:?}"
+        );
         let (_, seed, findings) = seek(&[("settings", "firstlight: {nocloud: {user_data: x}}")]);
         assert!(seed.unwrap_err().is_absent());
         assert!(findings[0].contains("one alone is left out"), "{findings:?}");
