@@ -80,6 +80,7 @@ fn said(root: &Path, name: &str, bytes: Vec<u8>) -> Findings {
     let document = Document::new(name, bytes);
     match name {
         "meta_data.json" => seed.meta_data = document,
+        "meta-data" => (seed.meta_format, seed.meta_data) = (MetaFormat::NoCloud, document),
         "network_data.json" => seed.network = Some((NetworkFormat::OpenStack, document)),
         "vendor_data.json" => seed.vendor_data.push(document),
         _ => seed.user_data = Some(document),
@@ -105,7 +106,7 @@ proptest! {
     #[test]
     fn no_input_breaks_it(
         which in any::<prop::sample::Index>(),
-        name in prop::sample::select(vec!["user_data", "user_data", "user_data", "vendor_data.json", "meta_data.json", "network_data.json"]),
+        name in prop::sample::select(vec!["user_data", "user_data", "user_data", "vendor_data.json", "meta_data.json", "meta-data", "network_data.json"]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>(), 0..6u8), 0..6),
     ) {
         let documents = documents();

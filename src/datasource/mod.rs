@@ -318,7 +318,8 @@ pub fn from_source(spec: &str, root: &Root, findings: &mut Findings) -> Result<S
 
 /// Which of the two it is, is told by what is on it.
 fn read(medium: &dyn Medium, place: &str, root: &Root, findings: &mut Findings) -> Result<Seed> {
-    let is_config_drive = medium.list("openstack").is_ok_and(|names| !names.is_empty());
+    // One that can't be read says so as well as the other.
+    let is_config_drive = medium.list("openstack").map_or(true, |names| !names.is_empty());
     match is_config_drive {
         true => config_drive::read(medium, place, findings),
         false if nocloud::is_on(medium) => nocloud::read(medium, place, root, findings),

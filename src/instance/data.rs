@@ -106,6 +106,7 @@ fn subplatform(seed: &Seed) -> String {
     let kind = match seed.datasource.as_str() {
         nocloud::NAME if seed.place.starts_with("/dev/") => "config-disk",
         nocloud::NAME => "seed-dir",
+        "none" => return "config".to_owned(),
         other => return format!("{other} ({})", seed.place),
     };
     // Without its file system and label, and without the places that only add to it.

@@ -99,7 +99,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
     let is_network = has(b"network:") || has(b"version:") && (has(b"config:") || has(b"ethernets:"));
     match () {
         () if is_user_data => Kind::UserData,
-        () if has(b"firstlight:") => Kind::Settings,
+        () if has(b"firstlight:") || has(b"datasource:") => Kind::Settings,
         () if is_network => Kind::Network(NetworkFormat::NetworkConfig),
         () if has(b"instance-id:") || has(b"local-hostname:") => Kind::NoCloud,
         () => Kind::UserData,
@@ -151,6 +151,7 @@ mod tests {
             ("config.yaml", "# x\nfirstlight: {}\n", Kind::Settings),
             ("x.yaml", "## template: jinja\ntimezone: UTC\nfirstlight:\n", Kind::Settings),
             ("x.yaml", "#cloud-config\nfirstlight: {}\n", Kind::UserData),
+            ("config.yaml", "datasource: {}\n", Kind::Settings),
             ("user-data", "firstlight: {}\n", Kind::UserData),
             ("meta-data", "x", Kind::NoCloud),
             ("x.yaml", "# x\nlocal-hostname: x\n", Kind::NoCloud),

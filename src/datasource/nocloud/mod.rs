@@ -117,7 +117,7 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
     let mut unusable = Vec::new();
     if let Some(directory) = directory(context.root) {
         let outside = context.root.outside(Path::new(directory))?;
-        match Directory::open(&outside).and_then(|medium| tree::read(&medium, directory, findings)) {
+        match Directory::open(&outside).and_then(|medium| tree::usable(&medium, directory, findings)) {
             Ok(documents) => gathered.add(documents, directory.to_owned()),
             Err(error) => unusable.push(error),
         }
@@ -126,7 +126,7 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
         gathered.settings(settings, findings);
     }
     let found = drives(context);
-    match drives::first_readable(&found, "NoCloud seed", findings, tree::read) {
+    match drives::first_readable(&found, "NoCloud seed", findings, tree::usable) {
         Ok((documents, drive)) => {
             let place = found.iter().find(|it| it.device.path == drive.device).map(drives::place);
             gathered.add(documents, place.unwrap_or_default());
@@ -211,7 +211,7 @@ impl Gathered {
 
     /// Reads what `seedfrom` names, by the settings or by the meta-data so far.
     fn follow(&mut self, settled: Option<&str>, root: &Root, findings: &mut Findings) -> Result<()> {
-        let meta = nocloud::merged(&self.meta_data, &mut Findings::default())?;
+        let meta = nocloud::merged(&self.meta_data, findings)?;
         let said = nocloud::text(&meta, "seedfrom", &mut Findings::default()).map(|from| from.value);
         let Some(from) = settled.or(said.as_deref()).map(str::trim).filter(|from| !from.is_empty()) else {
             return Ok(());
@@ -263,8 +263,7 @@ impl Gathered {
             vendor_data: self.vendor_data.filter(says_something).into_iter().collect(),
             content: Default::default(),
         };
-        let meta = nocloud::merged(seed.all_meta_data(), &mut Findings::default())
-            .map_err(|error| error.while_doing(&seed.place))?;
+        let meta = nocloud::merged(seed.all_meta_data(), findings)?;
         if nocloud::value(&meta, "dsmode").and_then(|mode| mode.text()) == Some("disabled") {
             return Err(Error::absent(format!("{}: its meta-data says `dsmode: disabled`", seed.place)));
         }

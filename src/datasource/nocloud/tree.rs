@@ -29,8 +29,8 @@ pub(super) fn is_there(medium: &dyn Medium) -> bool {
 
 /// Reads the files.
 ///
-/// Errors: malformed without meta-data and user-data, both of which cloud-init asks for, and where it can't be told who the
-/// instance is. Of the others one that can't be read is a finding.
+/// Errors: malformed without meta-data and user-data, both of which cloud-init asks for. Of the others one that can't be
+/// read is a finding.
 pub(super) fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Documents> {
     let names = medium.list("").map_err(|error| error.while_doing(place))?;
     let document = |wanted: &str, limit: u64| -> Result<Option<Document>> {
@@ -52,9 +52,15 @@ pub(super) fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) ->
     };
     let (vendor_data, network) = (optional(VENDOR_DATA, FILE_LIMIT), optional(NETWORK_CONFIG, DOCUMENT_LIMIT));
     let (meta_data, user_data) = (required(META_DATA, DOCUMENT_LIMIT)?, required(USER_DATA, FILE_LIMIT)?);
-    // What there is to say of its entries is said when the seed is understood.
-    nocloud::parse(&meta_data, &mut Findings::default()).map_err(|error| error.while_doing(place))?;
     Ok(Documents { meta_data: Some(meta_data), user_data: Some(user_data), vendor_data, network })
+}
+
+/// As [`read`], of a place that gives way to others: malformed also where its meta-data can't be read.
+pub(super) fn usable(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Documents> {
+    let documents = read(medium, place, findings)?;
+    // What there is to say of its entries is said when the seed is understood.
+    nocloud::merged(&documents.meta_data, &mut Findings::default()).map_err(|error| error.while_doing(place))?;
+    Ok(documents)
 }
 
 /// The entry that is the file `wanted`: of that name, else as a disc or disk without long names has it (`META_DATA`,
@@ -98,8 +104,10 @@ mod tests {
             let error = seed(files).1.unwrap_err().to_string();
             assert!(error.starts_with(missing), "{error}");
         }
-        let error = seed(&[("meta-data", "a: [\n"), ("user-data", "")]).1.unwrap_err().to_string();
-        assert!(error.starts_with("the seed: "), "{error}");
+        let (scratch, ..) = seed(&[("meta-data", "a: [\n"), ("user-data", "")]);
+        let medium = Directory::open(&scratch.path("")).unwrap();
+        let error = usable(&medium, "the seed", &mut Findings::default()).unwrap_err().to_string();
+        assert!(error.starts_with("the seed: meta-data:"), "{error}");
     }
 
     #[test]
