@@ -91,7 +91,7 @@ pub fn parse(document: &Document, findings: &mut Findings) -> Result<Node> {
         return Ok(line);
     }
     let unreadable = |findings: &Findings| {
-        let wrong = findings.iter().filter(|finding| finding.severity == Severity::Error).next_back().cloned();
+        let wrong = findings.iter().rfind(|finding| finding.severity == Severity::Error).cloned();
         wrong.map_or_else(|| Error::malformed(format!("{origin}: not YAML")), Error::from)
     };
     let Some(node) = document::parse(text, &origin, findings) else { return Err(unreadable(findings)) };
