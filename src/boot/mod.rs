@@ -209,6 +209,7 @@ fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: F
         Extent::Whole | Extent::Lacking => steps(&known, &mut findings),
     };
     let mut plan = order::due(steps, &journal, &mut findings);
+    findings.extend(network::forgets(&known, &plan));
     plan.incomplete = known.extent != Extent::Whole;
     Ok(Decision { known, plan, findings })
 }

@@ -13,9 +13,9 @@ use crate::modules;
 use crate::network::model::NetworkConfig;
 use crate::network::network_config::{self, Asked};
 use crate::network::render::Renderer;
-use crate::network::render::choose::choose;
+use crate::network::render::choose::chosen;
 use crate::network::{self, command_line, fallback, initramfs, own};
-use crate::plan::order::{Progress, Record as _};
+use crate::plan::order::{Plan, Progress, Record as _};
 use crate::plan::step::{Frequency, Stage, Step};
 use crate::seed::Seed;
 
@@ -129,8 +129,8 @@ pub(super) fn fall_back(known: &Known) -> Option<NetworkConfig> {
 
 /// Whose files are written: what the settings choose, else what the guest runs.
 fn renderer(settings: &Settings, guest: &Guest) -> Option<Renderer> {
-    let chosen = settings.network.as_ref().and_then(|settings| settings.renderer.as_ref());
-    chosen.map_or_else(|| choose(guest).ok(), |name| name.value.0.parse().ok())
+    let name = settings.network.as_ref().and_then(|settings| settings.renderer.as_ref());
+    chosen(name.map(|name| name.value.0), guest).ok()
 }
 
 /// Whether nobody has said anything of the network, which leaves it to us.
@@ -153,9 +153,20 @@ pub(super) fn fell_back(network: &NetworkConfig, nics: &[Nic]) -> Option<Finding
     )
 }
 
+/// What to say where the files of an earlier instance go: not where this one's own stay, whose fallback can't be worked
+/// out again as its card has gone or the image has got a network of its own.
+pub(super) fn forgets(known: &Known, plan: &Plan) -> Option<Finding> {
+    let nothing = known.network.as_ref().is_none_or(|network| network.links.is_empty());
+    let step = plan.steps.iter().find(|step| step.name == modules::NETWORK).filter(|_| nothing)?;
+    let gone = "this instance has no network data; the network files that Firstlight wrote earlier go";
+    Some(Finding::note(&step.origin, gone))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::Decision;
+    use crate::boot::includes::Remote;
     use crate::finding::Severity;
     use crate::scratch::Scratch;
     use crate::seed::{Document, NetworkFormat};
@@ -245,5 +256,27 @@ mod tests {
         assert_eq!(changed(), (false, 1), "it was applied in this boot");
         scratch.file("/proc/sys/kernel/random/boot_id", "the next one\n");
         assert_eq!(changed(), (true, 0));
+    }
+
+    #[test]
+    fn files_that_stay_are_not_said_to_go() {
+        let scratch = Scratch::new();
+        let ours = "/etc/systemd/network/10-firstlight-eth0.network";
+        scratch.file("/etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "");
+        scratch.file(ours, "");
+        std::fs::create_dir_all(scratch.path("/sys/class/net")).unwrap();
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let decided = || crate::boot::decide_for(&options, seed(None), Remote::Later, Findings::default()).unwrap();
+        let said = |decision: &Decision| {
+            decision.findings.iter().filter(|told| told.message.contains("no network data")).count()
+        };
+        let decision = decided();
+        let step = decision.plan.steps.iter().find(|step| step.name == modules::NETWORK).unwrap();
+        assert_eq!(said(&decision), 1, "an earlier instance's");
+        let mut journal = Journal::read(&options.root, "i-1").unwrap();
+        journal.begin(step).unwrap();
+        journal.end(step, true).unwrap();
+        journal.settle().unwrap();
+        assert_eq!(said(&decided()), 0, "this instance's own, whose card has gone");
     }
 }

@@ -7,11 +7,13 @@ use crate::finding::{Finding, Findings, Origin};
 
 pub mod places;
 
-/// Reads a document of JSON. A key that stands there twice is a warning: only the last one counts.
+/// Reads a document of JSON. A key that stands there twice is a warning: only the last one counts. A byte order mark,
+/// as editors of Windows leave it, is passed over.
 ///
 /// # Errors
 /// A finding with line and column where it is no JSON.
 pub fn parse(bytes: &[u8], document: &Origin, findings: &mut Findings) -> Result<Value, Finding> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let value = serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
         // The place is said already.
@@ -52,6 +54,11 @@ mod tests {
         let mut findings = Findings::default();
         let value = parse(text.as_bytes(), &Origin::document("d"), &mut findings);
         (value.map_err(|finding| finding.to_string()), findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_byte_order_mark_costs_nothing() {
+        assert_eq!(read("\u{feff}{\"a\": 1}"), (Ok(serde_json::json!({"a": 1})), Vec::new()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::network::command_line::has_ip;
 use crate::network::fallback::meaning;
 use crate::network::model::{Activation, Address, Dhcp6, Kind, Link, Match, NetworkConfig, Route, push_new};
 use crate::network::prefix::{Prefix, mask_length};
+use crate::network::words;
 
 const DIRECTORY: &str = "/run";
 /// What open-iscsi leaves where the firmware has told it of its network.
@@ -57,7 +58,7 @@ impl<'a> Variables<'a> {
 
 fn file(text: &Variables, origin: &Origin, guest: &Guest, config: &mut NetworkConfig, findings: &mut Findings) {
     let device = text.get("DEVICE").or_else(|| text.get("DEVICE6")).unwrap_or_default();
-    if !crate::network::render::is_interface_name(device) {
+    if !words::is_interface_name(device) {
         return findings.push(Finding::error(origin, "it names no interface (`DEVICE=`); it is left out"));
     }
     let place = config.links.iter().position(|link| link.id == device).unwrap_or(config.links.len());
@@ -88,11 +89,10 @@ fn file(text: &Variables, origin: &Origin, guest: &Guest, config: &mut NetworkCo
         }
     }
     for domains in ["DOMAINSEARCH", "IPV6DOMAINSEARCH"].iter().filter_map(|name| text.get(name)) {
-        for domain in domains.split([',', ' ']).map(|domain| domain.trim_end_matches('.')) {
-            if is_domain(domain) {
-                push_new(&mut link.dns.search, domain.to_owned());
-            } else if !domain.is_empty() {
-                findings.push(Finding::warning(origin, format!("`{domain}` is not a domain; it is left out")));
+        for word in domains.split([',', ' ']).filter(|word| !word.is_empty()) {
+            match words::domain(word) {
+                Some(domain) => push_new(&mut link.dns.search, domain.to_owned()),
+                None => findings.push(Finding::warning(origin, format!("`{word}` is not a domain; it is left out"))),
             }
         }
     }
@@ -109,10 +109,6 @@ fn fixed(link: &mut Link, own: IpAddr, text: &Variables, variable: &dyn Fn(&str)
     if let Some(gateway) = text.address(&variable("GATEWAY")).filter(|gateway| gateway.is_ipv4() == own.is_ipv4()) {
         link.add_route(Located::new(Route::new(Prefix::default_of(gateway), gateway), origin.clone()));
     }
-}
-
-fn is_domain(text: &str) -> bool {
-    !text.is_empty() && text.len() < 254 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod glob;
 mod json;
 mod v1;
 mod v2;
+pub mod words;
 
 use crate::finding::Findings;
 use crate::network::network_config::Asked;

@@ -13,10 +13,13 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::error::{At as _, Error, Result};
 use crate::netlink::{Interface, Socket, State};
 use crate::network::model::options::Setting;
 use crate::network::model::{self};
+use crate::network::prefix::Mac;
 use crate::network::render::kernel::{Change, Make, Task};
 use crate::plan::interfaces::{address_of, has, is_missing, is_of_kind, route_of, rule_of, same_label, setting_path};
 use crate::root::Root;
@@ -195,7 +198,7 @@ impl Maker<'_> {
                 Make::Vlan { parent, .. } => self.there(parent)?.index,
                 _ => 0,
             };
-            match self.socket.request(requests::create(name, make, parent, settings)) {
+            match self.socket.request(requests::create(name, make, parent, self.own_mac(name), settings)) {
                 Ok(()) => return Ok(()),
                 // The module, loaded for this, has made one of that name by itself (`bond0`).
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -226,6 +229,15 @@ impl Maker<'_> {
             members.into_iter().try_for_each(|member| self.ask(requests::master(member, 0)))?;
         }
         self.ask(set())
+    }
+
+    /// The hardware address that is asked for. An interface gets it as it is made: udev gives another one to what has none
+    /// of its own yet (`MACAddressPolicy=persistent`), and may do so just after ours was set.
+    fn own_mac(&self, name: &str) -> Option<Mac> {
+        self.asked.iter().find_map(|change| match &change.task {
+            Task::Mac { name: of, mac } if of == name => Some(*mac),
+            _ => None,
+        })
     }
 
     fn enslave(&mut self, name: &str, master: &str) -> Result<()> {
@@ -295,11 +307,28 @@ fn is_link_local(address: std::net::IpAddr) -> bool {
 }
 
 fn refused(error: io::Error) -> Error {
-    let help = (error.kind() == io::ErrorKind::PermissionDenied)
-        .then_some("run as root; in a container, with the capability CAP_NET_ADMIN");
+    // Both are `PermissionDenied`, and only the first is about who asks.
+    let help = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EPERM) => Some("run as root; in a container, with the capability CAP_NET_ADMIN"),
+        Some(Errno::EACCES) => Some("IPv6 is switched off there (`disable_ipv6`); let the image leave it on"),
+        _ => None,
+    };
     let error = Error::fatal("the kernel refuses it").because(error);
     match help {
         Some(help) => error.help(help),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_root_is_not_told_to_become_root() {
+        let advice = |errno: Errno| refused(errno.into()).advice().unwrap_or_default().to_owned();
+        assert!(advice(Errno::EPERM).contains("root"));
+        assert!(advice(Errno::EACCES).contains("IPv6"));
+        assert_eq!(advice(Errno::ENETUNREACH), "");
     }
 }

@@ -57,9 +57,12 @@ pub fn up(index: u32, up: bool) -> Message {
 }
 
 /// A new interface; `parent` is the number of what a VLAN is upon.
-pub fn create(name: &str, make: &Make, parent: u32, settings: &[Setting]) -> Message {
+pub fn create(name: &str, make: &Make, parent: u32, mac: Option<Mac>, settings: &[Setting]) -> Message {
     let mut message = message(0, 0, 0, flags::CREATE | flags::EXCLUSIVE);
     message.text(3, name);
+    if let Some(mac) = mac {
+        message.attribute(1, mac.octets());
+    }
     if parent != 0 {
         message.number(5, parent);
     }
@@ -132,4 +135,21 @@ fn put(message: &mut Message, setting: &Setting) {
         }
         _ => message.number(attribute, value),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::message::{attributes, messages};
+
+    #[test]
+    fn an_interface_has_its_address_from_the_beginning() {
+        let addresses = |mac: Option<Mac>| {
+            let bytes = create("bond0", &Make::Bond, 0, mac, &[]).finish(1);
+            let all = messages(&bytes).flat_map(|message| attributes(message.body, 16));
+            all.filter(|(kind, _)| *kind == 1).map(|(_, value)| value.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses("fa:16:3e:02:00:01".parse().ok()), [[0xfa, 0x16, 0x3e, 2, 0, 1]]);
+        assert!(addresses(None).is_empty());
+    }
 }

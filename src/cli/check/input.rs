@@ -10,6 +10,7 @@ use crate::datasource;
 use crate::error::{At, Result};
 use crate::finding::Findings;
 use crate::input;
+use crate::network::prefix::Mac;
 use crate::root::Root;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
@@ -56,6 +57,16 @@ pub(super) fn input(file: &Path, root: &Root, findings: &mut Findings) -> Result
     Ok(Input::Seed(Box::new(seed)))
 }
 
+/// What stands at the top of a network-config.
+const SECTIONS: [&str; 9] =
+    ["network", "config", "ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices", "tunnels"];
+
+/// EC2's interfaces are by their MAC addresses, as its tree of directories has them.
+fn is_ec2(document: &Value) -> bool {
+    let mut keys = document.as_object().into_iter().flatten().map(|(key, _)| key.trim_end_matches('/'));
+    keys.any(|key| key.parse::<Mac>().is_ok())
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     MetaData,
@@ -77,6 +88,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         "meta-data" => return Kind::NoCloud,
         _ => {}
     }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if bytes.trim_ascii_start().starts_with(b"{") {
         let document = serde_json::from_slice::<Value>(bytes).ok();
         let text = String::from_utf8_lossy(bytes);
@@ -88,20 +100,25 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         return match () {
             () if has("uuid") => Kind::MetaData,
             () if has("links") || has("networks") => Kind::Network(NetworkFormat::OpenStack),
-            () if has("network") || has("ethernets") => Kind::Network(NetworkFormat::NetworkConfig),
+            () if SECTIONS.iter().any(|section| has(section)) => Kind::Network(NetworkFormat::NetworkConfig),
             () if has("instance-id") || has("local-hostname") => Kind::NoCloud,
+            () if document.as_ref().is_some_and(is_ec2) => Kind::Network(NetworkFormat::Ec2),
             () if has("cloud-init") => Kind::VendorData,
             () => Kind::UserData,
         };
     }
     let is_user_data = bytes.trim_ascii_start().to_ascii_lowercase().starts_with(b"#cloud-config");
     let has = |key: &[u8]| bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(key));
-    let is_network = has(b"network:") || has(b"version:") && (has(b"config:") || has(b"ethernets:"));
+    let is_network = has(b"network:")
+        || has(b"version:") && SECTIONS.iter().any(|section| has(&[section.as_bytes(), b":"].concat()));
+    // A script may well source another file; it has no `iface`.
+    let is_interfaces = !bytes.starts_with(b"#!") && !bytes.starts_with(b"#cloud-") && has(b"iface ");
     match () {
         () if is_user_data => Kind::UserData,
         () if has(b"firstlight:") || has(b"datasource:") => Kind::Settings,
         () if is_network => Kind::Network(NetworkFormat::NetworkConfig),
         () if has(b"instance-id:") || has(b"local-hostname:") => Kind::NoCloud,
+        () if is_interfaces => Kind::Network(NetworkFormat::Interfaces),
         () => Kind::UserData,
     }
 }
@@ -142,6 +159,11 @@ mod tests {
             ("x.json", "{\"network\": {}}", Kind::Network(NetworkFormat::NetworkConfig)),
             ("50-cloud-init.yaml", "# x\nnetwork:\n  version: 2\n", Kind::Network(NetworkFormat::NetworkConfig)),
             ("x.yaml", "version: 1\nconfig: []\n", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("x.yaml", "version: 2\nvlans: {}\n", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("x.json", "\u{feff}{\"bonds\": {}}", Kind::Network(NetworkFormat::NetworkConfig)),
+            ("x.json", "{\"02:00:00:00:00:01/\": {}}", Kind::Network(NetworkFormat::Ec2)),
+            ("eni", "# by hand\nauto ens3\niface ens3 inet dhcp\n", Kind::Network(NetworkFormat::Interfaces)),
+            ("x", "#!/bin/sh\ncat > eni <<.\niface ens3 inet dhcp\n.\n", Kind::UserData),
             ("x.yaml", "#cloud-config\nnetwork: {}\n", Kind::UserData),
             ("x.yaml", "firstlight: {}\nnetwork: {}\n", Kind::Settings),
             ("vendor_data2.json", "[]", Kind::VendorData),

@@ -49,7 +49,7 @@ pub(super) fn recognised(path: &Path, bytes: &[u8]) -> Format {
 }
 
 fn by_content(text: &str) -> Format {
-    let text = text.trim();
+    let text = text.trim_start_matches('\u{feff}').trim();
     let format = if text.starts_with('{') {
         let object = serde_json::from_str::<Value>(text).ok();
         let keys: Vec<&str> =
@@ -85,6 +85,7 @@ mod tests {
             ("network_data.json", "", "openstack"),
             ("x.json", "{\"links\": []}", "openstack"),
             ("x.json", "{\"networks\": [", "openstack"),
+            ("x.json", "\u{feff}{\"links\": []}", "openstack"),
             ("x.json", "{\"version\": 1, \"config\": []}", "network-config"),
             ("x.json", "{\"fa:16:3e:00:00:01\": {}}", "ec2"),
             ("50-netplan.yaml", "network:\n  version: 2\n", "network-config"),

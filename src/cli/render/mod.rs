@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `firstlight render`: a network document in the files of a network manager, on any machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ use crate::input;
 use crate::network::network_config::Asked;
 use crate::network::prefix::Mac;
 use crate::network::render::choose::choose;
-use crate::network::render::{Rendered, Renderer, is_interface_name, render};
+use crate::network::render::{Rendered, Renderer, render};
+use crate::network::words::is_interface_name;
 use crate::network::{command_line, read};
 use crate::root::Root;
 use crate::seed::Document;
@@ -35,8 +37,8 @@ const ALL: &str = "all";
 /// Convert a network document into the files of a network manager, on any machine; change nobody's network
 ///
 /// Each file is printed below a line `==> PATH MODE`, what the kernel is to be told as arguments of ip(8). What the
-/// manager has no word for is said on standard error, with its place in FILE. Exit code 2 where something that FILE asks
-/// for is not in the files.
+/// manager has no word for is a warning on standard error, with its place in FILE. Exit code 1 where nothing of FILE
+/// can be used, 2 where an error is said of some of it.
 #[derive(Args)]
 pub struct Arguments {
     /// network_data.json, a network-config (version 1 or 2, netplan's too), /etc/network/interfaces, EC2's tree
@@ -62,6 +64,9 @@ pub struct Arguments {
 
 impl Arguments {
     pub(in crate::cli) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        if let Some(name) = twice(&self.nic) {
+            return Err(Error::fatal(format!("`--nic` gives {name} twice")).help("one interface has one MAC address"));
+        }
         let root = Root::open(&common.root)?;
         common.log(&root, false);
         let guest = Guest::read(&root)?;
@@ -155,6 +160,12 @@ fn nic(text: &str) -> Result<Nic, String> {
     })
 }
 
+/// A name that two interfaces have: which of them a link would get is chance.
+fn twice(nics: &[Nic]) -> Option<&str> {
+    let mut names = BTreeSet::new();
+    nics.iter().map(|nic| nic.name.as_str()).find(|name| !names.insert(*name))
+}
+
 /// On standard error, which is the place for what is not a file.
 fn report(findings: Findings) {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
@@ -200,14 +211,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_two_interfaces_have_one_name() {
+        let nics = |names: [&str; 2]| names.map(|name| nic(&format!("{name}=fa:16:3e:00:00:01")).unwrap());
+        assert_eq!((twice(&nics(["a", "b"])), twice(&nics(["a", "a"]))), (None, Some("a")));
+    }
+
+    #[test]
     fn an_interface_is_a_name_and_a_mac() {
         let seen = nic("ens3=FA:16:3E:00:00:01,virtio_net").unwrap();
         assert_eq!((seen.name.as_str(), seen.mac.as_str()), ("ens3", "fa:16:3e:00:00:01"));
         assert_eq!((seen.driver.as_str(), seen.hardware), ("virtio_net", true));
         assert_eq!(nic("ens3=fa:16:3e:00:00:01").unwrap().driver, "");
-        for wrong in
-            ["ens3", "=fa:16:3e:00:00:01", "a/b=fa:16:3e:00:00:01", "ens3=fa:16", "ens3\n[x]=fa:16:3e:00:00:01"]
-        {
+        for wrong in [
+            "ens3",
+            "=fa:16:3e:00:00:01",
+            "a/b=fa:16:3e:00:00:01",
+            "ens3=fa:16",
+            "ens3\n[x]=fa:16:3e:00:00:01",
+            "-a=fa:16:3e:00:00:01",
+        ] {
             assert!(nic(wrong).is_err(), "{wrong}");
         }
     }

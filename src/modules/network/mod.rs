@@ -14,8 +14,8 @@ use crate::config::base::{Network as Settings, Updates};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Guest;
 use crate::modules::{Input, Module, Planner};
-use crate::network::model::NetworkConfig;
-use crate::network::render::choose::{choose, dialect};
+use crate::network::model::{Dns, NetworkConfig};
+use crate::network::render::choose::chosen;
 use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Action, Write};
 use crate::plan::step::{Frequency, Stage};
@@ -45,6 +45,10 @@ fn plan(input: &Input, planner: &mut Planner) {
     let nics = guest.nics.as_deref();
     let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
     let config = with_settings(config, settings, &mut planner.findings);
+    let config = match renderer {
+        Renderer::Netplan if !settings::is_netplan_1(guest) => netplan::without_dummies(config, &mut planner.findings),
+        _ => config,
+    };
     rename(&config, guest, planner);
     let rendered = render(renderer, &config, nics, &mut planner.findings);
     let mut written = rendered.files;
@@ -66,7 +70,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     match renderer {
         Renderer::Ifupdown => adapt_interfaces(step, ifupdown::names(&config, nics), guest),
-        Renderer::SysconfigSuse if !config.all_dns().servers.is_empty() => adapt_netconfig(step, &config),
+        Renderer::SysconfigSuse if config.all_dns() != Dns::default() => adapt_netconfig(step, &config),
         _ => {}
     }
     if renderer == Renderer::Kernel {
@@ -81,8 +85,7 @@ fn plan(input: &Input, planner: &mut Planner) {
 /// are there.
 fn rename(config: &NetworkConfig, guest: &Guest, planner: &mut Planner) {
     let Some(nics) = guest.nics.as_deref() else { return };
-    // What cannot be renamed is said by `render`.
-    let changes = kernel::renames(config, nics, &mut Findings::default());
+    let changes = kernel::renames(config, nics);
     if !changes.is_empty() {
         let step = planner.step("network names", &config.origin);
         step.frequency = Frequency::PerBoot;
@@ -92,16 +95,11 @@ fn rename(config: &NetworkConfig, guest: &Guest, planner: &mut Planner) {
 
 /// What the settings choose, else what the guest runs.
 fn renderer(settings: &Settings, guest: &Guest, origin: &Origin, findings: &mut Findings) -> Option<Renderer> {
-    let chosen = match &settings.renderer {
-        Some(name) => {
-            let renderer = name.value.0.parse().map(|renderer| dialect(renderer, guest));
-            renderer.map_err(|error| (&name.origin, error))
-        }
-        None => choose(guest).map_err(|error| (origin, error)),
-    };
-    match chosen {
+    let name = settings.renderer.as_ref();
+    match chosen(name.map(|name| name.value.0), guest) {
         Ok(renderer) => Some(renderer),
-        Err((origin, reason)) => {
+        Err(reason) => {
+            let origin = name.map_or(origin, |name| &name.origin);
             let names = Renderer::ALL.map(Renderer::name).join(", ");
             let finding = Finding::error(origin, format!("the network is not configured: {reason}"));
             findings.push(finding.help(format!("`firstlight: network: renderer:` may be one of {names}")));
@@ -111,14 +109,13 @@ fn renderer(settings: &Settings, guest: &Guest, origin: &Origin, findings: &mut 
 }
 
 /// Takes our files of an earlier instance away from one that says nothing of its network: its addresses are another
-/// machine's by now. A step of the same name, so that what this instance was once given is kept.
+/// machine's by now. A step of the same name, so that what this instance was once given is kept; so it is the run's to
+/// say that they go, where the step is due.
 fn forget(instance: &Origin, guest: &Guest, planner: &mut Planner) {
     let stale = stale(guest, &[]);
     if stale.is_empty() {
         return;
     }
-    let gone = "this instance has no network data; the network files that Firstlight wrote for an earlier one go";
-    planner.finding(Finding::note(instance, gone));
     let netplan = stale.iter().any(|path| path.as_path() == Path::new(netplan::PATH));
     let step = planner.step("network", instance);
     for path in stale {
@@ -225,7 +222,7 @@ pub(super) mod tests {
         let scratch = scratch(&[&ours[..], &["/etc/netplan/01-image.yaml", NETWORKD]].concat());
         let (actions, findings) = planned_for(None, &scratch, Settings::default());
         assert_eq!(actions, ours.map(|path| format!("remove {path}")));
-        assert!(findings.len() == 1 && findings[0].contains("note: this instance has no network data"), "{findings:?}");
+        assert_eq!(findings, [""; 0], "whether they go is the journal's to say");
         let off = Settings { enabled: Some(false), ..Settings::default() };
         assert_eq!(planned_for(None, &scratch, off), (Vec::new(), Vec::new()));
         let none = self::scratch(&[NETWORKD]);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::config::base::{self, Network as Settings};
 use crate::finding::{Finding, Findings, Located};
+use crate::guest::Guest;
 use crate::network::model::{NetworkConfig, Route};
 use crate::network::prefix::Prefix;
 
@@ -53,10 +54,34 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
     }
 }
 
+/// Whether the guest's netplan is of version 1.0 or later, as its library's name says: those before it refuse a file with
+/// a word that they do not know.
+pub(super) fn is_netplan_1(guest: &Guest) -> bool {
+    let triplets = guest.list("/usr/lib").into_iter().filter(|name| name.contains("-linux-"));
+    let mut folders =
+        triplets.map(|name| format!("/usr/lib/{name}")).chain(["/usr/lib", "/usr/lib64"].map(str::to_owned));
+    folders.any(|folder| guest.exists(&(folder + "/libnetplan.so.1")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::network::tests::{at, config};
+    use crate::modules::network::tests::{at, config, guest, scratch};
+    use crate::network::model::{Kind, Link};
+    use crate::network::render::netplan::without_dummies;
+
+    #[test]
+    fn a_netplan_that_knows_no_dummy_devices_gets_a_bridge_that_nobody_waits_for() {
+        assert!(!is_netplan_1(&guest(&scratch(&["/usr/lib/x86_64-linux-gnu/libnetplan.so.0.0"]))));
+        assert!(is_netplan_1(&guest(&scratch(&["/usr/lib/x86_64-linux-gnu/libnetplan.so.1"]))));
+        assert!(is_netplan_1(&guest(&scratch(&["/usr/lib64/libnetplan.so.1"]))));
+        let mut network = config();
+        network.links.push(Link::new("dummy0".to_owned(), Kind::Dummy, network.origin.clone()));
+        let mut findings = Findings::default();
+        let network = without_dummies(network, &mut findings);
+        let link = network.links.last().unwrap();
+        assert!(matches!(link.kind, Kind::Bridge { .. }) && link.optional && findings.iter().count() == 1);
+    }
 
     #[test]
     fn a_bad_address_among_the_settings_costs_only_its_entry() {

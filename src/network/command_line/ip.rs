@@ -10,7 +10,7 @@ use crate::network::command_line::{PATH, fields, made, values};
 use crate::network::fallback::{best, meaning};
 use crate::network::model::{Address, Dhcp6, Kind, Link, LinkLocal, Match, NetworkConfig, Physical, Route, push_new};
 use crate::network::prefix::{Mac, Prefix, mask_length};
-use crate::network::render::is_interface_name;
+use crate::network::words::{self, is_interface_name};
 
 /// Interfaces in one command line.
 const LINK_LIMIT: usize = 200;
@@ -225,7 +225,7 @@ fn further(link: &mut Link, rest: &[&str], origin: &Origin, findings: &mut Findi
         return;
     }
     match first.parse::<u32>() {
-        Ok(mtu) => link.mtu = Some(Located::new(mtu, origin.clone())),
+        Ok(mtu) => link.mtu = words::mtu(Located::new(mtu, origin.clone()), *words::MTU.start(), findings),
         Err(_) if first.is_empty() => {}
         Err(_) => findings
             .push(Finding::error(origin, format!("`{first}` is neither an MTU nor a name server; it is left out"))),
@@ -337,6 +337,7 @@ mod tests {
             ("ip=10.0.0.5:::255.0.255.0::ens3:none", 1, "is no netmask"),
             ("ip=ens3:dhpc", 1, "`dhpc` is not a way"),
             ("ip=ens3:dhcp:big", 1, "neither an MTU nor"),
+            ("ip=ens3:dhcp:7", 1, "an MTU of 7 is not between 68"),
             ("ip=ens3:dhcp:1400:52:54", 1, "`52:54` is left out"),
             ("ip=../x:dhcp", 0, "`../x` is not the name"),
             ("ifname=x ip=ens3:dhcp", 1, "is not NAME:MAC"),

@@ -6,7 +6,7 @@ use crate::network::command_line::ip::Reader;
 use crate::network::command_line::{fields, values};
 use crate::network::model::options::{BOND, LinkOption, Setting};
 use crate::network::model::{Kind, Link};
-use crate::network::render::is_interface_name;
+use crate::network::words::{self, is_free_name};
 
 /// Adds them, the lower ones first.
 pub fn read(reader: &mut Reader, findings: &mut Findings) {
@@ -50,7 +50,7 @@ fn made(reader: &mut Reader, key: &str, fields: &[&str], origin: &Origin, findin
                 .push(Finding::error(origin, "teams are not known here; it is left out").help("use `bond=`"));
         }
     };
-    if !is_interface_name(name) {
+    if !is_free_name(name) {
         return findings
             .push(Finding::error(origin, format!("`{name}` is not the name of an interface; it is left out")));
     }
@@ -67,7 +67,7 @@ fn made(reader: &mut Reader, key: &str, fields: &[&str], origin: &Origin, findin
         }
     };
     if let ("bond", Ok(mtu)) = (key, field(3, "").parse()) {
-        link.mtu = Some(Located::new(mtu, origin.clone()));
+        link.mtu = words::mtu(Located::new(mtu, origin.clone()), *words::MTU.start(), findings);
     }
 }
 

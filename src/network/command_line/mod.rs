@@ -83,7 +83,7 @@ mod tests {
             let mut findings = Findings::default();
             if let Some(Asked::Network(config)) = read(&line, Some(&[]), &mut findings) {
                 for link in &config.links {
-                    prop_assert!(crate::network::render::is_interface_name(&link.id), "{}", link.id);
+                    prop_assert!(crate::network::words::is_interface_name(&link.id), "{}", link.id);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::network::interfaces::device::{self, Tag};
 use crate::network::model::{Kind, Link, Match, NetworkConfig};
-use crate::network::render::is_interface_name;
+use crate::network::words::{NAME, is_interface_name};
 
 /// The most interfaces that are read of one document.
 const LINK_LIMIT: usize = 1000;
@@ -44,8 +44,7 @@ impl Draft {
     pub fn link(&mut self, name: &str, origin: &Origin, findings: &mut Findings) -> Option<&mut Link> {
         if !self.places.contains_key(name) {
             if !is_interface_name(name) {
-                let message =
-                    format!("`{name}` is not the name of an interface (15 letters, digits, `_`, `.`, `-`); left out");
+                let message = format!("`{name}` is not the name of an interface ({NAME}); left out");
                 findings.push(Finding::error(origin, message));
                 return None;
             }
@@ -195,9 +194,4 @@ impl Draft {
         }
         false
     }
-}
-
-/// Whether it can stand in a list of search domains.
-pub fn is_domain(name: &str) -> bool {
-    (1..=253).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }

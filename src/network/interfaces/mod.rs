@@ -45,6 +45,8 @@ pub fn read(document: &Document, findings: &mut Findings) -> Option<NetworkConfi
             return None;
         }
     };
+    // An editor's byte order mark would hide the first word.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     findings.read(&origin, text);
     let mut draft = Draft::new(origin.clone());
     let mut activations = Vec::new();

@@ -7,13 +7,11 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::network::interfaces::draft::{Draft, is_domain};
+use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::{command, device};
 use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, LinkLocal, Route, push_new};
 use crate::network::prefix::{Prefix, mask_length};
-
-/// What Linux accepts on an Ethernet interface.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
+use crate::network::words;
 
 /// An option: its name with hyphens (`dns-nameservers`), and the rest of its line.
 pub struct Entry {
@@ -164,7 +162,7 @@ impl Stanza {
                     link.dhcp6 = link.dhcp6.or(Some(Dhcp6::Stateless));
                 }
             }
-            "hostname" if dhcp && is_domain(&entry.value) => {
+            "hostname" if dhcp && words::domain(&entry.value).is_some() => {
                 link.dhcp4_overrides.hostname = Some(entry.value.clone());
             }
             "wakeonlan" | "ethernet-wol" => {
@@ -227,12 +225,8 @@ fn unknown(entry: &Entry) -> Finding {
 
 /// An MTU; `ipv6` where it is for IPv6 alone.
 fn mtu(entry: &Entry, ipv6: bool, link: &mut Link, findings: &mut Findings) {
-    let Some(mtu) = entry.parsed::<u32>(findings) else { return };
-    if !MTU.contains(&mtu) {
-        let message = format!("an MTU of {} is not between {} and {}; left out", *mtu, MTU.start(), MTU.end());
-        findings.push(Finding::error(&mtu.origin, message));
-        return;
-    }
+    let least = if ipv6 { words::IPV6_MTU } else { *words::MTU.start() };
+    let Some(mtu) = entry.parsed::<u32>(findings).and_then(|mtu| words::mtu(mtu, least, findings)) else { return };
     let place = if ipv6 { &mut link.ipv6_mtu } else { &mut link.mtu };
     if let Some(before) = place.as_ref().filter(|before| before.value != *mtu) {
         let message = format!("another MTU than {}, which is given above; this one counts", before.value);
@@ -245,9 +239,9 @@ fn mtu(entry: &Entry, ipv6: bool, link: &mut Link, findings: &mut Findings) {
 pub fn dns(entry: &Entry, dns: &mut Dns, findings: &mut Findings) {
     for word in entry.value.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty()).take(64) {
         let server = entry.key.starts_with("dns-nameserver");
-        match word.parse() {
-            Ok(address) if server => push_new(&mut dns.servers, address),
-            _ if !server && is_domain(word) => push_new(&mut dns.search, word.trim_end_matches('.').to_owned()),
+        match (word.parse(), words::domain(word)) {
+            (Ok(address), _) if server => push_new(&mut dns.servers, address),
+            (_, Some(domain)) if !server => push_new(&mut dns.search, domain.to_owned()),
             _ => {
                 let what = if server { "an IP address" } else { "a domain name" };
                 findings.push(Finding::error(&entry.value.origin, format!("`{word}` is not {what}; it is left out")));

@@ -25,6 +25,12 @@ fn written(config: &NetworkConfig) -> String {
     rendered.files.into_iter().map(|file| file.content).collect()
 }
 
+#[test]
+fn a_byte_order_mark_does_not_hide_the_first_word() {
+    let (config, findings) = parsed("\u{feff}auto ens3\niface ens3 inet dhcp\n");
+    assert_eq!((config.links[0].activation, findings), (Activation::Auto, Vec::new()));
+}
+
 /// Whatever was asked for, the fixtures' files for ifupdown say it such that nothing is lost when they are read.
 #[test]
 fn what_is_written_reads_back() {

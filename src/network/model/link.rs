@@ -262,7 +262,7 @@ impl Link {
     }
 
     /// Whether one of its static networks contains `address`.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|prefix| prefix.contains(address))
     }
 
@@ -280,6 +280,14 @@ impl Link {
         let elsewhere = matches!(self.kind, Kind::Vrf { .. }) || self.is_automatic(gateway);
         let worked_out = !link_local && !self.contains(gateway) && !elsewhere;
         route.on_link.unwrap_or(worked_out)
+    }
+
+    /// Says of the routes and rules of a VRF which table they are about: a manager that knows them as those of an
+    /// interface takes them for the main one's, and the VRF's default route for the guest's.
+    pub fn name_table(&mut self) {
+        let Kind::Vrf { table, .. } = self.kind else { return };
+        self.routes.iter_mut().for_each(|route| route.value.table = route.table.or(Some(table)));
+        self.rules.iter_mut().for_each(|rule| rule.value.table = rule.table.or(Some(table)));
     }
 
     /// Adds a route; one to the same place by the same gateway is kept once.

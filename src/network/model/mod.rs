@@ -64,9 +64,10 @@ impl NetworkConfig {
         self.links.iter().filter_map(|link| link.physical()?.by.mac.as_ref().map(|mac| mac.value))
     }
 
-    /// The servers and domains of `link`: its own, then the guest's. None for a link that nothing gives an address to.
+    /// The servers and domains of `link`: its own, then the guest's; of these none for a link that nothing gives an
+    /// address to.
     pub fn dns_of(&self, link: &Link) -> Dns {
-        if link.is_configured() { link.dns.then(&self.dns) } else { Dns::default() }
+        if link.is_configured() { link.dns.then(&self.dns) } else { link.dns.clone() }
     }
 
     /// The servers and domains of all links and the guest's, for a manager that keeps but one list.
@@ -189,6 +190,16 @@ mod tests {
         ]);
         config.override_routes(gateway("172.24.4.1"), Vec::new());
         assert_eq!(shown(&config), ["link0 10.9.0.0/16 via 10.0.0.9", "link1 0.0.0.0/0 via 172.24.4.1"]);
+    }
+
+    #[test]
+    fn a_link_without_addresses_has_its_own_name_servers_alone() {
+        let mut config = config(&[(&[], &[], false), (&["10.0.0.5/24"], &[], false)]);
+        let server = |last| IpAddr::from([192, 0, 2, last]);
+        config.dns.servers = vec![server(1)];
+        config.links[0].dns.servers = vec![server(2)];
+        assert_eq!(config.dns_of(&config.links[0]).servers, [server(2)]);
+        assert_eq!(config.dns_of(&config.links[1]).servers, [server(1)]);
     }
 
     #[test]

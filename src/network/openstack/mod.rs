@@ -14,11 +14,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::finding::{Finding, Findings};
 use crate::network::json::{self, Json};
 use crate::network::model::{Kind, Link, NetworkConfig};
+use crate::network::words::IPV6_MTU;
 use crate::seed::Document;
 use links::Links;
-
-/// What RFC 8200 asks of every link, in bytes.
-const IPV6_MTU: u32 = 1280;
 
 /// Reads the document; `None`, with findings, where nothing of it can be read.
 pub fn read(document: &Document, findings: &mut Findings) -> Option<NetworkConfig> {

@@ -7,6 +7,7 @@ use crate::finding::{Finding, Findings, Located};
 use crate::network::json::Json;
 use crate::network::model::{Address, Dhcp6, Dns, Link, Route, push_new};
 use crate::network::prefix::{Prefix, mask_length};
+use crate::network::words;
 
 pub(super) const NETWORK_TYPES: &[&str] = &[
     "ipv4",
@@ -173,10 +174,9 @@ pub(super) fn dns(entry: &Json, findings: &mut Findings) -> Dns {
     }
     let keys = ["dns_search", "dns_domain", "domain"];
     for domain in keys.into_iter().flat_map(|key| entry.words(key, findings)).collect::<Vec<_>>() {
-        if domain.len() <= 253 && domain.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            push_new(&mut dns.search, domain.value.trim_end_matches('.').to_owned());
-        } else {
-            findings.push(Finding::error(&domain.origin, "not a domain name; it is left out"));
+        match words::domain(&domain) {
+            Some(name) => push_new(&mut dns.search, name.to_owned()),
+            None => findings.push(Finding::error(&domain.origin, "not a domain name; it is left out")),
         }
     }
     dns

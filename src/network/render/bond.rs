@@ -71,7 +71,7 @@ mod tests {
         let settings: Vec<_> = settings.iter().map(setting).collect();
         let config = NetworkConfig::new(origin.clone());
         let mut findings = Findings::default();
-        let kept = options(&settings, &config, None, &mut Unsaid::new(Renderer::Sysconfig, &config, &mut findings));
+        let kept = options(&settings, &config, None, &mut Unsaid::new(Renderer::Sysconfig, &mut findings));
         let kept: Vec<String> = kept.iter().map(|(option, value)| format!("{option}={value}")).collect();
         (kept.join(" "), findings.iter().count())
     }

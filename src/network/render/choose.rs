@@ -29,6 +29,11 @@ const NETWORK_SCRIPTS: [&str; 2] = ["/etc/rc.d/rc3.d/S10network", "/etc/rc3.d/S1
 /// Managers that are not written for.
 const OTHERS: &[&str] = &["connman", "dhcpcd", "dhcpcd5", "netctl-auto"];
 
+/// The renderer that the image's settings name, as this guest's distribution has it; else that of [`choose`].
+pub fn chosen(name: Option<&str>, guest: &Guest) -> Result<Renderer, String> {
+    name.map_or_else(|| choose(guest), |name| name.parse().map(|renderer| dialect(renderer, guest)))
+}
+
 /// The renderer for this guest: netplan first, as it brings its own back end up; then by the enabled service; without
 /// any the kernel itself. `Err` names a manager that is not written for.
 pub fn choose(guest: &Guest) -> Result<Renderer, String> {
@@ -104,5 +109,16 @@ mod tests {
             assert_eq!(chosen(files, distribution), Ok(expected), "{files:?}");
         }
         assert!(chosen(&[&connman], "debian").unwrap_err().contains("connman"));
+    }
+
+    #[test]
+    fn a_manager_that_the_settings_name_is_this_distribution_s() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/os-release", "ID=opensuse-leap\nID_LIKE=suse\n");
+        let guest = Guest::read(&scratch.root()).unwrap();
+        let renderer = |name| super::chosen(Some(name), &guest);
+        assert_eq!(renderer("sysconfig"), Ok(Renderer::SysconfigSuse));
+        assert_eq!(renderer("networkd"), Ok(Renderer::Networkd));
+        assert!(renderer("bind").is_err());
     }
 }

@@ -27,7 +27,7 @@ use crate::network::model::{Kind, Link, NetworkConfig, Physical};
 use crate::network::prefix::Mac;
 use crate::network::render::kernel::Change;
 
-pub use names::{interface_name, interface_named, is_interface_name, nic_of};
+pub use names::{interface_name, interface_named, nic_of};
 
 /// The first line of every file that a renderer writes.
 pub const HEADER: &str = "# Written by firstlight from the instance's network data; a new instance writes it anew.\n";
@@ -144,6 +144,9 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
     if let Some(nics) = nics {
         looked_up(&mut config, nics, findings);
     }
+    if renderer != Renderer::Netplan {
+        in_their_tables(&mut config);
+    }
     let config = names::settled(config, nics, by_name, findings);
     if let Some(nics) = nics {
         config.links.iter().filter(|link| link.sought(nics).is_some()).for_each(|link| {
@@ -164,6 +167,15 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
         }
     };
     files(&config, nics, findings).into()
+}
+
+/// Routes and rules of a VRF get its table, which netplan works out by itself; to the others they would be the guest's.
+fn in_their_tables(config: &mut NetworkConfig) {
+    for link in &mut config.links {
+        let Kind::Vrf { table, .. } = link.kind else { continue };
+        link.routes.iter_mut().for_each(|route| route.value.table = route.table.or(Some(table)));
+        link.rules.iter_mut().for_each(|rule| rule.value.table = rule.table.or(Some(table)));
+    }
 }
 
 /// What only netplan has a word for, where the manager is another; its choice of a manager is made.

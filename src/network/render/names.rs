@@ -6,6 +6,7 @@ use crate::guest::Nic;
 use crate::network::glob;
 use crate::network::model::{Kind, Link, Match, NetworkConfig};
 use crate::network::prefix::Mac;
+use crate::network::words::{NAME, is_free_name};
 
 /// The interface that `link` means; of several the first.
 pub fn nic_of<'a>(link: &Link, nics: &'a [Nic]) -> Option<&'a Nic> {
@@ -36,16 +37,6 @@ pub fn interface_name(link: &Link, nics: Option<&[Nic]>) -> Option<String> {
 /// The name of the interface of the link with this `id`: a member or a parent of another. See [`interface_name`].
 pub fn interface_named(id: &str, config: &NetworkConfig, nics: Option<&[Nic]>) -> Option<String> {
     interface_name(config.links.iter().find(|link| link.id == id)?, nics)
-}
-
-/// Whether the kernel and every manager take it for the name of an interface: at most 15 letters, digits and `_`, `.`,
-/// `-`, no number, and not a word that has a meaning of its own in `/proc/sys/net`.
-pub fn is_interface_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    (1..=15).contains(&name.len())
-        && name.chars().all(fits)
-        && name.chars().any(|c| c.is_ascii_alphabetic())
-        && !["all", "default"].contains(&name)
 }
 
 /// Whether an interface's address is the one that a document gives; of `InfiniBand` the document knows but a part.
@@ -83,13 +74,21 @@ pub(super) fn settled(
     if let Some(nics) = nics.filter(|_| by_name) {
         spell_out(&mut config, nics);
     }
-    // Twice: who may not go keeps the name that another waits for.
-    for index in (0..config.links.len()).chain(0..config.links.len()) {
-        let Some(reason) = refused(index, &config, nics) else { continue };
-        let Some(Kind::Physical(physical)) = config.links.get_mut(index).map(|link| &mut link.kind) else { continue };
-        if let Some(name) = physical.set_name.take() {
-            let message = format!("the interface keeps its name: `{}` {reason}", name.value);
+    // Who may not go keeps the name that another waits for, who then may not go either.
+    let mut settled = false;
+    while !settled {
+        settled = true;
+        for index in 0..config.links.len() {
+            let Some(reason) = refused(index, &config, nics) else { continue };
+            let own = config.links.get(index).zip(nics).and_then(|(link, nics)| nic_of(link, nics));
+            let own = own.map_or("the interface", |nic| nic.name.as_str());
+            let Some(Kind::Physical(physical)) = config.links.get_mut(index).map(|link| &mut link.kind) else {
+                continue;
+            };
+            let Some(name) = physical.set_name.take() else { continue };
+            let message = format!("{own} keeps its name: `{}` {reason}", name.value);
             findings.push(Finding::error(&name.origin, message));
+            settled = false;
         }
     }
     config
@@ -144,16 +143,26 @@ fn spell_out(config: &mut NetworkConfig, nics: &[Nic]) {
 fn refused(index: usize, config: &NetworkConfig, nics: Option<&[Nic]>) -> Option<String> {
     let link = config.links.get(index)?;
     let name = set_name(link)?;
-    if !is_interface_name(name) {
-        return Some("is not a name for an interface (at most 15 letters, digits, `_`, `.`, `-`)".to_owned());
+    if !is_free_name(name) {
+        return Some(format!("is not a name that an interface can get ({NAME})"));
+    }
+    let own = nics.and_then(|nics| nic_of(link, nics));
+    if own.is_some_and(|own| own.name == name) {
+        return None;
     }
     let before = config.links.iter().take(index).find(|other| set_name(other) == Some(name));
     let made = config.links.iter().find(|other| other.physical().is_none() && other.id == name);
     if let Some(other) = before.or(made) {
         return Some(format!("is that of `{}`", other.id));
     }
-    let holder = nics?.iter().find(|nic| nic.name == name && !means(link, nic))?;
-    let goes = |other: &Link| means(other, holder) && set_name(other).is_some_and(|other| other != name);
+    let nics = nics?;
+    let is_of = |link: &Link, nic: &Nic| nic_of(link, nics).is_some_and(|own| own.name == nic.name);
+    let own = own?;
+    if let Some(other) = config.links.iter().take(index).find(|other| set_name(other).is_some() && is_of(other, own)) {
+        return Some(format!("is a second one, behind that of `{}`", other.id));
+    }
+    let holder = nics.iter().find(|nic| nic.name == name && nic.name != own.name)?;
+    let goes = |other: &Link| set_name(other).is_some_and(|other| other != name) && is_of(other, holder);
     let stays = !config.links.iter().any(goes);
     stays.then(|| format!("is that of another one ({}), which keeps it", holder.mac))
 }

@@ -2,7 +2,7 @@
 //! What a manager has no word for, gathered while its files are written.
 
 use crate::finding::{Findings, Origin};
-use crate::network::model::{Address, Given, NetworkConfig, Overrides};
+use crate::network::model::{Address, Given, Overrides};
 use crate::network::render::{Renderer, inexpressible};
 
 /// Reports for one renderer what it leaves out.
@@ -12,15 +12,9 @@ pub(super) struct Unsaid<'a> {
 }
 
 impl<'a> Unsaid<'a> {
-    /// Begins with what only netplan has a word for, of the guest and of each link.
-    pub fn new(renderer: Renderer, config: &NetworkConfig, findings: &'a mut Findings) -> Self {
-        let mut unsaid = Self { renderer, findings };
-        let extras = config.links.iter().flat_map(|link| &link.extra).chain(&config.extra);
-        // Which manager is to be used has been decided.
-        extras.filter(|extra| extra.key != "renderer").for_each(|extra| {
-            unsaid.say(&extra.origin, &["`", &extra.key, "`"].concat());
-        });
-        unsaid
+    /// For this renderer.
+    pub fn new(renderer: Renderer, findings: &'a mut Findings) -> Self {
+        Self { renderer, findings }
     }
 
     /// Reports `what` was asked for at `origin`.

@@ -14,7 +14,7 @@ use crate::network::interfaces::stanza::{Entry, Stanza, dns};
 use crate::network::interfaces::vlan;
 use crate::network::model::{Activation, Dns, Kind, Link, Match, NetworkConfig, Physical, Route};
 use crate::network::prefix::Mac;
-use crate::network::render::is_interface_name;
+use crate::network::words::{NAME, is_interface_name};
 
 /// What an entry of the list may be.
 const TYPES: &[&str] = &["physical", "bond", "bridge", "vlan", "infiniband", "loopback", "nameserver", "route"];
@@ -224,8 +224,7 @@ impl Reader<'_> {
         });
         let id = match &name {
             Some(name) if !is_interface_name(name) => {
-                let message =
-                    format!("`{}` is not the name of an interface (15 letters, digits, `_`, `.`, `-`)", **name);
+                let message = format!("`{}` is not the name of an interface ({NAME})", **name);
                 self.findings.push(Finding::error(&name.origin, message + "; the device is left out"));
                 return None;
             }

@@ -8,7 +8,8 @@ use crate::finding::{Finding, Findings, Located};
 use crate::network::model::{Activation, Address, Dhcp6, Extra, Given, Link, LinkLocal, Overrides, Route, push_new};
 use crate::network::prefix::Prefix;
 use crate::network::v2::route::{route, rule};
-use crate::network::v2::value::{entries, fit, flag, is_of_name, items, number, parsed, text, unknown, word};
+use crate::network::v2::value::{entries, fit, flag, items, number, parsed, text, unknown, word};
+use crate::network::words::{self, IPV6_MTU, is_of_name};
 
 /// What the model has a word for.
 pub(super) const WORDS: &[&str] = &[
@@ -80,8 +81,6 @@ const OVERRIDES: &[&str] = &[
     "hostname",
     "route-metric",
 ];
-/// What Linux accepts; the loopback has the most.
-const MTU: (u32, u32) = (68, 65536);
 
 /// Takes the value of `name` into `link`; `false` where the model has no word for that key.
 pub(super) fn take(link: &mut Link, name: &str, key: &Node, value: &Node, findings: &mut Findings) -> bool {
@@ -95,8 +94,8 @@ pub(super) fn take(link: &mut Link, name: &str, key: &Node, value: &Node, findin
         "accept-ra" => link.accept_ra = yes(value, findings),
         "link-local" => link.link_local = link_local(value, findings),
         "ipv6-privacy" => link.ipv6_privacy = yes(value, findings),
-        "ipv6-mtu" => link.ipv6_mtu = number(value, 1280, MTU.1, findings),
-        "mtu" => link.mtu = number(value, MTU.0, MTU.1, findings),
+        "ipv6-mtu" => link.ipv6_mtu = mtu(value, IPV6_MTU, findings),
+        "mtu" => link.mtu = mtu(value, *words::MTU.start(), findings),
         "macaddress" => link.mac = parsed(value, findings),
         "optional" => link.optional = yes(value, findings).unwrap_or_default(),
         "activation-mode" => {
@@ -136,10 +135,16 @@ pub(super) fn take(link: &mut Link, name: &str, key: &Node, value: &Node, findin
     true
 }
 
+fn mtu(value: &Node, least: u32, findings: &mut Findings) -> Given<u32> {
+    number(value, 0, u32::MAX, findings).and_then(|mtu| words::mtu(mtu, least, findings))
+}
+
 /// A value below `outer` that the model has no word for: as netplan writes it, with nothing beside it.
-pub(super) fn nested(outer: &str, name: &str, key: &Node, value: serde_json::Value) -> Located<Extra> {
-    let inner = serde_json::Map::from_iter([(name.to_owned(), value)]);
-    Located::new(Extra { key: outer.to_owned(), value: inner.into() }, key.origin.clone())
+pub(super) fn nested(outer: &str, inner: Located<Extra>) -> Located<Extra> {
+    inner.map(|Extra { key, value }| {
+        let inner = serde_json::Map::from_iter([(key, value)]);
+        Extra { key: outer.to_owned(), value: inner.into() }
+    })
 }
 
 fn overrides(node: &Node, findings: &mut Findings) -> Overrides {

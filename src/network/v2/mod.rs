@@ -4,6 +4,7 @@
 //! What the model has no word for is kept beside it, for netplan alone; an entry that is wrong costs only itself, where
 //! netplan refuses the whole document, and the guest would have no network.
 
+mod alone;
 mod keys;
 mod kind;
 mod references;
@@ -15,14 +16,14 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::config::document::{Data, Node};
-use crate::finding::{Finding, Findings, Located};
-use crate::network::model::{Extra, Link, NetworkConfig};
+use crate::finding::{Finding, Findings, Located, Origin};
+use crate::network::model::{Extra, Kind, Link, NetworkConfig};
+use crate::network::v2::alone::{extra, verbatim};
 use crate::network::v2::keys::{NETPLAN_ALONE, NETPLAN_HARDWARE, WORDS, nested, take};
 use crate::network::v2::kind::{Section, kind};
 use crate::network::v2::references::{Names, resolve};
-use crate::network::v2::value::{
-    ENTRY_LIMIT, entries, fit, interface_name, is_of_name, mapping, text, unknown, verbatim,
-};
+use crate::network::v2::value::{ENTRY_LIMIT, entries, fit, interface_name, mapping, text, unknown};
+use crate::network::words::is_of_name;
 
 /// The sections of links that the model knows.
 pub(super) const SECTIONS: &[&str] = &["ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices"];
@@ -50,7 +51,7 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
         if is_section || NETPLAN_SETTINGS.contains(&name) {
             let ids = entries(value, &mut Findings::default()).map(|(id, ..)| id.to_owned());
             names.elsewhere.extend(ids.filter(|_| is_section));
-            config.extra.push(Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone()));
+            config.extra.extend(extra(name, key, value, findings));
         } else {
             unknown(key, &known, findings);
         }
@@ -62,7 +63,7 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
         for (key, body) in value.entries() {
             let Some(id) = key.text() else { continue };
             if matches!(body.data, Data::Scalar(_)) && id == "renderer" {
-                config.extra.push(nested(name, id, key, verbatim(body)));
+                config.extra.extend(extra(id, key, body, findings).map(|inner| nested(name, inner)));
             } else if links.len() >= ENTRY_LIMIT {
                 let message = format!("more than {ENTRY_LIMIT} links; from here on they are left out");
                 findings.push(Finding::error(&key.origin, message));
@@ -87,7 +88,7 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<NetworkConfig> {
     // As it is written: the model has no word for their parents.
     for link in beside {
         let written = node.get("vlans").and_then(|section| section.get(&link.id));
-        let value = written.map_or(Json::Null, verbatim);
+        let value = written.and_then(|node| verbatim(node, findings)).unwrap_or(Json::Null);
         config.extra.push(Located {
             value: Extra { key: "vlans".to_owned(), value: serde_json::json!({link.id: value}) },
             origin: link.origin,
@@ -111,12 +112,28 @@ fn link(section: Section, key: &Node, node: &Node, findings: &mut Findings) -> O
         }
         let hardware = if section == Section::Ethernets { NETPLAN_HARDWARE } else { &[] };
         if NETPLAN_ALONE.contains(&name) || hardware.contains(&name) {
-            link.extra.push(Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone()));
+            link.extra.extend(extra(name, key, value, findings));
         } else {
             unknown(key, &[WORDS, NETPLAN_ALONE, hardware, section.own()], findings);
         }
     }
+    in_its_table(&mut link, findings);
     Some(link)
+}
+
+/// Routes and rules of a VRF are in its table, where nothing else is said; elsewhere netplan refuses the whole document.
+fn in_its_table(link: &mut Link, findings: &mut Findings) {
+    let Kind::Vrf { table, .. } = link.kind else { return };
+    let mut settled = |place: &mut Option<u32>, origin: &Origin| {
+        let other = place.replace(table).filter(|other| *other != table);
+        if let Some(other) = other {
+            let message = format!("table {other} is not that of `{}`, which is {table}; it is left out", link.id);
+            findings.push(Finding::error(origin, message).help("it belongs to a link beneath the VRF"));
+        }
+        other.is_none()
+    };
+    link.routes.retain_mut(|route| settled(&mut route.value.table, &route.origin));
+    link.rules.retain_mut(|rule| settled(&mut rule.value.table, &rule.origin));
 }
 
 #[cfg(test)]

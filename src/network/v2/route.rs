@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use crate::config::document::Node;
 use crate::finding::{Finding, Findings, Located};
-use crate::network::model::{Extra, Route, RouteKind, Rule};
+use crate::network::model::{Route, RouteKind, Rule};
 use crate::network::prefix::Prefix;
-use crate::network::v2::value::{entries, flag, mapping, number, parsed, text, unknown, verbatim, word};
+use crate::network::v2::alone::extra;
+use crate::network::v2::value::{entries, flag, mapping, number, parsed, text, unknown, word};
 
 const ROUTE: &[&str] = &["to", "via", "from", "on-link", "metric", "type", "scope", "table", "mtu"];
 /// Of a route, what only netplan has a word for.
@@ -31,7 +32,9 @@ pub(super) fn route(node: &Node, findings: &mut Findings) -> Option<Located<Rout
                 let kind = value.text().unwrap_or_default().to_ascii_lowercase();
                 match RouteKind::ALL.into_iter().find(|known| known.name() == kind) {
                     Some(kind) => route.kind = kind,
-                    None if KIND_EXTRA.contains(&kind.as_str()) => route.extra.push(extra(name, key, value)),
+                    None if KIND_EXTRA.contains(&kind.as_str()) => {
+                        route.extra.extend(extra(name, key, value, findings))
+                    }
                     None => {
                         word(value, &RouteKind::ALL.map(RouteKind::name), findings)?;
                     }
@@ -41,7 +44,7 @@ pub(super) fn route(node: &Node, findings: &mut Findings) -> Option<Located<Rout
             "metric" => route.metric = number(value, 0, u32::MAX, findings).map(|metric| *metric),
             "mtu" => route.mtu = number(value, 1, u32::MAX, findings).map(|mtu| *mtu),
             "scope" => route.scope = word(value, SCOPES, findings),
-            _ if ROUTE_EXTRA.contains(&name) => route.extra.push(extra(name, key, value)),
+            _ if ROUTE_EXTRA.contains(&name) => route.extra.extend(extra(name, key, value, findings)),
             _ => unknown(key, &[ROUTE, ROUTE_EXTRA], findings),
         }
     }
@@ -62,10 +65,6 @@ pub(super) fn route(node: &Node, findings: &mut Findings) -> Option<Located<Rout
         route.via = None;
     }
     Some(Located::new(route, node.origin.clone()))
-}
-
-fn extra(name: &str, key: &Node, value: &Node) -> Located<Extra> {
-    Located::new(Extra { key: name.to_owned(), value: verbatim(value) }, key.origin.clone())
 }
 
 fn destination(to: &Located<String>, route: &Route, findings: &mut Findings) -> Option<Prefix> {

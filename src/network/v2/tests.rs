@@ -37,6 +37,35 @@ fn values_are_taken_as_the_field_writes_them() {
 }
 
 #[test]
+fn what_a_vrf_is_told_stays_in_its_table() {
+    let (config, findings) = read_text(
+        "vrfs: {blue: {table: 10, routes: [{to: default, via: 10.0.0.1}, {to: 10.9.0.0/16, via: 10.0.0.1, table: 11}],
+          routing-policy: [{from: 10.0.0.5}]}}",
+    );
+    let [blue] = &config.links[..] else { panic!("{config:?}") };
+    assert_eq!(blue.routes.iter().map(|route| route.table).collect::<Vec<_>>(), [Some(10)]);
+    assert_eq!(blue.rules.iter().map(|rule| rule.table).collect::<Vec<_>>(), [Some(10)]);
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].starts_with("d:1:65: error: table 11 is not that of `blue`, which is 10"), "{findings:?}");
+}
+
+#[test]
+fn what_netplan_would_refuse_a_document_for_is_left_out_of_what_it_alone_knows() {
+    let (config, findings) = read_text(
+        "renderer: netwrkd\nethernets: {a: {emit-lldp: perhaps, critical: true, renderer: sysvinit}}\n\
+         modems: {m: {apn: \"a\\nExecStart=/bin/evil\", number: '*99#'}}",
+    );
+    let written = |extra: &Located<Extra>| (extra.key.clone(), extra.value.value.clone());
+    assert_eq!(
+        config.extra.iter().map(written).collect::<Vec<_>>(),
+        [("modems".to_owned(), json!({"m": {"number": "*99#"}}))]
+    );
+    assert_eq!(config.links[0].extra.iter().map(written).collect::<Vec<_>>(), [("critical".to_owned(), true.into())]);
+    let places: Vec<&str> = findings.iter().filter_map(|finding| finding.split(": ").next()).collect();
+    assert_eq!(places, ["d:1:11", "d:3:19", "d:2:28", "d:2:63"]);
+}
+
+#[test]
 fn every_value_knows_where_it_is_written() {
     let link = only("ethernets:\n  a:\n    mtu: 1400\n    addresses:\n    - 10.0.0.1/24\n");
     assert_eq!(link.origin.line(), Some((2, 3)));

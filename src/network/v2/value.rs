@@ -4,13 +4,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use serde_json::Value as Json;
-
-use crate::config::document::{Data, Node, Value};
+use crate::config::document::{Data, Node};
 use crate::config::read::{Read as _, unfit};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::Given;
-use crate::network::render::is_interface_name;
+use crate::network::words::{NAME, is_free_name, is_of_name};
 
 /// The most entries of one list, or links of a document, that are read.
 pub(super) const ENTRY_LIMIT: usize = 1024;
@@ -92,26 +90,6 @@ pub(super) fn entries<'a>(
     given.filter_map(|(key, value)| Some((key.text()?, key, value)))
 }
 
-/// A value as it is written: netplan reads scalars as text, so `0644` must not become 420, nor a MAC address a number.
-pub(super) fn verbatim(node: &Node) -> Json {
-    match &node.data {
-        Data::Sequence(items) => items.iter().map(verbatim).collect(),
-        Data::Mapping(entries) => {
-            let entries = entries.iter().filter_map(|(key, value)| Some((key.text()?.to_owned(), verbatim(value))));
-            Json::Object(entries.collect())
-        }
-        Data::Scalar(scalar) => match node.value() {
-            None | Some(Value::Null) => Json::Null,
-            Some(Value::Bool(flag)) => flag.into(),
-            // Netplan reads no hexadecimal numbers, and its readers of YAML write none.
-            Some(Value::Integer(number)) if number.to_string() == scalar.text || scalar.text.starts_with("0x") => {
-                i64::try_from(number).map_or_else(|_| scalar.text.clone().into(), Json::from)
-            }
-            Some(_) => scalar.text.clone().into(),
-        },
-    }
-}
-
 /// Says of a key that is neither netplan's nor ours that it is left out: for one such netplan refuses a whole document,
 /// and the guest would have no network.
 pub(super) fn unknown(key: &Node, known: &[&[&str]], findings: &mut Findings) {
@@ -122,12 +100,12 @@ pub(super) fn unknown(key: &Node, known: &[&[&str]], findings: &mut Findings) {
     findings.push(unknown.did_you_mean(name, known));
 }
 
-/// The name of an interface.
+/// The name of an interface that is made or renamed.
 pub(super) fn interface_name(name: Located<String>, findings: &mut Findings) -> Given<String> {
-    if is_interface_name(&name) {
+    if is_free_name(&name) {
         return Some(name);
     }
-    let message = format!("`{}` is not the name of an interface (at most 15 letters, digits, `_`, `.`, `-`)", *name);
+    let message = format!("`{}` is not a name that an interface can get ({NAME})", *name);
     findings.push(Finding::error(&name.origin, format!("{message}; it is left out")));
     None
 }
@@ -144,11 +122,6 @@ pub(super) fn fit(
     }
     findings.push(Finding::error(&text.origin, format!("`{}` is not {expected}; it is left out", *text)));
     None
-}
-
-/// Of a name of an interface, and of a definition.
-pub(super) fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_.-".contains(c)
 }
 
 /// Of a pattern of names.

@@ -23,14 +23,20 @@ def nics(path):
 
 def of(tree, renderer, nics):
     """The facts in the files below `tree`."""
-    files = {}
+    said = files(tree)
+    macs = {mac.lower(): name for name, mac in nics}
+    return importlib.import_module(DIALECTS[renderer]).facts(said, macs | renamed(said))
+
+
+def files(tree):
+    """Their texts by their paths in the guest."""
+    found = {}
     for top, _, names in os.walk(tree):
         for name in names:
             path = os.path.join(top, name)
             with open(path) as file:
-                files[path[len(tree) :]] = file.read()
-    macs = {mac.lower(): name for name, mac in nics}
-    return importlib.import_module(DIALECTS[renderer]).facts(files, macs | renamed(files))
+                found[path[len(tree) :]] = file.read()
+    return found
 
 
 def renamed(files):

@@ -5,6 +5,7 @@ import shlex
 from facts import plain, prefix, route
 
 LISTS = ("IPV6ADDR_SECONDARIES", "DOMAIN", "BRIDGE_PORTS", "NETCONFIG_DNS_STATIC_SERVERS", "NETCONFIG_DNS_STATIC_SEARCHLIST")
+KINDS = ("blackhole", "unreachable", "prohibit", "throw", "local")
 
 
 def facts(files, macs):
@@ -68,12 +69,17 @@ def of_routes(name, text):
             continue
         if "rule" in name:
             yield "rule " + " ".join(words)
-        elif "via" in words or "dev" in words:
-            options = dict(zip(words[1::2], words[2::2]))
+            continue
+        # The one word without a value; and what may stand where a word's place is.
+        more = {"onlink": "yes"} if "onlink" in words else {}
+        more |= {"type": word for word in words if word in KINDS}
+        words = [word for word in words if word != "onlink" and word not in KINDS]
+        if name.startswith("route"):
+            options = dict(zip(words[1::2], words[2::2])) | more
             options.pop("dev", None)
             yield route(words[0], options.pop("via", None), **options)
         else:
             # wicked's: destination, gateway, mask, interface, then options as ip(8) has them.
             to, via, mask, _, *rest = words + ["-"] * (4 - len(words))
             to = prefix(to, mask) if mask != "-" else to
-            yield route(to, via if via != "-" else None, **dict(zip(rest[::2], rest[1::2])))
+            yield route(to, via if via != "-" else None, **dict(zip(rest[::2], rest[1::2])), **more)

@@ -6,6 +6,8 @@ from facts import ini, plain, prefix, route
 # Of the profile, and not of the network.
 OWN = {("connection", "id"), ("connection", "uuid"), ("connection", "autoconnect-priority"), ("user", "org.freedesktop.NetworkManager.origin")}
 
+HARDWARE = ("ethernet", "802-3-ethernet", "infiniband")
+
 
 def facts(files, macs):
     profiles = {path: ini(text) for path, text in files.items() if path.endswith(".nmconnection")}
@@ -22,7 +24,7 @@ def facts(files, macs):
 
 
 def interface(keys, macs):
-    mac = keys.get(("ethernet", "mac-address")) or keys.get(("802-3-ethernet", "mac-address")) or ""
+    mac = next((keys[kind, "mac-address"] for kind in HARDWARE if (kind, "mac-address") in keys), "")
     return keys.get(("connection", "interface-name")) or macs.get(mac.lower()) or mac
 
 

@@ -48,6 +48,9 @@ def of_link(settings, names):
             yield route("default", value)
         elif key == "routes":
             yield from (route(one.pop("to", None), one.pop("via", None), **one) for one in map(dict, value or []))
+        elif key == "routing-policy":
+            yield from ("rule " + " ".join(f"{word} {packets(said) if word in ('from', 'to') else plain(said)}"
+                                           for word, said in sorted(one.items())) for one in value or [])
         elif key == "nameservers":
             yield from (f"dns {prefix(one)}" for one in value.get("addresses") or [])
             yield from (f"search {one}" for one in value.get("search") or [])
@@ -55,6 +58,12 @@ def of_link(settings, names):
             yield f"link {names.get(value, value)}"
         else:
             yield from flat(key, value, names)
+
+
+def packets(address):
+    """An address without its length is that one alone."""
+    address = str(address)
+    return prefix(address if "/" in address else address + ("/128" if ":" in address else "/32"))
 
 
 def flat(key, value, names):

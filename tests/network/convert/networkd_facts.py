@@ -23,7 +23,7 @@ def interface(sections, macs):
         if section == "NetDev":
             return said.get("Name")
         if section == "Match":
-            mac = said.get("MACAddress") or said.get("PermanentMACAddress") or ""
+            mac = said.get("PermanentMACAddress") or said.get("MACAddress") or ""
             # Of a bond, the address is also that of a member.
             return said.get("Name") or macs.get(mac.lower()) or mac
     return ""

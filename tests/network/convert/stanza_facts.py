@@ -54,6 +54,8 @@ def of_stanza(said):
             continue
         elif key in ("dns-nameservers", "dns-nameserver", "dns-search", "bond-slaves", "bridge_ports", "bridge-ports"):
             yield from (f"{key.replace('bridge_', 'bridge-')} {prefix(one)}" for one in value.split())
+        elif key in ("up", "post-up") and value.startswith("ip address replace "):
+            yield f"address {prefix(value.split()[3])}"
         elif key in ("up", "post-up") and "route" in value:
             yield of_command(value)
         else:
@@ -68,10 +70,10 @@ def of_command(command):
         to = old[1].split()[-1]
         to = to if to == "default" else prefix(to, old[2])
         return route(to, old[3], metric=old[4])
-    new = re.search(r"ip (?:-\d )?route (?:add|replace|append) (\S+)(.*)", command)
+    new = re.search(r"ip (?:-\d )?route (?:add|replace|append) (?:(blackhole|unreachable|prohibit|throw|local) )?(\S+)(.*)", command)
     if not new:
         return f"up {command}"
-    rest = re.sub(r"\|\| (true|:)", "", new[2])
-    words = dict(re.findall(r"(via|metric|table|mtu|src) (\S+)", rest))
+    rest = re.sub(r"\|\| (true|:)", "", new[3])
+    words = dict(re.findall(r"(via|metric|table|mtu|src|scope) (\S+)", rest)) | ({"type": new[1]} if new[1] else {})
     on_link = {"onlink": "yes"} if "onlink" in rest else {}
-    return route(new[1], words.pop("via", None), **words, **on_link)
+    return route(new[2], words.pop("via", None), **words, **on_link)

@@ -10,7 +10,7 @@ use crate::network::interfaces::device;
 use crate::network::interfaces::stanza::Entry;
 use crate::network::model::{Address, Kind, Link, LinkLocal};
 use crate::network::prefix::Prefix;
-use crate::network::render::is_interface_name;
+use crate::network::words::{IPV6_MTU, MTU, is_interface_name, is_of_name};
 
 /// Words of a command.
 type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
@@ -130,7 +130,7 @@ fn address(mut words: Words, name: &str) -> Option<Address> {
 
 /// Whether it can stand behind the colon of a label.
 pub fn is_label(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    !text.is_empty() && text.chars().all(is_of_name)
 }
 
 /// `ip link add [link PARENT name] NAME type vlan id N`, `… type dummy`.
@@ -165,7 +165,10 @@ fn written(file: &str, value: &str, text: &Located<String>, link: &mut Link) -> 
             ("accept_ra", "0" | "1") => link.accept_ra = Some(value == "1"),
             ("use_tempaddr", "0" | "2") => link.ipv6_privacy = Some(value == "2"),
             ("addr_gen_mode", "1") => link.link_local = Some(LinkLocal { ipv4: false, ipv6: false }),
-            ("mtu", _) => link.ipv6_mtu = Some(Located::new(value.parse().ok()?, text.origin.clone())),
+            ("mtu", _) => {
+                let mtu = value.parse().ok().filter(|mtu| (IPV6_MTU..=*MTU.end()).contains(mtu))?;
+                link.ipv6_mtu = Some(Located::new(mtu, text.origin.clone()));
+            }
             _ => return None,
         }
         return Some(());
@@ -190,7 +193,7 @@ fn link_set(mut words: Words, text: &Located<String>, link: &mut Link) -> Option
     while let Some(word) = words.next() {
         match word {
             "up" => {}
-            "mtu" => mtu = Some(words.next()?.parse::<u32>().ok().filter(|mtu| (68..=65535).contains(mtu))?),
+            "mtu" => mtu = Some(words.next()?.parse::<u32>().ok().filter(|mtu| MTU.contains(mtu))?),
             "address" | "addr" => mac = Some(words.next()?.parse().ok()?),
             "master" => master = Some(words.next()?.to_owned()),
             _ => return None,

@@ -11,7 +11,7 @@ use crate::finding::{Finding, Findings, Located};
 use crate::network::json::Json;
 use crate::network::model::{Given, Kind, Link, Match, Physical};
 use crate::network::prefix::Mac;
-use names::is_interface_name;
+use crate::network::words::{self, NAME, is_free_name};
 
 /// What nova calls an interface that the guest sees as plain hardware, whatever it is on the host.
 const PHYSICAL: &[&str] = &[
@@ -40,8 +40,6 @@ const PHYSICAL: &[&str] = &[
     "agilio_ovs",
 ];
 const INFINIBAND: &str = "ib_hostdev";
-/// What Linux accepts on an Ethernet interface.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
 /// The links of a document, those among them that could be made, and what each is called by its networks.
 pub(super) struct Links<'a> {
     entries: Vec<Entry<'a>>,
@@ -89,7 +87,7 @@ impl<'a> Links<'a> {
             }
             links.ids.insert(id.value.clone(), links.entries.len());
             let sort = sort(&json, findings);
-            let name = json.text("name", findings).filter(|name| is_interface_name(name, findings));
+            let name = json.text("name", findings).filter(|name| is_name(name, findings));
             links.entries.push(Entry { id, json, sort, name, link: None });
         }
         let names = links.names(findings);
@@ -203,10 +201,13 @@ fn sort(json: &Json, findings: &mut Findings) -> Sort {
 fn mtu(json: &Json, findings: &mut Findings) -> Given<u32> {
     // Neutron writes 0 where it knows none.
     let mtu = json.parsed::<u32>("mtu", findings).filter(|mtu| **mtu != 0)?;
-    if !MTU.contains(&mtu) {
-        let message = format!("an MTU of {} is not between {} and {}; left out", *mtu, MTU.start(), MTU.end());
-        findings.push(Finding::error(&mtu.origin, message));
-        return None;
+    words::mtu(mtu, *words::MTU.start(), findings)
+}
+
+fn is_name(name: &Located<String>, findings: &mut Findings) -> bool {
+    let fits = is_free_name(name);
+    if !fits {
+        findings.push(Finding::error(&name.origin, format!("`{}` is not a name for an interface ({NAME})", **name)));
     }
-    Some(mtu)
+    fits
 }

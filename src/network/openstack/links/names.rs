@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Entry, Links, Sort};
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Finding, Findings};
 
 /// The longest name of an interface.
 const NAME_LENGTH: usize = 15;
@@ -51,20 +51,6 @@ impl Links<'_> {
     }
 }
 
-/// The kernel's rule for names, less what a manager's file or command line would take for something else.
-pub(super) fn is_interface_name(name: &Located<String>, findings: &mut Findings) -> bool {
-    let plain = name.len() <= NAME_LENGTH && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    let word = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !name.chars().all(|c| c.is_ascii_digit());
-    // The loopback's, and what sysctl calls the settings of them all.
-    let reserved = ["lo", "all", "default"].contains(&name.as_str());
-    if reserved {
-        findings.push(Finding::error(&name.origin, format!("no interface can be called `{}`", **name)));
-    } else if !(plain && word) {
-        findings.push(Finding::error(&name.origin, "not the name of an interface (15 letters, digits, `_`, `.`, `-`)"));
-    }
-    plain && word && !reserved
-}
-
 /// The platform's id where it is fit for the name of a file and of a netplan definition.
 fn file_name(id: &str) -> Option<String> {
     let fits = (1..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
@@ -78,26 +64,4 @@ fn own_name(entry: &Entry) -> Option<String> {
 /// The first of `names` that nothing is called yet.
 fn free(mut names: impl Iterator<Item = String>, taken: &mut BTreeSet<String>) -> String {
     names.find(|name| taken.insert(name.clone())).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::finding::Origin;
-
-    #[test]
-    fn a_name_is_one_that_the_kernel_and_every_manager_takes() {
-        let fits = |name: &str| {
-            let name = Located::new(name.to_owned(), Origin::document("d"));
-            is_interface_name(&name, &mut Findings::default())
-        };
-        for name in ["eth0", "bond0.4094", "0a", "br-lan_1", "fifteen-letters"] {
-            assert!(fits(name), "{name}");
-        }
-        for name in
-            ["", ".", "..", "-x", "12", "lo", "all", "sixteen-letters-", "a b", "a/b", "a:1", "eth0\n", "ens*", "é"]
-        {
-            assert!(!fits(name), "{name:?}");
-        }
-    }
 }

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The administrator's files as ours needs them: our directory included, no stanza of our interfaces.
 
+use crate::network::glob;
 use crate::network::render::ifupdown::{DIRECTORY, PATH};
 
-/// The administrator's file as ours needs it: our directory included, no stanza of our interfaces.
+/// The administrator's file as ours needs it: ours included, no stanza of our interfaces.
 pub fn adapt(text: &str, names: &[String]) -> String {
     with_source(&without_stanzas(text, names))
 }
 
-/// `/etc/network/interfaces` such that it includes the directory of our file.
+/// `/etc/network/interfaces` such that it includes our file; that alone, as the pieces beside it may be included already
+/// by another pattern (`*.cfg`), and what is read twice adds up.
 fn with_source(text: &str) -> String {
     let sourced = text.lines().any(|line| {
         let mut words = line.split_whitespace();
         match (words.next(), words.next()) {
             (Some("source"), Some(what)) => {
-                what == format!("{DIRECTORY}/*") || what == PATH || what == "interfaces.d/*"
+                glob::fits(what, PATH) || PATH.strip_prefix("/etc/network/").is_some_and(|path| glob::fits(what, path))
             }
             (Some("source-directory"), Some(what)) => matches!(what.trim_end_matches('/'), DIRECTORY | "interfaces.d"),
             _ => false,
@@ -22,8 +24,8 @@ fn with_source(text: &str) -> String {
     });
     match text {
         _ if sourced => text.to_owned(),
-        "" => format!("source {DIRECTORY}/*\n"),
-        _ => format!("{}\n\nsource {DIRECTORY}/*\n", text.trim_end_matches('\n')),
+        "" => format!("source {PATH}\n"),
+        _ => format!("{}\n\nsource {PATH}\n", text.trim_end_matches('\n')),
     }
 }
 
@@ -60,14 +62,19 @@ mod tests {
                           iface ens3 inet dhcp\n    up logger \\\n  iface\n\niface ens4 inet manual\n";
 
     #[test]
-    fn our_directory_is_included_once() {
+    fn our_file_is_included_once() {
         let with = with_source(DEBIAN);
-        assert!(with.starts_with(DEBIAN.trim_end()) && with.ends_with("\n\nsource /etc/network/interfaces.d/*\n"));
+        assert!(
+            with.starts_with(DEBIAN.trim_end())
+                && with.ends_with("\n\nsource /etc/network/interfaces.d/50-firstlight\n")
+        );
         assert_eq!(with_source(&with), with);
-        assert_eq!(with_source(""), "source /etc/network/interfaces.d/*\n");
+        assert_eq!(with_source(""), "source /etc/network/interfaces.d/50-firstlight\n");
         for included in ["source-directory /etc/network/interfaces.d/\n", "  source interfaces.d/*\n"] {
             assert_eq!(with_source(included), included);
         }
+        let others = "source /etc/network/interfaces.d/*.cfg\n";
+        assert_eq!(with_source(others), format!("{others}\nsource /etc/network/interfaces.d/50-firstlight\n"));
     }
 
     #[test]

@@ -143,14 +143,27 @@ impl Writer<'_> {
         }
     }
 
+    /// What keeps a link from being made at all: its stanza would fail, or make another VLAN.
+    pub(super) fn unmakeable(&self, link: &Link, name: &str) -> Option<String> {
+        let Kind::Vlan { id, parent } = &link.kind else { return None };
+        let Some(parent_name) = self.named([parent.as_str()]).pop() else {
+            return Some("a VLAN of an interface that is not known".to_owned());
+        };
+        let odd = name.contains('.') || self.alpine() && name.starts_with("vlan");
+        (odd && !self.tells(name, *id, &parent_name))
+            .then(|| format!("a VLAN `{name}` that is not the one that its name tells"))
+    }
+
+    /// Whether the name tells all of a VLAN but, on Alpine, its parent.
+    fn tells(&self, name: &str, id: u16, parent: &str) -> bool {
+        name == format!("{parent}.{id}") || self.alpine() && name == format!("vlan{id}")
+    }
+
     /// `PARENT.TAG` is made by ifupdown itself, for what the name says; any other name by ip(8).
     fn vlan(&mut self, id: u16, parent: &Located<String>, name: &str, first: &mut String, last: &mut String) {
         let Some(parent_name) = self.named([parent.as_str()]).pop() else { return };
         self.requires(std::slice::from_ref(&parent_name), first);
-        let plain = name == format!("{parent_name}.{id}");
-        if !plain && (name.contains('.') || self.alpine() && name.starts_with("vlan")) {
-            self.lacks(&parent.origin, &format!("a VLAN `{name}` that is not the one that its name tells"));
-        } else if plain {
+        if self.tells(name, id, &parent_name) {
             first.push_str(&option("vlan-raw-device", &parent_name));
         } else {
             make(&format!("link {parent_name} name $IFACE type vlan id {id}"), first, last);
@@ -159,24 +172,25 @@ impl Writer<'_> {
 
     /// What `/proc/sys` says of IPv6 on an interface. IPv6 may be off in the guest, which is no reason to have no network.
     fn ipv6(&mut self, link: &Link, when: &str, options: &mut String) {
-        let mut sysctl = |key: &str, value: &str| {
+        let mut sysctl = |when: &str, key: &str, value: &str| {
             let file = " > /proc/sys/net/ipv6/conf/$IFACE/";
             options.extend(["    ", when, " echo ", value, file, key, " || true\n"]);
         };
         if let Some(mtu) = &link.ipv6_mtu {
-            sysctl("mtu", &mtu.value.to_string());
+            // The kernel puts the link's own in its place whenever that comes up.
+            sysctl("up", "mtu", &mtu.value.to_string());
         }
         if let Some(private) = link.ipv6_privacy {
-            sysctl("use_tempaddr", if private { "2" } else { "0" });
+            sysctl(when, "use_tempaddr", if private { "2" } else { "0" });
         }
         if link.link_local.is_some_and(|link_local| !link_local.ipv6) {
-            sysctl("addr_gen_mode", "1");
+            sysctl(when, "addr_gen_mode", "1");
         }
         let ipv6 = link.addresses.iter().any(|address| address.address().is_ipv6());
         match link.accept_ra {
             // Elsewhere a stanza says it.
             Some(accept) if self.alpine() || (!accept && !ipv6 && link.dhcp6.is_none()) => {
-                sysctl("accept_ra", if accept { "1" } else { "0" });
+                sysctl(when, "accept_ra", if accept { "1" } else { "0" });
             }
             _ => {}
         }

@@ -45,13 +45,9 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// The stanzas of all links, below the one of `lo`.
     pub(super) fn file(mut self) -> String {
-        let config = self.config;
         // ifupdown-ng forgets the netmask of a stanza that an `auto` follows: so there they all stand at the top.
         let mut auto = String::from("auto lo\n");
         let mut content = String::from("iface lo inet loopback\n");
-        for extra in &config.extra {
-            self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
-        }
         let mut written: Vec<String> = Vec::new();
         for link in self.in_order() {
             match (interface_name(link, self.nics), self.nics) {
@@ -61,6 +57,10 @@ impl<'a> Writer<'a> {
                     self.findings.push(Finding::error(&link.origin, message));
                 }
                 (Some(name), _) => {
+                    if let Some(what) = self.unmakeable(link, &name) {
+                        self.lacks(&link.origin, &what);
+                        continue;
+                    }
                     let (own, stanzas) = (self.activation(link, &name), self.stanzas(link, &name));
                     let (early, late) = if self.alpine() { (own, String::new()) } else { (String::new(), own) };
                     auto.push_str(&early);

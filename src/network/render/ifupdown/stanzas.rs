@@ -11,12 +11,10 @@ use crate::network::render::ifupdown::Writer;
 type Stanza = (String, String);
 
 impl Writer<'_> {
-    /// All stanzas of a link. What is said once for the interface stands in the first,
-    /// routes and rules in the last, when all addresses stand.
+    /// All stanzas of a link. What is said once for the interface stands in the first, routes and rules in the last of
+    /// their family, when its addresses stand. The first stanza that fails is the last that is tried: so IPv4's come
+    /// first, with all that is theirs, and a guest without IPv6, or a DHCPv6 server that is dead, does not cost them.
     pub(super) fn stanzas(&mut self, link: &Link, name: &str) -> String {
-        for extra in &link.extra {
-            self.lacks(&extra.origin, &format!("`{}`", extra.value.key));
-        }
         if link.optional {
             self.lacks(&link.origin, "a boot that does not wait for an interface (`optional`)");
         }
@@ -41,14 +39,21 @@ impl Writer<'_> {
         if stanzas.is_empty() {
             stanzas.push((format!("{name} inet {}", if loopback { "loopback" } else { "manual" }), String::new()));
         }
+        stanzas.sort_by_key(|(head, _)| head.contains(" inet6 "));
         let (first, last) = self.device(link, name, stanzas.first().is_some_and(|(head, _)| head.ends_with("auto")));
         if let Some((_, options)) = stanzas.first_mut() {
             options.push_str(&first);
             self.dns(link, options);
         }
+        for (ipv4, family, labelled) in [(true, " inet ", labelled), (false, " inet6 ", String::new())] {
+            let place = stanzas.iter().rposition(|(head, _)| head.contains(family));
+            let place = place.unwrap_or(stanzas.len().saturating_sub(1));
+            if let Some((_, options)) = stanzas.get_mut(place) {
+                options.push_str(&labelled);
+                self.routes(link, ipv4, options);
+            }
+        }
         if let Some((_, options)) = stanzas.last_mut() {
-            options.push_str(&labelled);
-            self.routes(link, options);
             options.push_str(&last);
         }
         let mut text = String::new();
@@ -142,7 +147,8 @@ impl Writer<'_> {
         } else {
             options.push_str(&option("address", &address.prefix.to_string()));
         }
-        match link.accept_ra {
+        // Who asks DHCPv6 listens to routers; a static stanza would switch off what they give.
+        match link.accept_ra.or(link.dhcp6.map(|_| true)) {
             Some(accept) if ipv6 && !self.alpine() => {
                 options.push_str(&option("accept_ra", if accept { "1" } else { "0" }));
                 if accept {

@@ -154,7 +154,9 @@ impl fmt::Display for Task {
             }
             Task::Route { name, route } => show_route(f, name.as_deref(), route),
             Task::Rule(rule) => {
-                f.write_str("rule add")?;
+                // ip(8) tells a rule's family by this alone: `::/0` without it is IPv4's.
+                let ipv6 = rule.from.or(rule.to).is_some_and(|prefix| prefix.address().is_ipv6());
+                f.write_str(if ipv6 { "-6 rule add" } else { "rule add" })?;
                 rule.from.iter().try_for_each(|from| write!(f, " from {from}"))?;
                 rule.to.iter().try_for_each(|to| write!(f, " to {to}"))?;
                 rule.mark.iter().try_for_each(|mark| write!(f, " fwmark {mark:#x}"))?;

@@ -14,7 +14,7 @@ mod routing;
 pub use change::{Change, Make, Task, number};
 pub use renames::renames;
 
-use crate::finding::{Finding, Findings, Located, Origin};
+use crate::finding::{Finding, Findings, Origin};
 use crate::guest::Nic;
 use crate::network::model::options::{Form, Setting};
 use crate::network::model::{Activation, Address, Kind, Link, NetworkConfig};
@@ -23,11 +23,9 @@ use names::{Names, upon_each_other};
 
 /// What the kernel shall have.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<Change> {
-    let changes = nics.map_or_else(Vec::new, |nics| renames(config, nics, findings));
-    let names = Names::of(config, nics, &changes, findings);
+    let changes = nics.map_or_else(Vec::new, |nics| renames(config, nics));
+    let names = Names::of(config, nics, findings);
     let mut drawing = Drawing { config, names, changes, findings };
-    let left_out = |what: &Located<_>| unknown(&what.origin, what);
-    drawing.findings.extend(config.extra.iter().map(left_out));
     let mut links: Vec<(&Link, String)> = Vec::new();
     for link in upon_each_other(config, drawing.findings) {
         if drawing.has_parent(link)
@@ -51,10 +49,6 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
 
 fn is_active(link: &Link) -> bool {
     matches!(link.activation, Activation::Auto | Activation::Hotplug)
-}
-
-fn unknown(origin: &Origin, extra: &crate::network::model::Extra) -> Finding {
-    inexpressible(Renderer::Kernel, origin, &format!("`{}`", extra.key))
 }
 
 /// The changes so far.
@@ -209,7 +203,6 @@ impl Drawing<'_> {
         if link.link_local.is_some_and(|own| own.ipv4) {
             self.cannot(&link.origin, "link-local IPv4 addresses");
         }
-        self.findings.extend(link.extra.iter().map(|extra| unknown(&extra.origin, extra)));
     }
 }
 

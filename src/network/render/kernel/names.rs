@@ -6,25 +6,25 @@ use std::collections::BTreeMap;
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Nic;
 use crate::network::model::{Kind, Link, NetworkConfig};
-use crate::network::render::kernel::{Change, Task};
-use crate::network::render::names::{interface_name, is_interface_name, nic_of};
+use crate::network::render::names::{interface_name, nic_of};
+use crate::network::words::is_interface_name;
 
 /// The interfaces' names by the links' ids; one that is not there, or not to be named, has none.
 pub(super) struct Names(BTreeMap<String, String>);
 
 impl Names {
-    /// After `renames`. Hardware that is absent has been reported; what cannot be told is reported here.
-    pub(super) fn of(
-        config: &NetworkConfig,
-        nics: Option<&[Nic]>,
-        renames: &[Change],
-        findings: &mut Findings,
-    ) -> Self {
+    /// After the renames. Hardware that is absent has been reported; what cannot be told is reported here.
+    pub(super) fn of(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Self {
         let mut names = BTreeMap::new();
         for link in &config.links {
             let name = match (&link.kind, nics) {
                 (Kind::Loopback, _) => Some("lo".to_owned()),
-                (Kind::Physical(_), Some(nics)) => nic_of(link, nics).map(|nic| renamed(&nic.name, renames)),
+                // Another link may have renamed it.
+                (Kind::Physical(_), Some(all)) => nic_of(link, all).and_then(|nic| {
+                    let same = |other: &&Link| nic_of(other, all).is_some_and(|own| own.name == nic.name);
+                    let names = config.links.iter().filter(same).filter_map(|other| interface_name(other, nics));
+                    { names }.find(|name| *name != nic.name).or(Some(nic.name.clone()))
+                }),
                 (Kind::Physical(_), None) => told(link, findings),
                 _ if is_interface_name(&link.id) => Some(link.id.clone()),
                 _ => {
@@ -61,13 +61,6 @@ impl Names {
         }
         self.of_link(&member.value)
     }
-}
-
-fn renamed(name: &str, renames: &[Change]) -> String {
-    renames.iter().fold(name.to_owned(), |name, change| match &change.task {
-        Task::Rename { from, to } if *from == name => to.clone(),
-        _ => name,
-    })
 }
 
 /// What a description alone says of hardware that nobody has seen.

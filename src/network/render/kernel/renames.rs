@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The names that hardware gets, in an order in which no two interfaces ever want the same one.
 
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Findings, Located};
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, NetworkConfig};
+use crate::network::model::NetworkConfig;
 use crate::network::render::kernel::{Change, Task};
-use crate::network::render::names::{is_interface_name, nic_of};
+use crate::network::render::names::{nic_of, settled};
 
 /// An interface that gets another name.
 struct Wish<'a> {
@@ -14,52 +14,16 @@ struct Wish<'a> {
 }
 
 /// The renames that make the hardware's names those of `set-name`, in the order in which they can be made: interfaces
-/// that change names with each other go by a temporary one. For every manager: a running system is renamed by
-/// [`Action::Interfaces`](crate::plan::action::Action::Interfaces), whatever else the manager is told.
+/// that change names with each other go by a temporary one. For every manager: a running system is renamed, whatever
+/// else the manager is told.
 ///
-/// Only hardware among `nics` is renamed; what already has its name is not. A name that the kernel would not take, that
-/// two want, or that belongs to an interface which keeps it is a finding, and costs only that rename.
-pub fn renames(config: &NetworkConfig, nics: &[Nic], findings: &mut Findings) -> Vec<Change> {
-    let mut wishes: Vec<Wish> = Vec::new();
-    for link in &config.links {
-        let Some((nic, to)) = wish(link, nics).filter(|(nic, to)| nic.name != to.value) else { continue };
-        let rival = wishes.iter().any(|other| other.to.value == to.value)
-            || config.links.iter().any(|other| !matches!(other.kind, Kind::Physical(_)) && other.id == to.value);
-        if let Some(why) = refusal(to, rival) {
-            findings.push(Finding::error(&to.origin, format!("{} is not renamed to `{}`: {why}", nic.name, to.value)));
-        } else {
-            wishes.push(Wish { from: &nic.name, to });
-        }
-    }
-    drop_taken(&mut wishes, nics, findings);
-    ordered(wishes, nics)
-}
-
-fn wish<'a>(link: &'a Link, nics: &'a [Nic]) -> Option<(&'a Nic, &'a Located<String>)> {
-    Some((nic_of(link, nics)?, link.physical()?.set_name.as_ref()?))
-}
-
-fn refusal(to: &str, rival: bool) -> Option<&'static str> {
-    if !is_interface_name(to) {
-        Some("an interface's name has at most 15 letters, digits, hyphens, dots and underscores")
-    } else if rival {
-        Some("another interface of this network gets that name")
-    } else {
-        None
-    }
-}
-
-/// Leaves out what wants the name of an interface that keeps it. Whoever stays for that keeps its own name as well, so
-/// that another may have to stay too.
-fn drop_taken(wishes: &mut Vec<Wish>, nics: &[Nic], findings: &mut Findings) {
-    loop {
-        let leaves = |name: &str| wishes.iter().any(|wish| wish.from == name);
-        let kept = |name: &str| nics.iter().any(|nic| nic.name == name) && !leaves(name);
-        let Some(taken) = wishes.iter().position(|wish| kept(&wish.to.value)) else { return };
-        let Wish { from, to } = wishes.remove(taken);
-        let message = format!("{from} is not renamed to `{}`: another interface has that name and keeps it", to.value);
-        findings.push(Finding::error(&to.origin, message).help("give the other one a name too, or choose another"));
-    }
+/// Only hardware among `nics` is renamed; what already has its name is not. What cannot be had is said by
+/// [`render`](crate::network::render::render), which leaves it out in the same way.
+pub fn renames(config: &NetworkConfig, nics: &[Nic]) -> Vec<Change> {
+    let config = settled(config.clone(), Some(nics), false, &mut Findings::default());
+    let wish = |link| Some((nic_of(link, nics)?, link.physical()?.set_name.as_ref()?));
+    let wishes = config.links.iter().filter_map(wish).filter(|(nic, to)| nic.name != to.value);
+    ordered(wishes.map(|(nic, to)| Wish { from: &nic.name, to }).collect(), nics)
 }
 
 fn ordered(mut wishes: Vec<Wish>, nics: &[Nic]) -> Vec<Change> {
@@ -98,7 +62,8 @@ fn temporary(count: usize, nics: &[Nic]) -> String {
 mod tests {
     use super::*;
     use crate::finding::Origin;
-    use crate::network::model::{Match, Physical};
+    use crate::network::model::{Kind, Link, Match, Physical};
+    use crate::network::render::interface_name;
     use proptest::prelude::*;
 
     /// What becomes of interfaces `eth0`, `eth1`, … that are to be called so, and how many findings there are.
@@ -115,13 +80,16 @@ mod tests {
             config.links.push(Link::new(format!("link{index}"), kind, origin.clone()));
         }
         let mut findings = Findings::default();
-        let changes = renames(&config, &nics, &mut findings);
+        let changes = renames(&config, &nics);
+        let left = settled(config, Some(&nics), true, &mut findings);
+        let told: Vec<_> = left.links.iter().map(|link| interface_name(link, Some(&nics)).unwrap()).collect();
         let mut now: Vec<String> = nics.into_iter().map(|nic| nic.name).collect();
         for change in &changes {
             let Task::Rename { from, to } = &change.task else { panic!("{change}") };
             assert!(!now.contains(to), "{change} while that is there");
             *now.iter_mut().find(|name| *name == from).unwrap() = to.clone();
         }
+        assert_eq!(told, now, "what the managers are told");
         (now, findings.iter().count())
     }
 
@@ -137,8 +105,10 @@ mod tests {
     fn a_name_that_another_keeps_is_not_given_and_said() {
         assert_eq!(renamed(&[Some("eth1"), None]), (vec!["eth0".into(), "eth1".into()], 1));
         assert_eq!(renamed(&[Some("eth1"), Some("eth2"), None]).0, ["eth0", "eth1", "eth2"], "one after the other");
+        let chain = [Some("eth1"), Some("eth2"), Some("eth3"), Some("-x")];
+        assert_eq!(renamed(&chain), (["eth0", "eth1", "eth2", "eth3"].map(str::to_owned).into(), 4));
         assert_eq!(renamed(&[Some("lan"), Some("lan")]), (vec!["lan".into(), "eth1".into()], 1));
-        for bad in ["", ".", "..", "a/b", "a b", "sixteen-letters-", "a\nlink", "%d", "a:1"] {
+        for bad in ["", ".", "..", "a/b", "a b", "sixteen-letters-", "a\nlink", "%d", "a:1", "lo"] {
             assert_eq!(renamed(&[Some(bad)]), (vec!["eth0".into()], 1), "{bad:?}");
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn keys(
     keys.some("ipv6-mtu", number(&link.ipv6_mtu));
     keys.filled("addresses", link.addresses.iter().map(|at| address(at)).collect::<Vec<Value>>());
     routing(&mut keys, link, None, findings);
-    let dns = if link.is_configured() { config.dns_of(link) } else { link.dns.clone() };
+    let dns = config.dns_of(link);
     let mut nameservers = Keys::default();
     let servers: Vec<String> = dns.servers.iter().map(ToString::to_string).collect();
     nameservers.filled("addresses", texts(servers.iter().map(String::as_str)));

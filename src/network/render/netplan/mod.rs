@@ -118,6 +118,24 @@ fn findings_of_all(config: &NetworkConfig, findings: &mut Findings) {
     }
     if let Some(dummy) = config.links.iter().find(|link| link.kind == Kind::Dummy) {
         let message = "netplan knows dummy devices from its version 1.0 on; an older one refuses all of its file";
-        findings.push(Finding::warning(&dummy.origin, message));
+        findings.push(Finding::note(&dummy.origin, message));
     }
+}
+
+/// For a netplan before 1.0, which refuses all of its file for a dummy device: a bridge without ports in its place, which
+/// was the way until then. It has no carrier, so that nobody may wait for it.
+#[must_use]
+pub fn without_dummies(mut config: NetworkConfig, findings: &mut Findings) -> NetworkConfig {
+    for link in config.links.iter_mut().filter(|link| link.kind == Kind::Dummy) {
+        link.kind = Kind::Bridge { members: Vec::new(), settings: Vec::new() };
+        link.optional = true;
+        let message = format!("netplan knows dummy devices from its version 1.0 on; `{}` is a bridge here", link.id);
+        let ipv6 = link.addresses.iter().any(|address| address.address().is_ipv6());
+        let finding = Finding::warning(&link.origin, message);
+        findings.push(match ipv6 {
+            true => finding.help("a bridge without ports does not confirm its IPv6 addresses; put them on `lo`"),
+            false => finding,
+        });
+    }
+    config
 }

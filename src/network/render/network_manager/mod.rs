@@ -12,7 +12,8 @@ use crate::network::model::{Activation, Kind, Link, NetworkConfig, Physical};
 use crate::network::render::network_manager::keyfile::Keyfile;
 use crate::network::render::network_manager::uuid::uuid;
 use crate::network::render::unsaid::Unsaid;
-use crate::network::render::{RenderedFile, Renderer, interface_name, is_interface_name, names};
+use crate::network::render::{RenderedFile, Renderer, interface_name, names};
+use crate::network::words::is_interface_name;
 
 /// Where `NetworkManager` looks for the administrator's connections.
 pub const DIRECTORY: &str = "/etc/NetworkManager/system-connections";
@@ -27,9 +28,9 @@ const MULTIPLE: u8 = 3;
 
 /// One file a link, root's alone: `NetworkManager` refuses a connection that others can read.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let config = with_priorities(config);
+    let config = with_tables(with_priorities(config));
     unreachable_servers(&config, findings);
-    let mut unsaid = Unsaid::new(Renderer::NetworkManager, &config, findings);
+    let mut unsaid = Unsaid::new(Renderer::NetworkManager, findings);
     let mut files = Vec::new();
     for link in &config.links {
         // `lo` has its addresses anyway.
@@ -53,6 +54,27 @@ fn with_priorities(config: &NetworkConfig) -> NetworkConfig {
         rule.value.priority = Some(priority);
     }
     config
+}
+
+/// Names the tables of VRFs, whose routes stand with the members that reach the gateways: a VRF has no addresses here, and
+/// a connection without addresses no routes.
+fn with_tables(mut config: NetworkConfig) -> NetworkConfig {
+    config.links.iter_mut().for_each(Link::name_table);
+    let vrfs: Vec<usize> = (0..config.links.len()).filter(|index| is_vrf(config.links.get(*index))).collect();
+    for vrf in vrfs {
+        let Some(link) = config.links.get_mut(vrf) else { continue };
+        let members: Vec<String> = link.members().iter().map(|member| member.value.clone()).collect();
+        for route in std::mem::take(&mut link.routes) {
+            let reaches = |link: &Link| members.contains(&link.id) && route.via.is_some_and(|via| link.contains(via));
+            let place = config.links.iter().position(reaches).unwrap_or(vrf);
+            config.links.get_mut(place).into_iter().for_each(|link| link.routes.push(route.clone()));
+        }
+    }
+    config
+}
+
+fn is_vrf(link: Option<&Link>) -> bool {
+    link.is_some_and(|link| matches!(link.kind, Kind::Vrf { .. }))
 }
 
 /// A server can be named only beside an address of its family.

@@ -15,9 +15,10 @@ use std::path::PathBuf;
 
 use crate::finding::{Finding, Findings};
 use crate::guest::Nic;
-use crate::network::model::{Kind, Link, NetworkConfig, Physical};
+use crate::network::model::{Kind, Link, NetworkConfig, Physical, push_new};
 use crate::network::render::networkd::unit::Unit;
-use crate::network::render::{RenderedFile, Renderer, inexpressible, is_interface_name};
+use crate::network::render::{RenderedFile, Renderer, inexpressible};
+use crate::network::words::is_interface_name;
 
 /// Where networkd and udev look for the administrator's files.
 pub const DIRECTORY: &str = "/etc/systemd/network";
@@ -38,6 +39,7 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
         false
     });
     let mut files = Vec::new();
+    config.links.iter_mut().for_each(Link::name_table);
     for link in &config.links {
         let units = [
             ("link", link::of(link, nics)),
@@ -76,13 +78,21 @@ fn unfit(link: &Link) -> Option<&str> {
 /// Hardware is told from what is made of it and carries its MAC address, or fits its pattern: `Type=` is of that kind in
 /// all versions, `Kind=` came with 251. A member of a bond carries the bond's address, and one that gets another carries
 /// that: they are known by their own, permanent one.
+///
+/// systemd before 245 does not know that word, and would take each such file for one that all hardware fits: the first
+/// would draw the whole guest into the bond. So what it may carry meanwhile stands beside it.
 fn matching(unit: &mut Unit, link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) {
     unit.section("Match");
     let Some(physical) = link.physical() else { return unit.set("Name", &link.id) };
     let by = &physical.by;
     if let Some(mac) = &by.mac {
-        let changes = link.mac.is_some() || bond_of(link, config).is_some();
-        unit.set(if changes { "PermanentMACAddress" } else { "MACAddress" }, &mac.value);
+        let bond = bond_of(link, config);
+        if link.mac.is_some() || bond.is_some() {
+            unit.set("PermanentMACAddress", &mac.value);
+            unit.list("MACAddress", &carried(link, bond, config, nics).iter().map(String::as_str).collect::<Vec<_>>());
+        } else {
+            unit.set("MACAddress", &mac.value);
+        }
     }
     if by.mac.is_some() || by.is_pattern() {
         unit.set("Type", if physical.infiniband { &"infiniband" } else { &"ether" });
@@ -99,6 +109,24 @@ fn matching(unit: &mut Unit, link: &Link, config: &NetworkConfig, nics: Option<&
         (None, _) if by.mac.is_none() && by.drivers.is_empty() => unit.set("Name", &link.id),
         (None, _) => {}
     }
+}
+
+/// The addresses that a link may carry, its own first; none where that of a neighbour in the bond is not known.
+fn carried(link: &Link, bond: Option<&Link>, config: &NetworkConfig, nics: Option<&[Nic]>) -> Vec<String> {
+    let members = bond.map_or(&[][..], Link::members);
+    let neighbours = members.iter().filter(|id| id.value != link.id);
+    let neighbours = neighbours.map(|id| config.links.iter().find(|other| other.id == id.value));
+    let links: Vec<Option<&Link>> = [Some(link)].into_iter().chain(neighbours).collect();
+    let own = |link: Option<&Link>| {
+        let link = link?;
+        let mac = link.physical().and_then(|physical| physical.by.mac.as_ref()).map(|mac| mac.to_string());
+        mac.or_else(|| Some(super::nic_of(link, nics?)?.mac.clone()))
+    };
+    let Some(own) = links.iter().map(|link| own(*link)).collect::<Option<Vec<String>>>() else { return Vec::new() };
+    let given = links.iter().copied().chain([bond]).flatten().filter_map(|link| link.mac.as_ref());
+    let mut all = Vec::new();
+    own.into_iter().chain(given.map(|mac| mac.to_string())).for_each(|mac| push_new(&mut all, mac));
+    all
 }
 
 /// The bond that a link is in.

@@ -4,7 +4,7 @@
 use crate::finding::Findings;
 use crate::guest::Nic;
 use crate::network::model::{
-    Activation, Address, Dhcp6, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
+    Activation, Address, Dhcp6, Dns, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
 };
 use crate::network::render::networkd::netdev::is_for_a_member;
 use crate::network::render::networkd::unit::Unit;
@@ -41,6 +41,7 @@ fn without_addresses(link: &Link) -> Link {
         addresses: Vec::new(),
         routes: Vec::new(),
         rules: Vec::new(),
+        dns: Dns::default(),
         ..link.clone()
     }
 }
@@ -147,6 +148,8 @@ fn route(unit: &mut Unit, link: &Link, route: &Route) {
     unit.given("Gateway", route.via.as_ref().map(|via| via as _));
     if link.is_on_link(route) {
         unit.flag("GatewayOnLink", true);
+        // Its name before 242, which later ones take as well.
+        unit.flag("GatewayOnlink", true);
     }
     unit.given("Metric", route.metric.as_ref().map(|metric| metric as _));
     unit.given("Table", route.table.as_ref().map(|table| table as _));
@@ -182,7 +185,12 @@ fn dhcp(unit: &mut Unit, link: &Link) {
             unit.set("ClientIdentifier", if by_mac { &"mac" } else { &"duid" });
         }
         exchange(unit, v4);
-        flags(unit, &[("UseMTU", &v4.use_mtu), ("UseRoutes", &v4.use_routes)]);
+        // What networkd, alone among the managers, leaves out unless it is told: in an overlay network large packets would
+        // vanish.
+        if v4.use_mtu.is_some() || link.mtu.is_none() {
+            unit.flag("UseMTU", v4.use_mtu.as_ref().is_none_or(|used| used.value));
+        }
+        flags(unit, &[("UseRoutes", &v4.use_routes)]);
         unit.given("RouteMetric", v4.route_metric.as_ref().map(|metric| &metric.value as _));
     }
     if let Some(dhcp6) = link.dhcp6 {

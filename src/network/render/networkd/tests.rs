@@ -70,7 +70,8 @@ fn a_vlan_on_a_bond_of_two_is_made_of_its_members_by_their_own_addresses() {
     assert_eq!(names, ["a.network", "b.network", "bond0.netdev", "bond0.network", "bond0.7.netdev", "bond0.7.network"]);
     assert_eq!(
         file(&files, "b.network"),
-        "[Match]\nPermanentMACAddress=fa:16:3e:00:00:02\nType=ether\n\n[Link]\nRequiredForOnline=no\n\n\
+        "[Match]\nPermanentMACAddress=fa:16:3e:00:00:02\nMACAddress=fa:16:3e:00:00:02 fa:16:3e:00:00:01\nType=ether\n\n\
+         [Link]\nRequiredForOnline=no\n\n\
          [Network]\nDHCP=no\nLinkLocalAddressing=no\nBond=bond0\nPrimarySlave=yes\n"
     );
     assert!(!file(&files, "a.network").contains("PrimarySlave"));
@@ -151,7 +152,7 @@ fn addresses_routes_and_rules_have_sections_where_a_line_is_not_enough() {
          [Address]\nAddress=2001:db8::5/64\nPreferredLifetime=0\n\n\
          [Route]\nGateway=192.0.2.1\nMetric=0\nTable=100\nPreferredSource=192.0.2.6\nMTUBytes=1400\n\n\
          [Route]\nDestination=0.0.0.0/0\nScope=link\n\n[Route]\nDestination=10.0.0.0/8\nType=blackhole\n\n\
-         [Route]\nDestination=10.1.0.0/16\nGateway=198.51.100.1\nGatewayOnLink=yes\n\n\
+         [Route]\nDestination=10.1.0.0/16\nGateway=198.51.100.1\nGatewayOnLink=yes\nGatewayOnlink=yes\n\n\
          [RoutingPolicyRule]\nFrom=192.0.2.6/32\nTable=100\nPriority=5\n\n\
          [RoutingPolicyRule]\nFamily=both\nTable=101\nFirewallMark=7\nTypeOfService=8\n"
     );
@@ -181,7 +182,7 @@ fn what_is_said_of_dhcp_and_routers_is_told() {
         "[Link]\nActivationPolicy=manual\nRequiredForOnline=no\n\n\
          [Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\nIPv6PrivacyExtensions=yes\n\
          IPv6MTUBytes=1280\n\n\
-         [DHCPv4]\nClientIdentifier=mac\nUseDNS=no\nUseDomains=route\nHostname=vm1\nRouteMetric=50\n\n\
+         [DHCPv4]\nClientIdentifier=mac\nUseDNS=no\nUseDomains=route\nHostname=vm1\nUseMTU=yes\nRouteMetric=50\n\n\
          [DHCPv6]\nWithoutRA=solicit\nSendHostname=yes\nHostname=vm1\n\n[IPv6AcceptRA]\nUseGateway=no\nUseRoutePrefix=no\n"
     );
 }
@@ -235,7 +236,7 @@ proptest! {
         let label = Address { label: Some(text.clone()), ..Address::from("192.0.2.1/24".parse::<Prefix>().unwrap()) };
         evil.addresses.push(at(label));
         let pattern = link("b", Kind::Physical(Match { drivers: vec![at(text)], ..Match::default() }.into()));
-        let keys = ["MACAddress", "Type", "Driver", "RequiredForOnline", "DHCP", "Domains", "Address", "Label", "Hostname"];
+        let keys = ["MACAddress", "Type", "Driver", "RequiredForOnline", "DHCP", "UseMTU", "Domains", "Address", "Label", "Hostname"];
         for (_, content) in written(vec![evil, pattern], None).0 {
             for line in content.split(['\n', '\r']).filter(|line| !line.is_empty()) {
                 let known = keys.iter().any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with('=')));
@@ -252,6 +253,8 @@ fn a_permanent_address_is_asked_for_only_where_another_is_carried() {
     let (files, _) = written(vec![cloned], None);
     let text = file(&files, "a.network");
     assert!(
-        text.contains("PermanentMACAddress=fa:16:3e:00:00:01\n") && text.contains("\nMACAddress=02:00:00:00:00:09\n")
+        // A networkd that does not know the first of them would take all hardware, were it not for the second.
+        text.contains("PermanentMACAddress=fa:16:3e:00:00:01\nMACAddress=fa:16:3e:00:00:01 02:00:00:00:00:09\n")
+            && text.contains("\nMACAddress=02:00:00:00:00:09\n")
     );
 }

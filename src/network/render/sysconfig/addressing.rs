@@ -64,11 +64,18 @@ fn ipv6(link: &Link, file: &mut Assignments, unsaid: &mut Unsaid) {
     addresses.iter().for_each(|address| unsaid.address(address, &address.origin, true));
     let disabled = link.link_local.is_some_and(|local| !local.ipv6);
     if addresses.is_empty() && link.dhcp6.is_none() && link.accept_ra != Some(true) {
-        if disabled || link.accept_ra == Some(false) {
-            file.flag("IPV6INIT", !disabled);
+        if disabled {
+            file.flag("IPV6INIT", false);
             file.flag("IPV6_AUTOCONF", false);
+            unsaid.given(&link.ipv6_mtu, "an MTU of IPv6 where that is off");
+            return;
         }
-        return;
+        // The image's own choice, where nothing is said of IPv6.
+        if link.accept_ra.is_none() && link.ipv6_mtu.is_none() && link.ipv6_privacy != Some(true) {
+            return;
+        }
+    } else if disabled {
+        unsaid.say(&link.origin, "IPv6 without a link-local address");
     }
     file.flag("IPV6INIT", true);
     if let Some(accept) = link.accept_ra.or(link.dhcp6.map(|_| true)) {
@@ -110,6 +117,9 @@ fn answers(link: &Link, file: &mut Assignments, unsaid: &mut Unsaid) {
         let yes = |used: &Located<bool>| if used.value { "yes" } else { "no" };
         given("DHCP_SEND_HOSTNAME", over.send_hostname.as_ref().map(yes).as_ref().map(|word| word as _));
         given("PEERNTP", over.use_ntp.as_ref().map(yes).as_ref().map(|word| word as _));
+        if link.dhcp_by_mac == Some(false) {
+            unsaid.say(&link.origin, "DHCP by a DUID");
+        }
         unsaid.unless(true, &over.use_hostname, "DHCP's host name");
         unsaid.unless(true, &over.use_mtu, "DHCP's MTU");
         unsaid.domains(over);

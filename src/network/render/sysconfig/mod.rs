@@ -14,14 +14,15 @@ use crate::network::model::{Activation, Kind, Link, NetworkConfig, Physical, Rou
 use crate::network::render::sysconfig::assignments::Assignments;
 use crate::network::render::sysconfig::words::{bond_options, controller, is_ipv4, route_options, rule};
 use crate::network::render::unsaid::Unsaid;
-use crate::network::render::{HEADER, RenderedFile, Renderer, interface_name, interface_named, is_interface_name};
+use crate::network::render::{HEADER, RenderedFile, Renderer, interface_name, interface_named};
+use crate::network::words::is_interface_name;
 
 /// Where the scripts look.
 pub const DIRECTORY: &str = "/etc/sysconfig/network-scripts";
 
 /// The files of each link.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let mut unsaid = Unsaid::new(Renderer::Sysconfig, config, findings);
+    let mut unsaid = Unsaid::new(Renderer::Sysconfig, findings);
     let mut files = Vec::new();
     for link in &config.links {
         let name = interface_name(link, nics).filter(|name| is_interface_name(name));
@@ -39,6 +40,9 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
             Kind::Vlan { parent, .. } if interface_named(parent, config, nics).is_none() => {
                 Err("a VLAN of an interface that is not known")
             }
+            Kind::Vlan { id, parent } if tells_another(&link.id, *id, interface_named(parent, config, nics)) => {
+                Err("a VLAN whose name tells of another one")
+            }
             _ => Ok(()),
         };
         match is_known {
@@ -47,6 +51,17 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
         }
     }
     files
+}
+
+/// Whether the scripts read another VLAN from the name, which counts more for them than what the file says: `PARENT.TAG`
+/// and `vlanTAG` do.
+fn tells_another(name: &str, id: u16, parent: Option<String>) -> bool {
+    let is_tag = |text: &str| (1..=4).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit());
+    let tells = |tag: &str| is_tag(tag) && tag.parse() != Ok(id);
+    match name.rsplit_once('.') {
+        Some((head, tag)) if is_tag(tag) => tells(tag) || parent.is_some_and(|parent| parent != head),
+        _ => name.strip_prefix("vlan").is_some_and(tells),
+    }
 }
 
 /// `name` is that of the interface; without one the scripts find it by its MAC address.

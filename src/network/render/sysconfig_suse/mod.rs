@@ -11,7 +11,8 @@ use crate::network::model::{Activation, Dhcp6, Kind, Link, NetworkConfig, Overri
 use crate::network::render::sysconfig::assignments::{Assignments, quoted};
 use crate::network::render::sysconfig::words::{controller, is_ipv4, route_options, rule};
 use crate::network::render::unsaid::Unsaid;
-use crate::network::render::{HEADER, RenderedFile, Renderer, interface_name, interface_named, is_interface_name};
+use crate::network::render::{HEADER, RenderedFile, Renderer, interface_name, interface_named};
+use crate::network::words::is_interface_name;
 
 /// Where wicked looks.
 pub const DIRECTORY: &str = "/etc/sysconfig/network";
@@ -20,7 +21,7 @@ pub const CONFIG: &str = "/etc/sysconfig/network/config";
 
 /// The files of each link.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let mut unsaid = Unsaid::new(Renderer::SysconfigSuse, config, findings);
+    let mut unsaid = Unsaid::new(Renderer::SysconfigSuse, findings);
     let mut files = Vec::new();
     for link in &config.links {
         let name = interface_name(link, nics).filter(|name| is_interface_name(name));
@@ -191,8 +192,9 @@ fn kernel_settings(link: &Link, name: &str) -> Vec<String> {
         settings.push(setting("use_tempaddr", if privacy { 2 } else { 0 }));
     }
     let is_static = link.addresses.iter().any(|address| address.address().is_ipv6());
-    if !is_static && !link.is_automatic(IpAddr::from([0; 16])) && link.link_local.is_some_and(|local| !local.ipv6) {
-        settings.push(setting("disable_ipv6", 1));
+    if link.link_local.is_some_and(|local| !local.ipv6) {
+        let is_used = is_static || link.is_automatic(IpAddr::from([0; 16]));
+        settings.push(setting(if is_used { "addr_gen_mode" } else { "disable_ipv6" }, 1));
     }
     settings
 }
