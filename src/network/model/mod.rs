@@ -61,7 +61,7 @@ impl NetworkConfig {
 
     /// Whether there is nothing to write: no link, and nothing for netplan alone, where that is who reads it.
     pub fn is_empty_for(&self, netplan: bool) -> bool {
-        self.links.is_empty() && !(netplan && !self.extra.is_empty())
+        self.links.is_empty() && (!netplan || self.extra.is_empty())
     }
 
     /// The hardware addresses that it waits for.
