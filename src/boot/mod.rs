@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::apply::journal::Journal;
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
-use crate::datasource::{self, Context, Detection, Fetched};
+use crate::datasource::{self, Context, Detection, Drives, Fetched};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
@@ -138,7 +138,7 @@ pub struct Decision {
 pub fn detect(options: &Options) -> Result<Detection> {
     if let Some(spec) = &options.source {
         let mut findings = Findings::default();
-        let seed = datasource::from_source(spec, &mut findings)?;
+        let seed = datasource::from_source(spec, &options.root, &mut findings)?;
         return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
     }
     let settings = settings(options)?;
@@ -147,7 +147,9 @@ pub fn detect(options: &Options) -> Result<Detection> {
         root: &options.root,
         guest: &guest,
         datasources: settings.datasources.as_deref(),
+        nocloud: settings.nocloud.as_ref(),
         wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
+        drives: Drives::default(),
     }))
 }
 

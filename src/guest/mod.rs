@@ -67,6 +67,8 @@ pub struct Dmi {
     pub sys_vendor: String,
     pub product_name: String,
     pub chassis_asset_tag: String,
+    /// Of the system; root alone may read it.
+    pub product_serial: String,
 }
 
 impl Guest {
@@ -84,6 +86,7 @@ impl Guest {
                 sys_vendor: line("/sys/class/dmi/id/sys_vendor"),
                 product_name: line("/sys/class/dmi/id/product_name"),
                 chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
+                product_serial: line("/sys/class/dmi/id/product_serial"),
             },
             root: root.clone(),
             elsewhere: false,

@@ -38,6 +38,10 @@ pub fn read(command_line: &str, nics: Option<&[Nic]>, findings: &mut Findings) -
         reader.ip(&word, &origin, findings);
     }
     if reader.config.links.is_empty() {
+        for (value, origin) in values(command_line, "rd.route") {
+            let message = format!("no interface is configured for the route `{value}`; it is left out");
+            findings.push(Finding::error(&origin, message));
+        }
         return None;
     }
     for (value, origin) in values(command_line, "nameserver") {
@@ -79,14 +83,27 @@ impl Reader<'_> {
             (_, 1) => ("", first, None),
             _ => (first, field(1), fields.get(2..)),
         };
+        let by_hand = ["none", "off", "static"].contains(&way) || way.is_empty() && fixed.is_some();
+        let ways: Vec<Way> = match by_hand {
+            true => Vec::new(),
+            false => way.split(',').filter_map(|way| automatic(way, origin, findings)).collect(),
+        };
+        if !by_hand && ways.is_empty() {
+            // An interface that is configured with nothing would lose what it has.
+            return;
+        }
         let Some(link) = self.link(device, origin, findings) else { return };
-        match (way, fixed) {
-            ("" | "none" | "off" | "static", Some(fixed)) => {
-                let (gateway, mask) = (field(2), field(3));
-                place(link, fixed, gateway, mask, origin, findings);
+        if let Some(fixed) = fixed.filter(|_| by_hand) {
+            let (gateway, mask) = (field(2), field(3));
+            place(link, fixed, gateway, mask, origin, findings);
+        }
+        for way in ways {
+            match way {
+                Way::Dhcp => link.dhcp4 = true,
+                Way::Dhcp6 => link.dhcp6 = Some(Dhcp6::Stateful),
+                Way::Announced => link.accept_ra = Some(true),
+                Way::LinkLocal { ipv4 } => link.link_local = Some(LinkLocal { ipv4, ipv6: true }),
             }
-            ("none" | "off" | "static", None) => {}
-            _ => way.split(',').for_each(|way| automatic(link, way, origin, findings)),
         }
         further(link, rest.unwrap_or_default(), origin, findings);
     }
@@ -172,7 +189,10 @@ fn place(link: &mut Link, own: IpAddr, gateway: &str, mask: &str, origin: &Origi
         IpAddr::V6(_) => 64,
     };
     let length = mask_length(mask, own).unwrap_or_else(|| {
-        let message = format!("`{mask}` is no netmask of {own}; it is taken as /{class}");
+        let message = match mask {
+            "" => format!("{own} has no netmask; it is taken as /{class}"),
+            _ => format!("`{mask}` is no netmask of {own}; it is taken as /{class}"),
+        };
         findings.push(Finding::warning(origin, message));
         class
     });
@@ -192,20 +212,28 @@ fn place(link: &mut Link, own: IpAddr, gateway: &str, mask: &str, origin: &Origi
 }
 
 /// How an interface gets its addresses by itself.
-fn automatic(link: &mut Link, way: &str, origin: &Origin, findings: &mut Findings) {
-    match way {
+enum Way {
+    Dhcp,
+    Dhcp6,
+    Announced,
+    LinkLocal { ipv4: bool },
+}
+
+fn automatic(word: &str, origin: &Origin, findings: &mut Findings) -> Option<Way> {
+    Some(match word {
         // The kernel's words for "whatever there is" come to DHCP.
-        "" | "dhcp" | "on" | "any" | "all" | "both" | "bootp" | "single-dhcp" => link.dhcp4 = true,
-        "dhcp6" => link.dhcp6 = Some(Dhcp6::Stateful),
-        "auto6" | "either6" => link.accept_ra = Some(true),
-        "link6" => link.link_local = Some(LinkLocal { ipv4: false, ipv6: true }),
-        "link-local" => link.link_local = Some(LinkLocal { ipv4: true, ipv6: true }),
+        "" | "dhcp" | "on" | "any" | "all" | "both" | "bootp" | "single-dhcp" => Way::Dhcp,
+        "dhcp6" => Way::Dhcp6,
+        "auto6" | "either6" => Way::Announced,
+        "link6" => Way::LinkLocal { ipv4: false },
+        "link-local" => Way::LinkLocal { ipv4: true },
         _ => {
             let ways = "none, dhcp, dhcp6, auto6, either6, link6, link-local";
-            let message = format!("`{way}` is not a way to get an address; it is left out");
+            let message = format!("`{word}` is not a way to get an address; it is left out");
             findings.push(Finding::error(origin, message).help(format!("one of: {ways}")));
+            return None;
         }
-    }
+    })
 }
 
 /// What stands behind the automatic way: `MTU[:MAC]`, else name servers and a time server.
@@ -335,7 +363,11 @@ mod tests {
             ("ip=10.0.0.5::10.0.0:24::ens3:none", 1, "`10.0.0` is not an IP address"),
             ("ip=10.0.0.5::[fe80::1]:24::ens3:none", 1, "is of another family"),
             ("ip=10.0.0.5:::255.0.255.0::ens3:none", 1, "is no netmask"),
-            ("ip=ens3:dhpc", 1, "`dhpc` is not a way"),
+            ("ip=ens3:dhpc", 0, "`dhpc` is not a way"),
+            ("ip=ibft", 0, "`ibft` is not a way"),
+            ("ip=ens3:dhcp,ibft", 1, "`ibft` is not a way"),
+            ("ip=10.0.0.5::::vm1:ens3:none", 1, "10.0.0.5 has no netmask"),
+            ("rd.route=10.9.0.0/16:10.0.0.9", 0, "no interface is configured for the route"),
             ("ip=ens3:dhcp:big", 1, "neither an MTU nor"),
             ("ip=ens3:dhcp:7", 1, "an MTU of 7 is not between 68"),
             ("ip=ens3:dhcp:1400:52:54", 1, "`52:54` is left out"),

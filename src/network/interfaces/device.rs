@@ -113,28 +113,32 @@ fn set(option: &'static LinkOption, entry: &Entry, settings: &mut Vec<Located<Se
 /// Makes a VLAN of a link whose name (`eth0.100`, `vlan100`) or options say that it is one; of one that cannot be, tag 0.
 pub fn make_vlan(link: &mut Link, tag: Option<&Tag>, findings: &mut Findings) {
     let Kind::Physical(_) = link.kind else { return };
-    let dotted = link.id.split_once('.').filter(|(_, id)| id.bytes().all(|b| b.is_ascii_digit()));
-    let numbered = link.id.strip_prefix("vlan").filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
-    let at = |text: &str| Located::new(text.to_owned(), link.origin.clone());
-    let (parent, id) = match tag {
-        None => (None, None),
-        Some(tag) => (tag.parent.clone(), tag.id.clone()),
-    };
-    if parent.is_none() && dotted.is_none() {
-        return;
+    let (parent, id) = tag.map(|tag| (tag.parent.clone(), tag.id.clone())).unwrap_or_default();
+    if parent.is_some() || dotted(&link.id).is_some() {
+        link.kind = vlan(parent, id, link, findings);
     }
-    let parent = parent.or(dotted.map(|(parent, _)| at(parent)));
-    let id = id.or(dotted.map(|(_, id)| at(id))).or(numbered.map(at));
-    link.kind = vlan(parent, id, link, findings);
 }
 
-/// A VLAN; with the tag 0, and a finding, where something is missing or wrong.
+/// What is on the left of the last dot of a VLAN's name, and its tag on the right.
+fn dotted(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('.').filter(|(_, id)| is_number(id))
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A VLAN; its name says what nothing else does. With the tag 0, and a finding, where something is missing or wrong.
 pub fn vlan(
     parent: Option<Located<String>>,
     id: Option<Located<String>>,
     link: &Link,
     findings: &mut Findings,
 ) -> Kind {
+    let at = |text: &str| Located::new(text.to_owned(), link.origin.clone());
+    let (dotted, numbered) = (dotted(&link.id), link.id.strip_prefix("vlan").filter(|id| is_number(id)));
+    let parent = parent.or(dotted.map(|(parent, _)| at(parent)));
+    let id = id.or(dotted.map(|(_, id)| at(id))).or(numbered.map(at));
     let origin = id.as_ref().map_or(&link.origin, |id| &id.origin);
     let number = id.as_ref().and_then(|id| id.trim().parse().ok()).filter(|id| (1..=4094).contains(id));
     match (number, parent) {

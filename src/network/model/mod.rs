@@ -5,6 +5,7 @@ mod link;
 pub mod options;
 mod route;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 pub use link::{Activation, Address, Dhcp6, Extra, Given, Kind, Link, LinkLocal, Match, Overrides, Physical};
@@ -78,6 +79,24 @@ impl NetworkConfig {
     /// The servers and domains of all links and the guest's, for a manager that keeps but one list.
     pub fn all_dns(&self) -> Dns {
         self.links.iter().fold(Dns::default(), |all, link| all.then(&link.dns)).then(&self.dns)
+    }
+
+    /// Takes off the members of bonds what is to be configured on them: what is sent to such an address arrives at the
+    /// bond. Their name servers are the guest's.
+    pub fn bare_members(&mut self, findings: &mut Findings) {
+        let bonds = self.links.iter().filter(|link| matches!(link.kind, Kind::Bond { .. }));
+        let members =
+            bonds.flat_map(|bond| bond.members().iter().map(|member| (member.value.clone(), bond.id.clone())));
+        let bonds: HashMap<String, String> = members.collect();
+        for link in self.links.iter_mut().filter(|link| link.is_configured() || !link.routes.is_empty()) {
+            let Some(bond) = bonds.get(&link.id) else { continue };
+            let message = format!("a network on a member of {bond} does not work; it is left out");
+            findings.push(Finding::warning(&link.origin, message).help("it belongs on the bond"));
+            let Link { id, origin, kind, mac, mtu, dns, .. } = link.clone();
+            self.dns = self.dns.then(&dns);
+            *link =
+                Link { mac, mtu, optional: link.optional, activation: link.activation, ..Link::new(id, kind, origin) };
+        }
     }
 
     /// Puts the image's own wishes in place of the platform's.

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::finding::{Finding, Findings};
 use crate::network::json::{self, Json};
-use crate::network::model::{Kind, Link, NetworkConfig};
+use crate::network::model::{Link, NetworkConfig};
 use crate::network::words::IPV6_MTU;
 use crate::seed::Document;
 use links::Links;
@@ -32,7 +32,7 @@ pub fn read(document: &Document, findings: &mut Findings) -> Option<NetworkConfi
     config.links = links.into_links();
     config.dns = networks::dns(&top, findings);
     config.links.iter().for_each(|link| check_mtu(link, findings));
-    check_members(&config, findings);
+    config.bare_members(findings);
     Some(config)
 }
 
@@ -44,17 +44,6 @@ fn check_mtu(link: &Link, findings: &mut Findings) {
         let message =
             format!("the kernel turns IPv6 off on an interface with an MTU of {}; it needs {IPV6_MTU}", mtu.value);
         findings.push(Finding::warning(&mtu.origin, message));
-    }
-}
-
-/// An address on a bond's member is of no use: what is sent to it arrives at the bond.
-fn check_members(config: &NetworkConfig, findings: &mut Findings) {
-    for bond in config.links.iter().filter(|link| matches!(link.kind, Kind::Bond { .. })) {
-        let is_member = |link: &&Link| bond.members().iter().any(|member| member.value == link.id);
-        for member in config.links.iter().filter(is_member).filter(|link| link.is_configured()) {
-            let message = format!("a network on a member of {} does not work; it belongs on the bond", bond.id);
-            findings.push(Finding::warning(&member.origin, message));
-        }
     }
 }
 

@@ -268,6 +268,7 @@ impl Reader<'_> {
             }
         }
         let mut config = self.draft.finish(self.findings);
+        config.bare_members(self.findings);
         for lost in config.override_routes(None, self.routes) {
             let message = format!("no device has a network that reaches {}; the route is left out", *lost);
             self.findings.push(Finding::error(&lost.origin, message));

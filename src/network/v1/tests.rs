@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::config::document::parse;
 use crate::finding::{Findings, Origin};
 use crate::guest::Nic;
-use crate::network::model::NetworkConfig;
+use crate::network::model::{Kind, Link, NetworkConfig};
 use crate::network::render::{Renderer, render};
 
 fn read(text: &str) -> (Option<NetworkConfig>, Vec<String>) {
@@ -46,12 +46,35 @@ fn a_mac_address_with_a_name_is_hardware_that_gets_the_name() {
 }
 
 #[test]
+fn a_vlan_may_say_by_its_name_what_it_is_on() {
+    let (config, findings) = read("config: [{type: vlan, name: bond0.7}, {type: vlan, name: vlan9, vlan_link: bond0}]");
+    assert_eq!(findings, [""; 0]);
+    let vlan = |link: &Link| match &link.kind {
+        Kind::Vlan { id, parent } => Some((*id, parent.value.clone())),
+        _ => None,
+    };
+    let vlans: Vec<_> = config.unwrap().links.iter().filter_map(vlan).collect();
+    assert_eq!(vlans, [(7, "bond0".to_owned()), (9, "bond0".to_owned())]);
+}
+
+#[test]
+fn a_network_on_a_member_of_a_bond_is_said_once_and_left_out() {
+    let text = "config: [{type: physical, name: a, subnets: [{type: static, address: 192.0.2.2/24, gateway: 192.0.2.1, \
+         dns_nameservers: [192.0.2.9]}]}, {type: bond, name: b, bond_interfaces: [a], subnets: [{type: dhcp}]}]";
+    let (config, findings) = read(text);
+    let config = config.unwrap();
+    assert!(!config.links[0].is_configured() && config.links[0].routes.is_empty() && config.links[1].dhcp4);
+    assert_eq!(config.dns.servers.len(), 1);
+    assert!(findings.len() == 1 && findings[0].contains("on a member of b does not work"), "{findings:?}");
+}
+
+#[test]
 fn options_of_bonds_are_read_with_and_without_their_prefix() {
     let text =
         "config: [{type: bond, name: b, bond_interfaces: [a], params: {mode: 1, bond_miimon: 50, bond-primary: a}}]";
     let (config, findings) = read(text);
     assert_eq!(findings, [""; 0]);
-    let crate::network::model::Kind::Bond { settings, .. } = &config.as_ref().unwrap().links[0].kind else { panic!() };
+    let Kind::Bond { settings, .. } = &config.as_ref().unwrap().links[0].kind else { panic!() };
     let shown: Vec<_> =
         settings.iter().map(|setting| format!("{}={}", setting.option.kernel, setting.value.value)).collect();
     assert_eq!(shown, ["mode=active-backup", "miimon=50", "primary=a"]);

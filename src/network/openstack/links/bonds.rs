@@ -9,6 +9,10 @@ use crate::network::json::Json;
 use crate::network::model::options::{BOND, Form, LinkOption, Setting};
 use crate::network::model::{Kind, Link};
 
+/// What nova's documentation has as a bond's mode, and what it means.
+const MISTYPED: &str = "802.1ad";
+const MEANT: &str = "802.3ad";
+
 impl Links<'_> {
     /// Each with those of its members that are there.
     pub(super) fn make_bonds(&mut self, names: &[String], findings: &mut Findings) {
@@ -71,6 +75,11 @@ impl Links<'_> {
                         .map(|link| link.id.clone())
                         .ok_or_else(|| "a member of the bond is expected".to_owned())
                 }
+                Form::Word(_) if option.kernel == "mode" && text.value == MISTYPED => {
+                    let message = format!("`{MISTYPED}` is no mode of a bond; {MEANT} is taken to be meant");
+                    findings.push(Finding::warning(&text.origin, message));
+                    Ok(MEANT.to_owned())
+                }
                 _ => option.value(&text),
             };
             match value {
@@ -88,5 +97,25 @@ impl Links<'_> {
         }
         settings.sort_by_key(|setting| setting.option.attribute);
         settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::finding::Findings;
+    use crate::network::model::Kind;
+    use crate::network::model::options::get;
+    use crate::network::openstack::read;
+    use crate::seed::Document;
+
+    #[test]
+    fn the_mode_of_nova_s_documentation_is_what_it_means() {
+        let json = r#"{"links": [{"id": "a", "ethernet_mac_address": "fa:16:3e:00:00:01"},
+            {"id": "b", "type": "bond", "bond_links": ["a"], "bond_mode": "802.1ad"}]}"#;
+        let mut findings = Findings::default();
+        let config = read(&Document::new("n", json), &mut findings).unwrap();
+        let Kind::Bond { settings, .. } = &config.links[1].kind else { panic!() };
+        assert_eq!((get(settings, "mode"), findings.iter().count()), (Some("802.3ad"), 1));
+        assert!(!findings.has_errors());
     }
 }
