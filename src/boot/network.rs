@@ -12,8 +12,8 @@ use crate::instance::Instance;
 use crate::modules;
 use crate::network::model::NetworkConfig;
 use crate::network::network_config::{self, Asked};
-use crate::network::render::Renderer;
 use crate::network::render::choose::chosen;
+use crate::network::render::{Renderer, networkd};
 use crate::network::{self, command_line, fallback, initramfs, own};
 use crate::plan::order::{Plan, Progress, Record as _};
 use crate::plan::step::{Frequency, Stage, Step};
@@ -138,6 +138,17 @@ pub(super) fn may_fall_back(known: &Known) -> bool {
     let settings = known.settings.network.as_ref();
     let unwanted = settings.is_some_and(|it| it.fallback == Some(false) || it.enabled == Some(false));
     known.network.is_none() && known.seed.network.is_none() && !unwanted
+}
+
+/// Whether the network may ever be online: not where it is left as the image has it, and the image has none for networkd,
+/// which would be waited for two minutes. What we wrote in an earlier boot counts as well.
+pub(super) fn may_come_online(known: &Known) -> bool {
+    let guest = &known.guest;
+    let left_alone = known.settings.network.as_ref().is_some_and(|settings| settings.enabled == Some(false));
+    let Some(nics) = guest.nics.as_deref().filter(|_| left_alone) else { return true };
+    renderer(&known.settings, guest) != Some(Renderer::Networkd)
+        || guest.list(networkd::DIRECTORY).iter().any(|name| name.ends_with(".network"))
+        || nics.iter().any(|nic| own::configuration(guest, Renderer::Networkd, nic).is_some())
 }
 
 /// What to say of the fallback.
@@ -271,6 +282,23 @@ mod tests {
         assert_eq!(changed(), (false, 1), "it was applied in this boot");
         scratch.file("/proc/sys/kernel/random/boot_id", "the next one\n");
         assert_eq!(changed(), (true, 0));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_network_that_is_left_alone_and_not_there() {
+        let scratch = Scratch::new();
+        scratch.file("/etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "");
+        scratch.file("/sys/class/net/ens3/address", "52:54:00:00:00:01\n");
+        let options = Options { root: scratch.root(), source: None, config: None };
+        let may = || {
+            let decision = crate::boot::decide_for(&options, seed(None), Remote::Later, Findings::default()).unwrap();
+            may_come_online(&decision.known)
+        };
+        assert!(may(), "the fallback");
+        scratch.file(state::SETTINGS, "network: {config: disabled}");
+        assert!(!may());
+        scratch.file("/usr/lib/systemd/network/80-all.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n");
+        assert!(may(), "the image's own");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::apply::run_lock;
 use crate::apply::steps::{Ending, Worker};
 use crate::apply::target::Target;
 use crate::boot::includes::Remote;
+use crate::boot::network::may_come_online;
 use crate::boot::seek::{Found, seek};
 use crate::boot::{Decision, Extent, Known, Options, decide_for, settings_of_instance, settled};
 use crate::bootstrap::{self, Bootstrap};
@@ -209,7 +210,8 @@ fn want_later(options: &Options, decision: &Decision, stages: &[Stage], journal:
 /// Wants the network where somebody's scripts or a request in a later stage expect it, or documents are awaited. A static one that stage waits for itself.
 fn want_network(options: &Options, decision: &Decision, stages: &[Stage]) -> Result<()> {
     let needed = decision.known.extent == Extent::Awaited || decision.plan.steps.iter().any(Step::is_for_the_network);
-    let expected = needed && decision.known.static_network().is_none();
+    let known = &decision.known;
+    let expected = needed && known.static_network().is_none() && may_come_online(known);
     if expected && !stages.contains(&Stage::Final) { report::want(&options.root, report::ONLINE) } else { Ok(()) }
 }
 

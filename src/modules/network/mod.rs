@@ -5,6 +5,7 @@
 //! in the local stage, before a manager is up, so that in a boot nothing has to be restarted.
 
 mod files;
+mod read_only;
 mod running;
 mod settings;
 mod waiting;
@@ -57,6 +58,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     };
     rename(&config, guest, planner);
     let rendered = render(renderer, &config, nics, &mut planner.findings);
+    let changes = read_only::without_settings(rendered.changes, guest, &mut planner.findings);
     let mut written = rendered.files;
     if !matches!(renderer, Renderer::Netplan | Renderer::Networkd) && guest.has_tool("udevadm") {
         written.extend(networkd::names(&config, nics, &mut planner.findings));
@@ -83,7 +85,7 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     if renderer == Renderer::Kernel {
         step.frequency = Frequency::PerBoot;
-        step.action(Action::Interfaces(rendered.changes));
+        step.action(Action::Interfaces(changes));
     } else if guest.is_live() {
         waiting::take_up(step, &paths, guest);
         take_up(step, renderer, Some(&config), guest);
