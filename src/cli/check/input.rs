@@ -22,6 +22,8 @@ pub(super) enum Input {
     Seed(Box<Seed>),
     /// The image's own settings.
     Settings(Document),
+    /// A kernel's, for the network that it asks for.
+    CommandLine(Document),
 }
 
 /// Reads `file`. The text of a document goes to `findings` as it stands, until its reader knows better.
@@ -50,6 +52,7 @@ pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
         Kind::VendorData => seed.vendor_data.push(document),
         Kind::UserData => seed.user_data = Some(document),
         Kind::Settings => return Ok(Input::Settings(document)),
+        Kind::CommandLine => return Ok(Input::CommandLine(document)),
         Kind::NoCloud => return Err(no_cloud(&document.name)),
     }
     Ok(Input::Seed(Box::new(seed)))
@@ -72,6 +75,7 @@ enum Kind {
     VendorData,
     UserData,
     Settings,
+    CommandLine,
     NoCloud,
 }
 
@@ -84,6 +88,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         "vendor_data.json" | "vendor_data2.json" => return Kind::VendorData,
         "user_data" | "user-data" => return Kind::UserData,
         "meta-data" => return Kind::NoCloud,
+        "cmdline" => return Kind::CommandLine,
         _ => {}
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
@@ -181,6 +186,7 @@ mod tests {
             ("x.yaml", "#cloud-config\nfirstlight: {}\n", Kind::UserData),
             ("user-data", "firstlight: {}\n", Kind::UserData),
             ("meta-data", "instance-id: x\n", Kind::NoCloud),
+            ("cmdline", "quiet ip=dhcp\n", Kind::CommandLine),
             ("x", "#!/bin/sh\n", Kind::UserData),
         ] {
             assert_eq!(kind(name, content.as_bytes()), expected, "{name}: {content}");

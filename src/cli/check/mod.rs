@@ -13,13 +13,16 @@ use crate::cli::check::problem::Problem;
 use crate::cli::{Common, print_json, write};
 use crate::error::Result;
 use crate::finding::{Findings, Origin, Severity};
+use crate::guest::{Guest, Nic};
+use crate::network::command_line;
 use crate::schema;
+use crate::seed::Document;
 
 mod excerpt;
 mod input;
 pub(super) mod problem;
 
-/// Validate user-data, vendor-data, meta_data.json, network_data.json, the image's settings, or a whole seed
+/// Validate user-data, vendor-data, meta_data.json, network data, the image's settings, or a whole seed
 ///
 /// Each problem is printed as FILE:LINE:COLUMN with its line and a remedy; what a key says is a secret is not shown. Exit
 /// code 1 where something would not be applied, 0 with warnings only. Time zones are looked for on this machine, and
@@ -68,10 +71,23 @@ fn check(file: &Path, options: &Options) -> Vec<Problem> {
     let checked = match input(file, &mut findings) {
         Ok(Input::Seed(seed)) => boot::check(options, *seed, &mut findings),
         Ok(Input::Settings(document)) => boot::check_settings(options, document, &mut findings),
+        Ok(Input::CommandLine(document)) => check_command_line(&document, options, &mut findings),
         Err(error) => Err(error),
     };
     if let Err(error) = checked {
         findings.push(error.finding(&Origin::document(file.to_string_lossy())));
     }
     problem::problems(findings)
+}
+
+/// Which interface `ip=dhcp` comes to is known where the guest is; here there is one.
+fn check_command_line(document: &Document, options: &Options, findings: &mut Findings) -> Result<()> {
+    let one = Nic { name: "eth0".to_owned(), hardware: true, ..Nic::default() };
+    let nics = match options.root.is_live() {
+        true => None,
+        false => Guest::read(&options.root)?.nics,
+    };
+    let text = String::from_utf8_lossy(&document.bytes);
+    command_line::read_of(&document.origin(), text.trim(), Some(&nics.unwrap_or_else(|| vec![one])), findings);
+    Ok(())
 }
