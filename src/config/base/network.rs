@@ -5,7 +5,7 @@ use crate::config::document::Node;
 use crate::config::read::{Kind, Read, one_of};
 use crate::finding::{Finding, Findings, Located};
 
-/// Names of network renderers; the last two are cloud-init's words for ifupdown and for network-manager.
+/// Names of network renderers; the last one is cloud-init's word for ifupdown.
 pub const RENDERERS: &[&str] = &[
     "netplan",
     "networkd",
@@ -16,7 +16,6 @@ pub const RENDERERS: &[&str] = &[
     "sysconfig-suse",
     "kernel",
     "eni",
-    "networkmanager",
 ];
 const UPDATES: &[&str] = &["instance", "boot"];
 
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn every_renderer_may_be_chosen() {
         let names: Vec<&str> = Renderer::ALL.iter().map(|renderer| renderer.name()).collect();
-        assert_eq!(RENDERERS, [&names[..], &["eni", "networkmanager"]].concat());
+        assert_eq!(RENDERERS.split_last().unwrap(), (&"eni", names.as_slice()));
         assert!(RENDERERS.iter().all(|name| name.parse::<Renderer>().is_ok()));
     }
 
