@@ -116,9 +116,8 @@ impl Reader<'_> {
             let message = format!("`{value}` is not NETWORK/LENGTH:GATEWAY[:DEVICE]; it is left out");
             return findings.push(Finding::error(origin, message));
         };
-        if !to.same_family(via) {
-            return findings
-                .push(Finding::error(origin, format!("{via} is of another family than {to}; it is left out")));
+        if !words::goes_by(to, via, origin, findings) {
+            return;
         }
         let links = &mut self.config.links;
         let named = links.iter().position(|link| link.id == field(2));
@@ -196,18 +195,12 @@ fn place(link: &mut Link, own: IpAddr, gateway: &str, mask: &str, origin: &Origi
         findings.push(Finding::warning(origin, message));
         class
     });
-    if let Some(prefix) = Prefix::new(own, length) {
-        link.addresses.push(Located::new(Address::from(prefix), origin.clone()));
-    }
-    match address(gateway, origin, findings) {
-        Some(gateway) if gateway.is_ipv4() == own.is_ipv4() => {
-            link.add_route(Located::new(Route::new(Prefix::default_of(gateway), gateway), origin.clone()));
-        }
-        Some(gateway) => {
-            let message = format!("the gateway {gateway} is of another family than {own}; it is left out");
-            findings.push(Finding::error(origin, message));
-        }
-        None => {}
+    let Some(prefix) = Prefix::new(own, length) else { return };
+    link.addresses.push(Located::new(Address::from(prefix), origin.clone()));
+    if let Some(gateway) = address(gateway, origin, findings)
+        && words::goes_by(prefix, gateway, origin, findings)
+    {
+        link.add_route(Located::new(Route::new(Prefix::default_of(gateway), gateway), origin.clone()));
     }
 }
 

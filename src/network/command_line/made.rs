@@ -35,7 +35,7 @@ fn made(reader: &mut Reader, key: &str, fields: &[&str], origin: &Origin, findin
         "vlan" => {
             let name = field(0, "");
             let digits = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            let id = name.get(digits..).and_then(|id| id.parse().ok()).filter(|id| (1..=4094).contains(id));
+            let id = name.get(digits..).and_then(|id| id.parse().ok()).filter(|id| words::VLAN.contains(id));
             let (Some(id), Some(parent)) = (id, members(reader, field(1, ""), origin, findings).pop()) else {
                 let message = format!(
                     "`{}` is not NAME:DEVICE with a tag of 1 to 4094 at the name's end; it is left out",
