@@ -71,6 +71,7 @@ fn said(root: &Path, name: &str, bytes: Vec<u8>) -> Findings {
         place: "here".to_owned(),
         meta_format: MetaFormat::OpenStack,
         meta_data: Document::new("meta_data.json", br#"{"uuid": "i-1"}"#),
+        more_meta_data: Vec::new(),
         network: None,
         user_data: None,
         vendor_data: Vec::new(),
@@ -79,6 +80,7 @@ fn said(root: &Path, name: &str, bytes: Vec<u8>) -> Findings {
     let document = Document::new(name, bytes);
     match name {
         "meta_data.json" => seed.meta_data = document,
+        "meta-data" => (seed.meta_format, seed.meta_data) = (MetaFormat::NoCloud, document),
         "network_data.json" => seed.network = Some((NetworkFormat::OpenStack, document)),
         "vendor_data.json" => seed.vendor_data.push(document),
         _ => seed.user_data = Some(document),
@@ -104,7 +106,7 @@ proptest! {
     #[test]
     fn no_input_breaks_it(
         which in any::<prop::sample::Index>(),
-        name in prop::sample::select(vec!["user_data", "user_data", "user_data", "vendor_data.json", "meta_data.json", "network_data.json"]),
+        name in prop::sample::select(vec!["user_data", "user_data", "user_data", "vendor_data.json", "meta_data.json", "meta-data", "network_data.json"]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>(), 0..6u8), 0..6),
     ) {
         let documents = documents();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::apply::journal::Journal;
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
-use crate::datasource::{self, Context, Detection, Fetched};
+use crate::datasource::{self, Context, Detection, Drives, Fetched};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
@@ -138,7 +138,7 @@ pub struct Decision {
 pub fn detect(options: &Options) -> Result<Detection> {
     if let Some(spec) = &options.source {
         let mut findings = Findings::default();
-        let seed = datasource::from_source(spec, &mut findings)?;
+        let seed = datasource::from_source(spec, &options.root, &mut findings)?;
         return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
     }
     let settings = settings(options)?;
@@ -147,7 +147,9 @@ pub fn detect(options: &Options) -> Result<Detection> {
         root: &options.root,
         guest: &guest,
         datasources: settings.datasources.as_deref(),
+        nocloud: settings.nocloud.as_ref(),
         wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
+        drives: Drives::default(),
     }))
 }
 
@@ -188,14 +190,14 @@ fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: F
         known.guest.wait_for_nics(|named, _| network.links.iter().all(|link| link.sought(named).is_none()))?;
     } else if network::may_fall_back(&known) {
         if first {
-            known.guest.wait_for_nics(|named, all| !all.is_empty() && named.len() == all.len())?;
+            known.guest.wait_for_cards()?;
         }
         known.network = network::fall_back(&known);
         let nics = known.guest.nics.as_deref().unwrap_or_default();
         known.said = known.network.as_ref().and_then(|network| network::fell_back(network, nics)).or(known.said);
     }
     findings.extend(known.said.take().filter(|_| first));
-    let steps = match known.extent {
+    let mut steps = match known.extent {
         Extent::Awaited => {
             let fresh = |step: &Step| journal.progress(step) == Progress::Fresh;
             let (steps, said) =
@@ -206,6 +208,7 @@ fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: F
         }
         Extent::Whole | Extent::Lacking => steps(&known, &mut findings),
     };
+    network::keep_own(&known, &mut steps, &journal);
     let mut plan = order::due(steps, &journal, &mut findings);
     findings.extend(network::forgets(&known, &plan));
     plan.incomplete = known.extent != Extent::Whole;

@@ -153,12 +153,27 @@ pub(super) fn fell_back(network: &NetworkConfig, nics: &[Nic]) -> Option<Finding
     )
 }
 
+/// Leaves out the step that only takes files away, once this instance is configured: with `updates: boot` it would take
+/// its own ones, whose card is not there in this boot.
+pub(super) fn keep_own(known: &Known, steps: &mut Vec<Step>, journal: &Journal) {
+    if journal.completed(Stage::Local) && writes_nothing(known) {
+        steps.retain(|step| step.name != modules::NETWORK || journal.progress(step) != Progress::Fresh);
+    }
+}
+
+/// Whether this guest's manager gets nothing of the instance's network.
+fn writes_nothing(known: &Known) -> bool {
+    known.network.as_ref().is_none_or(|network| match renderer(&known.settings, &known.guest) {
+        Some(renderer) => network.is_empty_for(renderer == Renderer::Netplan),
+        None => network.links.is_empty(),
+    })
+}
+
 /// What to say where the files of an earlier instance go: not where this one's own stay, whose fallback can't be worked
 /// out again as its card has gone or the image has got a network of its own.
 pub(super) fn forgets(known: &Known, plan: &Plan) -> Option<Finding> {
-    let nothing = known.network.as_ref().is_none_or(|network| network.links.is_empty());
-    let step = plan.steps.iter().find(|step| step.name == modules::NETWORK).filter(|_| nothing)?;
-    let gone = "this instance has no network data; the network files that Firstlight wrote earlier go";
+    let step = plan.steps.iter().find(|step| step.name == modules::NETWORK).filter(|_| writes_nothing(known))?;
+    let gone = "this instance has no network data for this guest; the network files that Firstlight wrote earlier go";
     Some(Finding::note(&step.origin, gone))
 }
 
@@ -278,5 +293,9 @@ mod tests {
         journal.end(step, true).unwrap();
         journal.settle().unwrap();
         assert_eq!(said(&decided()), 0, "this instance's own, whose card has gone");
+        journal.complete(Stage::Local).unwrap();
+        scratch.file(state::SETTINGS, "firstlight: {network: {updates: boot}}");
+        let again = decided();
+        assert!(again.plan.steps.iter().all(|step| step.name != modules::NETWORK), "{:?}", again.plan.steps);
     }
 }

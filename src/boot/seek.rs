@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::boot::{Options, detect};
-use crate::datasource::{self, Drive, Fetched};
+use crate::datasource::{self, Drive, Fetched, none};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::root::{Root, Tree as _};
@@ -22,6 +22,10 @@ pub(super) struct Found {
 }
 
 impl Found {
+    fn of(Fetched { seed, drive }: Fetched, findings: Findings) -> Self {
+        Self { seed: Some(seed), findings, drive, place: None }
+    }
+
     /// What the local stage of this boot worked for.
     pub(super) fn of_this_boot(root: &Root) -> Result<Self> {
         let id = root.read_text(state::BOOT_INSTANCE.as_ref())?;
@@ -44,12 +48,18 @@ impl Found {
 /// # Errors
 /// Malformed: there is a medium, it can't be used, and nothing was kept.
 pub(super) fn seek(options: &Options) -> Result<Found> {
-    let detection = detect(options)?;
+    let mut detection = detect(options)?;
     detection.tried.iter().for_each(|tried| log::info!("{}: {}", tried.name, tried.reason));
-    if let Some(Fetched { seed, drive }) = detection.found {
-        return Ok(Found { seed: Some(seed), drive, findings: detection.findings, place: None });
+    let is_platform = |fetched: &mut Fetched| fetched.seed.datasource != none::NAME;
+    if let Some(fetched) = detection.found.take_if(is_platform) {
+        return Ok(Found::of(fetched, detection.findings));
     }
     let kept = Found::of_earlier(&options.root)?;
+    // The image alone is for a machine that never had a platform: a known one whose medium has gone is still itself.
+    let had_platform = kept.seed.as_ref().is_some_and(|seed| seed.datasource != none::NAME);
+    if let Some(fetched) = detection.found.filter(|_| !had_platform) {
+        return Ok(Found::of(fetched, detection.findings));
+    }
     match detection.tried.iter().find(|tried| tried.outcome == datasource::Outcome::Failed) {
         Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
             .help("`firstlight detect` tells what was seen")),

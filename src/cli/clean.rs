@@ -10,7 +10,7 @@ use crate::apply::run_lock;
 use crate::boot::{self, Options};
 use crate::bootstrap::{self, Bootstrap};
 use crate::cli::{Common, print, tell};
-use crate::datasource::config_drive;
+use crate::datasource::{config_drive, nocloud};
 use crate::error::Result;
 use crate::finding::Severity;
 use crate::root::{Root, Tree as _};
@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Also the count and the success of the bootstrap script
     #[arg(long)]
     bootstrap: bool,
-    /// Also configuration that lies in the image itself (/config-drive, /var/lib/cloud/seed/config_drive)
+    /// Also configuration that lies in the image itself (/config-drive, /etc/firstlight/seed, /var/lib/cloud/seed)
     #[arg(long)]
     seed: bool,
     /// Say what would be removed
@@ -83,7 +83,8 @@ impl Arguments {
         }
         let mut paths: Vec<(PathBuf, Remove)> = vec![(Path::new(state::VAR).join("instances"), Root::remove_tree)];
         if self.seed {
-            paths.extend(config_drive::DIRECTORIES.map(|directory| (directory.into(), Root::remove_tree as Remove)));
+            let directories = config_drive::DIRECTORIES.iter().chain(&nocloud::DIRECTORIES);
+            paths.extend(directories.map(|directory| (directory.into(), Root::remove_tree as Remove)));
         }
         paths.extend(files.into_iter().map(|file| (file, Root::remove as Remove)));
         // Last, as the locks are in it: without them another run could begin.

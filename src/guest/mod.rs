@@ -67,6 +67,8 @@ pub struct Dmi {
     pub sys_vendor: String,
     pub product_name: String,
     pub chassis_asset_tag: String,
+    /// Of the system; root alone may read it.
+    pub product_serial: String,
 }
 
 impl Guest {
@@ -84,6 +86,7 @@ impl Guest {
                 sys_vendor: line("/sys/class/dmi/id/sys_vendor"),
                 product_name: line("/sys/class/dmi/id/product_name"),
                 chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
+                product_serial: line("/sys/class/dmi/id/product_serial"),
             },
             root: root.clone(),
             elsewhere: false,
@@ -96,6 +99,12 @@ impl Guest {
             self.nics = nics::settled(&self.root, &wanted)?;
         }
         Ok(())
+    }
+
+    /// Looks at the interfaces again until each card that is there has one, under its final name.
+    pub fn wait_for_cards(&mut self) -> Result<()> {
+        let root = self.root.clone();
+        self.wait_for_nics(|named, all| named.len() == all.len() && !nics::is_one_to_come(&root))
     }
 
     /// Which family of distributions it is of, by os-release, else by the package manager that is there.

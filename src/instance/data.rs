@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::config::document::Node;
 use crate::config::json::BASE64;
 use crate::guest::Guest;
-use crate::instance::Instance;
-use crate::seed::Seed;
+use crate::instance::{Instance, nocloud};
+use crate::seed::{MetaFormat, Seed};
 
 /// What stands for a value that is not everyone's to read; as in cloud-init, since programs look for it.
 const REDACTED: &str = "redacted for non-root user";
@@ -35,7 +35,10 @@ impl Instance {
     /// The data, secrets of the platform and all; user-data and vendor-data are never in it.
     pub fn data(&self, seed: &Seed, guest: &Guest) -> Value {
         // As in cloud-init: a drive is its own cloud, whoever filled it. `configdrive` is what people's templates compare with.
-        let cloud = seed.datasource.replace('-', "");
+        let platform = seed.datasource.replace('-', "");
+        let named = self.cloud_name.as_deref();
+        let cloud_id = named.unwrap_or(&platform);
+        let cloud_name = named.unwrap_or(if seed.datasource == nocloud::NAME { "unknown" } else { &platform });
         let kernel =
             |name: &str| guest.read_text(&format!("/proc/sys/kernel/{name}")).map(|text| text.trim().to_owned());
         let release = kernel("osrelease");
@@ -45,8 +48,8 @@ impl Instance {
         let short = self.hostname.as_ref().and_then(|name| name.split('.').next());
         let mut standard = json!({
             "availability_zone": self.availability_zone,
-            "cloud_id": cloud,
-            "cloud_name": cloud,
+            "cloud_id": cloud_id,
+            "cloud_name": cloud_name,
             "distro": distribution,
             "distro_release": guest.codename,
             "distro_version": guest.version,
@@ -54,11 +57,11 @@ impl Instance {
             "kernel_release": release,
             "local_hostname": short,
             "machine": machine,
-            "platform": cloud,
+            "platform": platform,
             "public_ssh_keys": self.public_keys.iter().map(|key| &key.value).collect::<Vec<_>>(),
             "python_version": null,
             "region": null,
-            "subplatform": format!("{} ({})", seed.datasource, seed.place),
+            "subplatform": subplatform(seed),
             "system_platform": system,
             "variant": variant(guest),
         });
@@ -74,7 +77,10 @@ impl Instance {
         let names = [("hostname", &self.hostname), ("name", &self.name)];
         data.extend(names.into_iter().filter_map(|(key, name)| Some((key.to_owned(), json!(name.as_ref()?.value)))));
         data.insert("meta".to_owned(), json!(self.properties));
-        let mut raw: Value = serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default();
+        let mut raw = match seed.meta_format {
+            MetaFormat::OpenStack => serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default(),
+            MetaFormat::NoCloud => nocloud::data(seed, &self.id),
+        };
         alias(&mut raw, &[("hostname", "local_hostname"), ("uuid", "instance_id")]);
         data.insert("ds".to_owned(), json!({ "meta_data": raw }));
         data.insert(
@@ -93,6 +99,19 @@ impl Instance {
         list_keys(&mut data);
         data
     }
+}
+
+/// Where the platform's word came from, as the peer has it.
+fn subplatform(seed: &Seed) -> String {
+    let kind = match seed.datasource.as_str() {
+        nocloud::NAME if seed.place.starts_with("/dev/") => "config-disk",
+        nocloud::NAME => "seed-dir",
+        "none" => return "config".to_owned(),
+        other => return format!("{other} ({})", seed.place),
+    };
+    // Without its file system and label, and without the places that only add to it.
+    let place = [" (", " and "].iter().fold(seed.place.as_str(), |place, end| place.split(end).next().unwrap_or(place));
+    format!("{kind} ({place})")
 }
 
 /// The image's own configuration, by the names that the peer has for it.
@@ -207,7 +226,7 @@ fn plain(key: &str) -> String {
 
 /// The text with the user and password of each URL in it replaced (RFC 3986, 3.2.1): `https://ops:secret@host/` is
 /// `https://redacted@host/`.
-fn without_userinfo(text: &str) -> String {
+pub fn without_userinfo(text: &str) -> String {
     let mut pieces = text.split("://");
     let mut new = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

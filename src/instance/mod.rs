@@ -14,9 +14,11 @@ const ID_LIMIT: usize = 255;
 mod data;
 mod environment;
 pub mod hostname;
+mod keys;
+pub mod nocloud;
 mod openstack;
 
-pub use data::{is_secret, redacted, set_image, set_merged};
+pub use data::{is_secret, redacted, set_image, set_merged, without_userinfo};
 
 /// The instance.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct Instance {
     pub random_seed: Option<Located<Vec<u8>>>,
     /// Where it runs.
     pub availability_zone: Option<String>,
+    /// The cloud's own name for itself, where the platform can be several.
+    pub cloud_name: Option<String>,
 }
 
 /// A file that the platform hands in.
@@ -74,6 +78,7 @@ impl Instance {
             files: Vec::new(),
             random_seed: None,
             availability_zone: None,
+            cloud_name: None,
         }
     }
 
@@ -84,6 +89,7 @@ impl Instance {
     pub fn from_seed(seed: &Seed, findings: &mut Findings) -> Result<Self> {
         let instance = match seed.meta_format {
             MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings)?,
+            MetaFormat::NoCloud => nocloud::read(seed, findings)?,
         };
         // Its records lie in a directory of that name.
         let length = instance.id.chars().count();

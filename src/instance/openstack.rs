@@ -12,9 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::finding::{Finding, Findings, Located, Origin};
-use crate::instance::{File, Instance, hostname};
+use crate::instance::{File, Instance, hostname, keys};
 use crate::json::{self, described};
-use crate::public_key::PublicKey;
 use crate::seed::Document;
 
 /// Reads the document; `content` holds the bytes that it refers to.
@@ -41,11 +40,9 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         files: reader.files(content),
         random_seed: reader.random_seed(),
         availability_zone: reader.text("availability_zone").map(|zone| zone.value),
+        cloud_name: None,
     })
 }
-
-/// How many public keys are taken.
-const MAX_KEYS: usize = 1000;
 
 struct Reader<'a> {
     keys: &'a Map<String, Value>,
@@ -93,20 +90,7 @@ impl<'a> Reader<'a> {
 
     fn keys_of(&mut self, value: &Value, origin: &Origin, keys: &mut Vec<Located<String>>) {
         match value {
-            Value::String(lines) => {
-                for line in lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-                    if PublicKey::parse(line).is_none() {
-                        let wrong = Finding::error(origin, "this is not a public key; it is left out");
-                        self.findings.push(wrong.help("a line is `TYPE AAAAC3NzaC1lZDI1NTE5AAAAIDlZrvrghHGLBOqnwHms/gi1daP5AElq0hZC0etyIHr0 COMMENT`, as ssh-keygen writes it to a .pub file"));
-                    } else if keys.len() == MAX_KEYS {
-                        self.findings
-                            .push(Finding::error(origin, format!("more than {MAX_KEYS} keys; the rest is left out")));
-                        return;
-                    } else if keys.iter().all(|key| key.value != line) {
-                        keys.push(Located::new(line.to_owned(), origin.clone()));
-                    }
-                }
-            }
+            Value::String(lines) => keys::add(lines, origin, keys, self.findings),
             Value::Array(list) => {
                 for (index, value) in list.iter().enumerate() {
                     match value {

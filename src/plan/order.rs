@@ -52,8 +52,9 @@ impl Plan {
 ///   and all are done in their order.
 /// - Done stays done; an interrupted or failed step that can be repeated is repeated; somebody's commands never are.
 /// - A per-instance step that appears only after its stage was completed for this instance comes from user-data that
-///   was edited since: it is left out and said, as instances are configured once.
+///   was edited since: it is left out and said, as instances are configured once. The network's is no such step.
 pub fn due(steps: Vec<Step>, record: &dyn Record, findings: &mut Findings) -> Plan {
+    let is_new = |step: &Step| step.frequency == Frequency::PerInstance && !step.may_come_late();
     let mut plan = Plan::default();
     let mut names = BTreeSet::new();
     let mut files = BTreeSet::new();
@@ -65,7 +66,7 @@ pub fn due(steps: Vec<Step>, record: &dyn Record, findings: &mut Findings) -> Pl
                 Progress::Done => {}
                 Progress::Failed if step.at_most_once() => {}
                 Progress::Interrupted if step.at_most_once() => plan.interrupted.push(step.clone()),
-                Progress::Fresh if step.frequency == Frequency::PerInstance && record.completed(stage) => {
+                Progress::Fresh if is_new(step) && record.completed(stage) => {
                     let late = format!("`{}` is new since this instance was configured; it is left out", step.name);
                     findings.push(
                         Finding::note(&step.origin, late)
@@ -149,6 +150,14 @@ mod tests {
     fn a_configured_instance_takes_no_new_steps() {
         assert_eq!(names(Progress::Fresh, true), (vec![], vec![]));
         assert_eq!(names(Progress::Failed, true), (vec!["a".into()], vec![]));
+    }
+
+    #[test]
+    fn a_configured_instance_may_get_its_network_late() {
+        let steps = vec![step(crate::plan::step::NETWORK, Stage::Local, false)];
+        let mut findings = Findings::default();
+        assert_eq!(due(steps, &Told(Progress::Fresh, true), &mut findings).steps.len(), 1);
+        assert!(findings.is_empty());
     }
 
     #[test]

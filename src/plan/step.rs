@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::finding::Origin;
 use crate::plan::action::{Action, Command, Edit, Owner, Write};
 
+/// The name of the step that gives an instance its network.
+pub const NETWORK: &str = "network";
+
 /// When in the boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +73,12 @@ impl Step {
 
     fn runs_scripts(&self) -> bool {
         self.actions.iter().any(|action| matches!(action, Action::Run(command) if !command.repeatable))
+    }
+
+    /// Whether it may come to an instance that is configured already: only a later boot may have the card or the manager
+    /// for its network, and without one nobody gets in to mend that.
+    pub fn may_come_late(&self) -> bool {
+        self.name == NETWORK
     }
 
     /// Whether it asks a server, or runs somebody's commands so late in the boot that they may expect the network.

@@ -56,6 +56,8 @@ pub enum NetworkFormat {
 pub enum MetaFormat {
     /// OpenStack's `meta_data.json`.
     OpenStack,
+    /// NoCloud's `meta-data`: YAML, or a word of the kernel's command line.
+    NoCloud,
 }
 
 /// Everything that a datasource found.
@@ -69,6 +71,8 @@ pub struct Seed {
     pub meta_format: MetaFormat,
     /// Who the instance is.
     pub meta_data: Document,
+    /// What else says who it is: of a key the first document that has it counts.
+    pub more_meta_data: Vec<Document>,
     /// Its network.
     pub network: Option<(NetworkFormat, Document)>,
     /// What its user asks for.
@@ -80,6 +84,11 @@ pub struct Seed {
 }
 
 impl Seed {
+    /// All that says who the instance is, the most important first.
+    pub fn all_meta_data(&self) -> impl DoubleEndedIterator<Item = &Document> {
+        std::iter::once(&self.meta_data).chain(&self.more_meta_data)
+    }
+
     /// For tests: a seed with nothing but OpenStack's meta-data.
     #[cfg(test)]
     pub fn new(datasource: impl Into<String>, place: impl Into<String>, meta_data: Document) -> Self {
@@ -88,6 +97,7 @@ impl Seed {
             place: place.into(),
             meta_format: MetaFormat::OpenStack,
             meta_data,
+            more_meta_data: Vec::new(),
             network: None,
             user_data: None,
             vendor_data: Vec::new(),

@@ -27,6 +27,8 @@ struct Index {
     place: String,
     meta_format: MetaFormat,
     meta_data: Entry,
+    #[serde(default)]
+    more_meta_data: Vec<Entry>,
     network: Option<(NetworkFormat, Entry)>,
     user_data: Option<Entry>,
     vendor_data: Vec<Entry>,
@@ -56,6 +58,10 @@ impl Seed {
             Ok(Entry { file: file.to_owned(), name: name.to_owned(), sha256: sha256(bytes) })
         };
         let keep = |file: &str, document: &Document| write(file, &document.name, &document.bytes);
+        let keep_all = |file: &str, documents: &[Document]| {
+            let documents = documents.iter().enumerate();
+            documents.map(|(number, document)| keep(&format!("{file}.{number}"), document)).collect::<Result<_>>()
+        };
         let index = Index {
             datasource: self.datasource.clone(),
             place: self.place.clone(),
@@ -66,9 +72,8 @@ impl Seed {
                 None => None,
             },
             user_data: self.user_data.as_ref().map(|document| keep("user-data", document)).transpose()?,
-            vendor_data: (self.vendor_data.iter().enumerate())
-                .map(|(number, document)| keep(&format!("vendor-data.{number}"), document))
-                .collect::<Result<_>>()?,
+            more_meta_data: keep_all("meta-data", &self.more_meta_data)?,
+            vendor_data: keep_all("vendor-data", &self.vendor_data)?,
             content: (self.content.iter().enumerate())
                 .map(|(number, (name, bytes))| write(&format!("content.{number}"), name, bytes))
                 .collect::<Result<_>>()?,
@@ -137,6 +142,7 @@ fn read(root: &Root, directory: &Path) -> Result<Option<Seed>> {
         place: index.place,
         meta_format: index.meta_format,
         meta_data: document(index.meta_data)?,
+        more_meta_data: index.more_meta_data.into_iter().map(document).collect::<Result<_>>()?,
         network: match index.network {
             Some((format, entry)) => Some((format, document(entry)?)),
             None => None,
@@ -161,6 +167,7 @@ mod tests {
         Seed {
             network: Some((NetworkFormat::OpenStack, Document::new("network_data.json", "{}"))),
             user_data: Some(Document::new("user_data", user_data)),
+            more_meta_data: vec![Document::new("/proc/cmdline", "ds=nocloud;h=x")],
             vendor_data: vec![Document::new("vendor_data.json", "1"), Document::new("vendor_data2.json", "2")],
             content: BTreeMap::from([("/content/../0000".to_owned(), vec![0, 255])]),
             ..Seed::new("config-drive", "/dev/sr0", Document::new("meta_data.json", "{}"))

@@ -7,10 +7,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::datasource;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Result};
 use crate::finding::Findings;
 use crate::input;
 use crate::network::prefix::Mac;
+use crate::root::Root;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
 /// The most that one file may hold.
@@ -27,10 +28,10 @@ pub(super) enum Input {
 }
 
 /// Reads `file`. The text of a document goes to `findings` as it stands, until its reader knows better.
-pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
+pub(super) fn input(file: &Path, root: &Root, findings: &mut Findings) -> Result<Input> {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if is_medium(file)? {
-        return seed(file, findings).map(|seed| Input::Seed(Box::new(seed)));
+        return seed(file, root, findings).map(|seed| Input::Seed(Box::new(seed)));
     }
     let document = Document::new(file.to_string_lossy(), input::read(file, LIMIT)?);
     if let Ok(text) = std::str::from_utf8(&document.bytes) {
@@ -41,6 +42,7 @@ pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
         place: file.to_string_lossy().into_owned(),
         meta_format: MetaFormat::OpenStack,
         meta_data: Document::new("meta_data.json", br#"{"uuid": "00000000-0000-0000-0000-000000000000"}"#),
+        more_meta_data: Vec::new(),
         network: None,
         user_data: None,
         vendor_data: Vec::new(),
@@ -53,7 +55,7 @@ pub(super) fn input(file: &Path, findings: &mut Findings) -> Result<Input> {
         Kind::UserData => seed.user_data = Some(document),
         Kind::Settings => return Ok(Input::Settings(document)),
         Kind::CommandLine => return Ok(Input::CommandLine(document)),
-        Kind::NoCloud => return Err(no_cloud(&document.name)),
+        Kind::NoCloud => (seed.meta_format, seed.meta_data) = (MetaFormat::NoCloud, document),
     }
     Ok(Input::Seed(Box::new(seed)))
 }
@@ -85,7 +87,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         "network_data.json" => return Kind::Network(NetworkFormat::OpenStack),
         "network-config" => return Kind::Network(NetworkFormat::NetworkConfig),
         "interfaces" => return Kind::Network(NetworkFormat::Interfaces),
-        "vendor_data.json" | "vendor_data2.json" => return Kind::VendorData,
+        "vendor_data.json" | "vendor_data2.json" | "vendor-data" => return Kind::VendorData,
         "user_data" | "user-data" => return Kind::UserData,
         "meta-data" => return Kind::NoCloud,
         "cmdline" => return Kind::CommandLine,
@@ -104,6 +106,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
             () if has("uuid") => Kind::MetaData,
             () if has("links") || has("networks") => Kind::Network(NetworkFormat::OpenStack),
             () if SECTIONS.iter().any(|section| has(section)) => Kind::Network(NetworkFormat::NetworkConfig),
+            () if has("instance-id") || has("local-hostname") => Kind::NoCloud,
             () if document.as_ref().is_some_and(is_ec2) => Kind::Network(NetworkFormat::Ec2),
             () if has("cloud-init") => Kind::VendorData,
             () => Kind::UserData,
@@ -117,32 +120,23 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
     let is_interfaces = !bytes.starts_with(b"#!") && !bytes.starts_with(b"#cloud-") && has(b"iface ");
     match () {
         () if is_user_data => Kind::UserData,
-        () if has(b"firstlight:") => Kind::Settings,
+        () if has(b"firstlight:") || has(b"datasource:") => Kind::Settings,
         () if is_network => Kind::Network(NetworkFormat::NetworkConfig),
+        () if has(b"instance-id:") || has(b"local-hostname:") => Kind::NoCloud,
         () if is_interfaces => Kind::Network(NetworkFormat::Interfaces),
         () => Kind::UserData,
     }
 }
 
-fn seed(medium: &Path, findings: &mut Findings) -> Result<Seed> {
-    let is_no_cloud = ["meta-data", "user-data"].iter().any(|name| medium.join(name).exists());
-    if is_no_cloud && !medium.join("openstack").exists() {
-        return Err(no_cloud(&medium.to_string_lossy()));
-    }
-    let seed = datasource::from_source(&medium.to_string_lossy(), findings)?;
-    let documents =
-        [Some(&seed.meta_data), seed.network.as_ref().map(|(_, document)| document), seed.user_data.as_ref()];
-    for document in documents.into_iter().flatten().chain(&seed.vendor_data) {
+fn seed(medium: &Path, root: &Root, findings: &mut Findings) -> Result<Seed> {
+    let seed = datasource::from_source(&medium.to_string_lossy(), root, findings)?;
+    let others = [seed.network.as_ref().map(|(_, document)| document), seed.user_data.as_ref()];
+    for document in seed.all_meta_data().chain(others.into_iter().flatten()).chain(&seed.vendor_data) {
         if let Ok(text) = std::str::from_utf8(&document.bytes) {
             findings.read(&document.origin(), text);
         }
     }
     Ok(seed)
-}
-
-fn no_cloud(name: &str) -> Error {
-    Error::malformed(format!("{name} is of a NoCloud seed, which is known and not built yet"))
-        .help("its user-data can be checked alone; whole seeds are those of a config drive (openstack/latest/…)")
 }
 
 /// A directory, an ISO 9660 image by its signature, or a disk image by its name.
@@ -184,9 +178,13 @@ mod tests {
             ("config.yaml", "# x\nfirstlight: {}\n", Kind::Settings),
             ("x.yaml", "## template: jinja\ntimezone: UTC\nfirstlight:\n", Kind::Settings),
             ("x.yaml", "#cloud-config\nfirstlight: {}\n", Kind::UserData),
+            ("config.yaml", "datasource: {}\n", Kind::Settings),
             ("user-data", "firstlight: {}\n", Kind::UserData),
-            ("meta-data", "instance-id: x\n", Kind::NoCloud),
             ("cmdline", "quiet ip=dhcp\n", Kind::CommandLine),
+            ("meta-data", "x", Kind::NoCloud),
+            ("x.yaml", "# x\nlocal-hostname: x\n", Kind::NoCloud),
+            ("x.json", "{\"instance-id\": 1}", Kind::NoCloud),
+            ("vendor-data", "x", Kind::VendorData),
             ("x", "#!/bin/sh\n", Kind::UserData),
         ] {
             assert_eq!(kind(name, content.as_bytes()), expected, "{name}: {content}");

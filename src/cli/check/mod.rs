@@ -22,7 +22,7 @@ mod excerpt;
 mod input;
 pub(super) mod problem;
 
-/// Validate user-data, vendor-data, meta_data.json, network data, the image's settings, or a whole seed
+/// Validate user-data, vendor-data, meta-data, network data, the image's settings, or a whole seed
 ///
 /// Each problem is printed as FILE:LINE:COLUMN with its line and a remedy; what a key says is a secret is not shown. Exit
 /// code 1 where something would not be applied, 0 with warnings only. Time zones are looked for on this machine, and
@@ -68,7 +68,7 @@ impl Arguments {
 /// What there is to say of one input, from its top to its end.
 fn check(file: &Path, options: &Options) -> Vec<Problem> {
     let mut findings = Findings::keeping_texts();
-    let checked = match input(file, &mut findings) {
+    let checked = match input(file, &options.root, &mut findings) {
         Ok(Input::Seed(seed)) => boot::check(options, *seed, &mut findings),
         Ok(Input::Settings(document)) => boot::check_settings(options, document, &mut findings),
         Ok(Input::CommandLine(document)) => check_command_line(&document, options, &mut findings),

@@ -7,6 +7,7 @@
 //! value. An entry whose variable is missing is left out.
 
 mod network;
+mod nocloud;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use crate::seed::Document;
 use crate::state;
 
 pub use network::{Network, RENDERERS, RendererName, Route, Updates};
+pub use nocloud::NoCloud;
 pub use words::{DATASOURCES, DatasourceName, HostnameFrom};
 
 /// Keys of the block that are not built yet.
@@ -42,6 +44,8 @@ crate::keys! {
         wait: Duration,
         /// Config drive.
         config_drive: ConfigDrive,
+        /// NoCloud: a seed in the settings themselves, or where one is.
+        nocloud: NoCloud,
         /// Which name of the instance is its host name: `hostname` (the default) or `name`, both of OpenStack.
         hostname_from: HostnameFrom,
         /// Network.
@@ -136,13 +140,14 @@ pub fn settle(documents: &[Document], instance_data: Option<&Value>, findings: &
     }
     let Node { origin, data } = all;
     let Data::Mapping(entries) = data else { return (Settings::default(), Node::empty(origin)) };
-    let is_own = |key: &Node| matches!(key.text(), Some("firstlight" | "network" | "updates"));
+    let is_own = |key: &Node| matches!(key.text(), Some("firstlight" | "network" | "updates" | "datasource"));
     let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_own(key));
     let own = Node { origin: origin.clone(), data: Data::Mapping(own) };
     let block = own.get("firstlight").filter(|block| !block.is_null());
     let settings = block.and_then(|block| Settings::read(&built(block.clone(), findings), findings));
     let mut settings = settings.unwrap_or_default();
     Network::add_cloud_init(&mut settings.network, &own, findings);
+    NoCloud::add_cloud_init(&mut settings.nocloud, &own, findings);
     (settings, Node { origin, data: Data::Mapping(defaults) })
 }
 

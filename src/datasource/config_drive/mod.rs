@@ -5,18 +5,15 @@
 //! that cannot be read gives way to the next.
 
 use std::path::Path;
-use std::time::Instant;
 
-use log::info;
-
-use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe};
+use crate::datasource::drives::{self, NOT_LIVE};
+use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, asked_for};
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Findings, Origin, Severity};
+use crate::finding::Findings;
 use crate::guest::Guest;
 use crate::instance::Instance;
-use crate::media::device::{self, Labelled};
-use crate::media::uevent::Uevents;
-use crate::media::{self, Directory};
+use crate::media::device::Labelled;
+use crate::media::{Directory, Medium};
 use crate::root::Tree as _;
 use crate::seed::Seed;
 
@@ -44,16 +41,8 @@ const ASSET_TAGS: [&str; 6] = [
     "Samsung Cloud Platform",
 ];
 
-const NOT_LIVE: &str = "the devices of this machine are not those of the image; name its seed with --source";
-
-/// The drives on this machine now, in the order in which they are taken.
 fn drives(context: &Context) -> Vec<Labelled> {
-    if !context.root.is_live() {
-        return Vec::new();
-    }
-    let mut drives = device::labelled(context.root.path());
-    drives.retain(|drive| drive.labels.iter().any(|label| LABELS.contains(&label.as_str())));
-    drives
+    context.drives(|label| LABELS.contains(&label))
 }
 
 /// The tree that the image itself holds.
@@ -62,11 +51,10 @@ fn directory(context: &Context) -> Option<&'static str> {
 }
 
 fn probe(context: &Context) -> Probe {
-    if let Some(directory) = directory(context) {
-        return Probe { certainty: Certainty::Here, reason: format!("the directory {directory}") };
-    }
-    if let Some(drive) = drives(context).first() {
-        return Probe { certainty: Certainty::Here, reason: place(drive) };
+    let here = directory(context).map(|directory| format!("the directory {directory}"));
+    if let Some(reason) = here.or_else(|| drives(context).first().map(drives::place)) {
+        let is_asked_for = asked_for(context.guest, &["configdrive"]).is_some();
+        return Probe { certainty: if is_asked_for { Certainty::Asked } else { Certainty::Here }, reason };
     }
     let nothing = "no device is labelled config-2";
     match expected(context.guest) {
@@ -80,12 +68,7 @@ fn probe(context: &Context) -> Probe {
 
 /// What says that a drive is to come.
 fn expected(guest: &Guest) -> Option<String> {
-    let asked = |word: &str| {
-        let Some((key, value)) = word.split_once('=') else { return false };
-        let source = value.split([';', ',']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
-        ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && source == "configdrive"
-    };
-    if let Some(word) = guest.command_line.split_ascii_whitespace().find(|word| asked(word)) {
+    if let Some(word) = asked_for(guest, &["configdrive"]) {
         return Some(format!("the kernel's command line says `{word}`"));
     }
     let dmi = &guest.dmi;
@@ -98,12 +81,7 @@ fn expected(guest: &Guest) -> Option<String> {
     Some(format!("the firmware names `{name}`"))
 }
 
-fn place(drive: &Labelled) -> String {
-    let label = drive.labels.first().map_or("", String::as_str);
-    format!("{} ({}, {label})", drive.device.path.display(), drive.file_system.name())
-}
-
-fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Result<Fetched> {
+fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
     if let Some(directory) = directory(context) {
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
         return Ok(Fetched { seed: usable(read(&medium, directory, findings)?)?, drive: None });
@@ -111,65 +89,17 @@ fn fetch(context: &Context, deadline: Instant, findings: &mut Findings) -> Resul
     if !context.root.is_live() {
         return Err(Error::absent(NOT_LIVE));
     }
-    // Before the first look, so that a drive which comes meanwhile is not missed.
-    let uevents = Uevents::open();
-    let mut waiting = false;
-    let found = loop {
-        let found = drives(context);
-        if !found.is_empty() {
-            break found;
-        }
-        if !waiting {
-            info!("waiting up to {:?} for a config drive", context.wait);
-            waiting = true;
-        }
-        if !uevents.wait(deadline) {
-            return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait)));
-        }
-    };
+    let found = drives(context);
+    if found.is_empty() {
+        return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait)));
+    }
     first_readable(&found, findings)
 }
 
-/// The seed of the first drive that can be read; says of each other why not.
 fn first_readable(drives: &[Labelled], findings: &mut Findings) -> Result<Fetched> {
-    let mut last = Error::absent("no config drive");
-    for (number, drive) in drives.iter().enumerate() {
-        let origin = Origin::document(place(drive));
-        match read_drive(drive, findings) {
-            Ok(seed) => {
-                for other in drives.iter().skip(number + 1) {
-                    let message =
-                        format!("is a config drive too; {} was taken: {}", place(drive), why_before(drive, other));
-                    findings.push(Finding::note(&Origin::document(place(other)), message).help("detach one of them"));
-                }
-                let drive = Drive { device: drive.device.path.clone(), file_system: drive.file_system };
-                return Ok(Fetched { seed, drive: Some(drive) });
-            }
-            Err(error) if number + 1 < drives.len() => {
-                let finding = error.while_doing("the next config drive is tried").finding(&origin);
-                findings.push(Finding { severity: Severity::Warning, ..finding });
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn why_before(taken: &Labelled, other: &Labelled) -> &'static str {
-    use device::Kind;
-    match (taken.device.kind, other.device.kind) {
-        (Kind::Optical, Kind::Disk | Kind::Partition) => "discs go before disks",
-        (Kind::Disk, Kind::Partition) => "whole disks go before partitions",
-        _ => "its name comes first",
-    }
-}
-
-fn read_drive(drive: &Labelled, findings: &mut Findings) -> Result<Seed> {
-    let path: &Path = &drive.device.path;
-    match media::open(path)? {
-        Some(image) => usable(read(&image, &place(drive), findings)?),
-        None => Err(Error::absent(format!("the medium in {} is gone", path.display()))),
-    }
+    let read = |medium: &dyn Medium, place: &str, findings: &mut Findings| usable(read(medium, place, findings)?);
+    let (seed, drive) = drives::first_readable(drives, "config drive", findings, read)?;
+    Ok(Fetched { seed, drive: Some(drive) })
 }
 
 /// The seed, if it says which instance this is: else the search goes on, and a known instance keeps what it has.
@@ -186,7 +116,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::media::device::{Device, Kind};
+    use crate::finding::{Finding, Severity};
+    use crate::media::device::{self, Device, Kind};
     use crate::media::fixtures::{JOLIET_ISO, NOVA_ISO, Scratch, VFAT};
     use crate::root::Root;
     use crate::seed::Document;

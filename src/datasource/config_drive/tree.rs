@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use log::debug;
 use serde_json::Value;
 
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, left_out, says_something};
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Findings, Origin};
+use crate::finding::Findings;
 use crate::media::Medium;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
@@ -26,10 +27,6 @@ const VERSIONS: [&str; 10] = [
     "2012-08-10",
 ];
 
-/// Bytes of `meta_data.json`, `network_data.json` and each vendor document.
-const JSON_LIMIT: u64 = 4 << 20;
-/// Bytes of `user_data`, and of one file in `content`.
-const FILE_LIMIT: u64 = 16 << 20;
 /// Bytes, and number, of all files in `content`.
 const CONTENT_LIMIT: u64 = 64 << 20;
 const MAX_CONTENT: usize = 1000;
@@ -48,11 +45,11 @@ pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result
             None
         }
     };
-    let network = document("network_data.json", JSON_LIMIT).filter(says_something);
+    let network = document("network_data.json", DOCUMENT_LIMIT).filter(says_something);
     let network = network.map(|document| (NetworkFormat::OpenStack, document));
     let user_data = document("user_data", FILE_LIMIT).filter(|document| !document.bytes.is_empty());
     let vendor_data = ["vendor_data.json", "vendor_data2.json"];
-    let vendor_data = vendor_data.into_iter().filter_map(|name| document(name, JSON_LIMIT)).collect();
+    let vendor_data = vendor_data.into_iter().filter_map(|name| document(name, DOCUMENT_LIMIT)).collect();
     let network = network.or_else(|| Some((NetworkFormat::Interfaces, interfaces(medium, &meta_data, findings)?)));
     let content = content(medium, &meta_data, findings);
     Ok(Seed {
@@ -60,6 +57,7 @@ pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result
         place: place.to_owned(),
         meta_format: MetaFormat::OpenStack,
         meta_data,
+        more_meta_data: Vec::new(),
         network,
         user_data,
         vendor_data,
@@ -67,18 +65,12 @@ pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result
     })
 }
 
-/// Whether a document is more than an empty object, which is what some platforms write where they know nothing.
-fn says_something(document: &Document) -> bool {
-    let bare: Vec<u8> = document.bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    !matches!(bare.as_slice(), b"" | b"{}" | b"null")
-}
-
 /// The text of `/etc/network/interfaces` that `meta_data.json` refers to: what nova wrote before `network_data.json`, and
 /// Proxmox does today.
 fn interfaces(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Option<Document> {
     let meta: Value = serde_json::from_slice(&meta_data.bytes).ok()?;
     let path = meta.get("network_config")?.get("content_path")?.as_str()?;
-    match content_file(medium, path, JSON_LIMIT) {
+    match content_file(medium, path, DOCUMENT_LIMIT) {
         Ok(bytes) => Some(Document::new(path.trim_start_matches('/'), bytes?)).filter(says_something),
         Err(error) => {
             findings.push(left_out(path, error));
@@ -95,10 +87,6 @@ fn content_file(medium: &dyn Medium, path: &str, limit: u64) -> Result<Option<Ve
     medium.read(&format!("openstack/{}", path.trim_start_matches('/')), limit)
 }
 
-fn left_out(name: &str, error: Error) -> Finding {
-    error.while_doing("left out").finding(&Origin::document(name))
-}
-
 /// The newest version that is known and there, with its `meta_data.json`; else `latest`.
 fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> {
     const NAME: &str = "meta_data.json";
@@ -108,7 +96,7 @@ fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> 
         .chain(["latest"])
         .filter(|version| there.iter().any(|name| name.eq_ignore_ascii_case(version)))
     {
-        let read = medium.read(&format!("openstack/{version}/{NAME}"), JSON_LIMIT);
+        let read = medium.read(&format!("openstack/{version}/{NAME}"), DOCUMENT_LIMIT);
         if let Some(bytes) = read.map_err(|error| error.while_doing(place))? {
             return Ok((version, Document::new(NAME, bytes)));
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::finding::{Finding, Findings, Origin};
 use crate::guest::{Guest, Nic};
 use crate::modules::assignments::assign;
+use crate::modules::network::waiting;
 use crate::network::model::NetworkConfig;
 use crate::network::render::{
     HEADER, RenderedFile, Renderer, ifupdown, interface_name, netplan, network_manager, networkd, sysconfig,
@@ -22,6 +23,7 @@ const OURS: &[(&str, &str, &str, bool)] = &[
     (networkd::DIRECTORY, networkd::PREFIX, ".link", true),
     (networkd::DIRECTORY, networkd::PATTERN_PREFIX, ".network", true),
     (networkd::DIRECTORY, networkd::PATTERN_PREFIX, ".link", true),
+    (waiting::DIRECTORY, waiting::PREFIX, waiting::ENDING, true),
     (netplan::DIRECTORY, "50-firstlight", ".yaml", true),
     (network_manager::DIRECTORY, network_manager::PREFIX, network_manager::ENDING, true),
     (ifupdown::DIRECTORY, "50-firstlight", "", true),

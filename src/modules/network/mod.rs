@@ -7,6 +7,7 @@
 mod files;
 mod running;
 mod settings;
+mod waiting;
 
 use std::path::Path;
 
@@ -18,7 +19,7 @@ use crate::network::model::{Dns, NetworkConfig};
 use crate::network::render::choose::chosen;
 use crate::network::render::{Renderer, ifupdown, kernel, netplan, networkd, render, resolv_conf};
 use crate::plan::action::{Action, Write};
-use crate::plan::step::{Frequency, Stage};
+use crate::plan::step::{Frequency, NETWORK, Stage};
 
 use files::{adapt_interfaces, adapt_netconfig, others, stale};
 use running::take_up;
@@ -26,7 +27,7 @@ use settings::with_settings;
 
 /// See the file's head.
 pub const MODULE: Module =
-    Module { name: "network", stage: Stage::Local, frequency: Frequency::PerInstance, keys: &[], plan };
+    Module { name: NETWORK, stage: Stage::Local, frequency: Frequency::PerInstance, keys: &[], plan };
 
 fn plan(input: &Input, planner: &mut Planner) {
     let nothing = Settings::default();
@@ -39,11 +40,16 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     let guest = input.guest;
     // Without a link, what the image has is better than nothing at all; why there is none has been said.
-    let Some(config) = input.network.filter(|config| !config.links.is_empty()) else {
+    let Some(config) = input.network.filter(|config| !config.is_empty_for(true)) else {
         return forget(&input.instance.id.origin, guest, planner);
     };
     let nics = guest.nics.as_deref();
     let Some(renderer) = renderer(settings, guest, &config.origin, &mut planner.findings) else { return };
+    if config.is_empty_for(renderer == Renderer::Netplan) {
+        // What only netplan knows: that is said.
+        render(renderer, config, nics, &mut planner.findings);
+        return forget(&config.origin, guest, planner);
+    }
     let config = with_settings(config, settings, &mut planner.findings);
     let config = match renderer {
         Renderer::Netplan if !settings::is_netplan_1(guest) => netplan::without_dummies(config, &mut planner.findings),
@@ -56,11 +62,13 @@ fn plan(input: &Input, planner: &mut Planner) {
         written.extend(networkd::names(&config, nics, &mut planner.findings));
     }
     written.extend(resolv_conf::render(renderer, &config, guest));
+    written.extend(waiting::file(renderer, &config, guest));
     others(renderer, &config, guest, &mut planner.findings);
-    let step = planner.step("network", &config.origin);
+    let step = planner.step(NETWORK, &config.origin);
     for path in stale(guest, &written) {
         files::remove(step, path);
     }
+    let paths: Vec<_> = written.iter().map(|file| file.path.clone()).collect();
     for file in written {
         // In place of a link to a resolver that does not run, not through it.
         if file.path == Path::new(resolv_conf::PATH) && guest.is_link(resolv_conf::PATH) {
@@ -77,6 +85,7 @@ fn plan(input: &Input, planner: &mut Planner) {
         step.frequency = Frequency::PerBoot;
         step.action(Action::Interfaces(rendered.changes));
     } else if guest.is_live() {
+        waiting::take_up(step, &paths, guest);
         take_up(step, renderer, Some(&config), guest);
     }
 }
@@ -117,7 +126,7 @@ fn forget(instance: &Origin, guest: &Guest, planner: &mut Planner) {
         return;
     }
     let netplan = stale.iter().any(|path| path.as_path() == Path::new(netplan::PATH));
-    let step = planner.step("network", instance);
+    let step = planner.step(NETWORK, instance);
     for path in stale {
         files::remove(step, path);
     }
@@ -227,6 +236,21 @@ pub(super) mod tests {
         assert_eq!(planned_for(None, &scratch, off), (Vec::new(), Vec::new()));
         let none = self::scratch(&[NETWORKD]);
         assert_eq!(planned_for(None, &none, Settings::default()), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_only_netplan_knows_is_written_for_it_and_said_of_the_others() {
+        let text = "version: 2\ntunnels: {gre1: {mode: gre, local: 192.0.2.1, remote: 192.0.2.2}}\n";
+        let document = Document::new("network-config", text);
+        let asked = crate::network::network_config::read(&document, &mut Findings::default());
+        let Some(crate::network::network_config::Asked::Network(config)) = asked else { panic!("{asked:?}") };
+        let ours = "/etc/netplan/50-firstlight.yaml";
+        let netplan = scratch(&["/usr/libexec/netplan/generate", ours]);
+        let (actions, findings) = planned_for(Some(&config), &netplan, Settings::default());
+        assert_eq!((actions, findings), (vec![format!("write {ours} 600")], Vec::new()));
+        let (actions, findings) = planned_for(Some(&config), &scratch(&[NETWORKD, ours]), Settings::default());
+        assert_eq!(actions, [format!("remove {ours}")]);
+        assert!(findings.len() == 1 && findings[0].contains("`tunnels`"), "{findings:?}");
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl NetworkConfig {
         Self { origin, links: Vec::new(), dns: Dns::default(), extra: Vec::new() }
     }
 
+    /// Whether there is nothing to write: no link, and nothing for netplan alone, where that is who reads it.
+    pub fn is_empty_for(&self, netplan: bool) -> bool {
+        self.links.is_empty() && (!netplan || self.extra.is_empty())
+    }
+
     /// The hardware addresses that it waits for.
     pub fn macs(&self) -> impl Iterator<Item = Mac> + '_ {
         self.links.iter().filter_map(|link| link.physical()?.by.mac.as_ref().map(|mac| mac.value))

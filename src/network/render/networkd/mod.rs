@@ -10,6 +10,7 @@ mod tests;
 mod unit;
 
 pub use link::names;
+pub use network::is_required;
 
 use std::path::PathBuf;
 

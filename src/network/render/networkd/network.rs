@@ -51,6 +51,12 @@ fn is_port(link: &Link, config: &NetworkConfig) -> bool {
     masters(link, config).any(|master| matches!(master.kind, Kind::Bond { .. } | Kind::Bridge { .. }))
 }
 
+/// Whether the boot waits for it.
+pub fn is_required(link: &Link, config: &NetworkConfig) -> bool {
+    let at_boot = matches!(link.activation, Activation::Auto | Activation::Hotplug) && !link.optional;
+    at_boot && link.is_configured() && !is_port(link, config) && link.kind != Kind::Loopback
+}
+
 fn device(unit: &mut Unit, link: &Link, config: &NetworkConfig) {
     unit.section("Link");
     if link.physical().is_some() {
@@ -63,7 +69,7 @@ fn device(unit: &mut Unit, link: &Link, config: &NetworkConfig) {
         Activation::Off => Some("always-down"),
     };
     unit.given("ActivationPolicy", policy.as_ref().map(|policy| policy as _));
-    if link.optional || policy.is_some() || !link.is_configured() || is_port(link, config) {
+    if !is_required(link, config) && link.kind != Kind::Loopback {
         unit.flag("RequiredForOnline", false);
     }
 }
