@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a name or a number may be, whichever document it stands in: each reader asks here, so that no renderer has to.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Finding, Findings, Located, Origin};
 use crate::network::model::Given;
+use crate::network::prefix::{Prefix, mask_length};
 
 /// What Linux accepts as an MTU; the loopback has the most.
 pub const MTU: RangeInclusive<u32> = 68..=65536;
+/// What IEEE 802.1Q leaves for the tags of VLANs.
+pub const VLAN: RangeInclusive<u16> = 1..=4094;
 /// What RFC 8200 asks of every link, in bytes.
 pub const IPV6_MTU: u32 = 1280;
 
@@ -49,6 +53,43 @@ pub fn mtu(mtu: Located<u32>, least: u32, findings: &mut Findings) -> Given<u32>
     let message = format!("an MTU of {} is not between {least} and {}; it is left out", *mtu, MTU.end());
     findings.push(Finding::error(&mtu.origin, message));
     None
+}
+
+/// The tag of a VLAN; another number is reported.
+pub fn vlan_tag(tag: &Located<u32>, findings: &mut Findings) -> Option<u16> {
+    let fits = u16::try_from(tag.value).ok().filter(|tag| VLAN.contains(tag));
+    if fits.is_none() {
+        let message = format!("a VLAN's tag of {} is not between 1 and 4094; the VLAN is left out", tag.value);
+        findings.push(Finding::error(&tag.origin, message));
+    }
+    fits
+}
+
+/// Whether a route to `to`, or from there, can go by `via`; one by a gateway of another family is reported.
+pub fn goes_by(to: Prefix, via: IpAddr, origin: &Origin, findings: &mut Findings) -> bool {
+    let same = to.same_family(via);
+    if !same {
+        let message = format!("{via} is of another family than {to}; the route is left out");
+        findings.push(Finding::error(origin, message));
+    }
+    same
+}
+
+/// The network that an address without a length is taken to be in: one address alone would reach no gateway.
+pub fn assumed(address: IpAddr, origin: &Origin, findings: &mut Findings) -> Option<Prefix> {
+    let length = if address.is_ipv4() { 24 } else { 64 };
+    findings.push(Finding::warning(origin, format!("{address} has no `netmask`; /{length} is assumed")));
+    Prefix::new(address, length)
+}
+
+/// The network of an address whose mask stands beside it; a mask that is none is reported.
+pub fn masked(address: IpAddr, mask: &Located<String>, findings: &mut Findings) -> Option<Prefix> {
+    let masked = mask_length(mask.trim(), address).and_then(|length| Prefix::new(address, length));
+    if masked.is_none() {
+        let message = format!("`{}` is not a netmask for {address}, which is left out", **mask);
+        findings.push(Finding::error(&mask.origin, message));
+    }
+    masked
 }
 
 #[cfg(test)]

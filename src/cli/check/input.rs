@@ -23,6 +23,8 @@ pub(super) enum Input {
     Seed(Box<Seed>),
     /// The image's own settings.
     Settings(Document),
+    /// A kernel's, for the network that it asks for.
+    CommandLine(Document),
 }
 
 /// Reads `file`. The text of a document goes to `findings` as it stands, until its reader knows better.
@@ -52,6 +54,7 @@ pub(super) fn input(file: &Path, root: &Root, findings: &mut Findings) -> Result
         Kind::VendorData => seed.vendor_data.push(document),
         Kind::UserData => seed.user_data = Some(document),
         Kind::Settings => return Ok(Input::Settings(document)),
+        Kind::CommandLine => return Ok(Input::CommandLine(document)),
         Kind::NoCloud => (seed.meta_format, seed.meta_data) = (MetaFormat::NoCloud, document),
     }
     Ok(Input::Seed(Box::new(seed)))
@@ -74,6 +77,7 @@ enum Kind {
     VendorData,
     UserData,
     Settings,
+    CommandLine,
     NoCloud,
 }
 
@@ -86,6 +90,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
         "vendor_data.json" | "vendor_data2.json" | "vendor-data" => return Kind::VendorData,
         "user_data" | "user-data" => return Kind::UserData,
         "meta-data" => return Kind::NoCloud,
+        "cmdline" => return Kind::CommandLine,
         _ => {}
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
@@ -175,6 +180,7 @@ mod tests {
             ("x.yaml", "#cloud-config\nfirstlight: {}\n", Kind::UserData),
             ("config.yaml", "datasource: {}\n", Kind::Settings),
             ("user-data", "firstlight: {}\n", Kind::UserData),
+            ("cmdline", "quiet ip=dhcp\n", Kind::CommandLine),
             ("meta-data", "x", Kind::NoCloud),
             ("x.yaml", "# x\nlocal-hostname: x\n", Kind::NoCloud),
             ("x.json", "{\"instance-id\": 1}", Kind::NoCloud),

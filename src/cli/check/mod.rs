@@ -13,7 +13,10 @@ use crate::cli::check::problem::Problem;
 use crate::cli::{Common, print_json, write};
 use crate::error::Result;
 use crate::finding::{Findings, Origin, Severity};
+use crate::guest::{Guest, Nic};
+use crate::network::command_line;
 use crate::schema;
+use crate::seed::Document;
 
 mod excerpt;
 mod input;
@@ -68,10 +71,23 @@ fn check(file: &Path, options: &Options) -> Vec<Problem> {
     let checked = match input(file, &options.root, &mut findings) {
         Ok(Input::Seed(seed)) => boot::check(options, *seed, &mut findings),
         Ok(Input::Settings(document)) => boot::check_settings(options, document, &mut findings),
+        Ok(Input::CommandLine(document)) => check_command_line(&document, options, &mut findings),
         Err(error) => Err(error),
     };
     if let Err(error) = checked {
         findings.push(error.finding(&Origin::document(file.to_string_lossy())));
     }
     problem::problems(findings)
+}
+
+/// Which interface `ip=dhcp` comes to is known where the guest is; here there is one.
+fn check_command_line(document: &Document, options: &Options, findings: &mut Findings) -> Result<()> {
+    let one = Nic { name: "eth0".to_owned(), hardware: true, ..Nic::default() };
+    let nics = match options.root.is_live() {
+        true => None,
+        false => Guest::read(&options.root)?.nics,
+    };
+    let text = String::from_utf8_lossy(&document.bytes);
+    command_line::read_of(&document.origin(), text.trim(), Some(&nics.unwrap_or_else(|| vec![one])), findings);
+    Ok(())
 }

@@ -12,7 +12,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use crate::cli::check::problem;
-use crate::cli::{Common, print_exact, print_json};
+use crate::cli::{Common, USAGE, print_exact, print_json, tell};
 use crate::error::{At as _, Error, Result};
 use crate::finding::Findings;
 use crate::guest::{Guest, Nic};
@@ -65,7 +65,8 @@ pub struct Arguments {
 impl Arguments {
     pub(in crate::cli) fn exec(&self, common: &Common) -> Result<ExitCode> {
         if let Some(name) = twice(&self.nic) {
-            return Err(Error::fatal(format!("`--nic` gives {name} twice")).help("one interface has one MAC address"));
+            tell(&format!("firstlight: `--nic` gives {name} twice\n    help: one interface has one MAC address"));
+            return Ok(ExitCode::from(USAGE));
         }
         let root = Root::open(&common.root)?;
         common.log(&root, false);
@@ -132,7 +133,8 @@ impl Arguments {
                 read(format, &document, findings)
             }
             Format::CommandLine => {
-                let asked = command_line::read(String::from_utf8_lossy(&document.bytes).trim(), nics, findings);
+                let text = String::from_utf8_lossy(&document.bytes);
+                let asked = command_line::read_of(&document.origin(), text.trim(), nics, findings);
                 if asked.is_none() && findings.is_empty() {
                     return Err(Error::malformed(format!("{} says nothing of the network", document.name)));
                 }

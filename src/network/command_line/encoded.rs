@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::compression::{gunzip, is_gzip};
 use crate::finding::{Finding, Findings};
-use crate::network::command_line::values;
+use crate::network::command_line::Line;
 use crate::network::network_config::{self, Asked};
 use crate::seed::Document;
 
@@ -16,8 +16,8 @@ const NAME: &str = "network-config= of the kernel's command line";
 const LIMIT: u64 = 1 << 20;
 
 /// The last such word counts. One that can't be read is reported, and whoever comes next is asked.
-pub fn read(command_line: &str, findings: &mut Findings) -> Option<Asked> {
-    let (value, origin) = values(command_line, "network-config").last()?;
+pub fn read(line: &Line, findings: &mut Findings) -> Option<Asked> {
+    let (value, origin) = line.values("network-config").last()?;
     if value == "disabled" {
         return Some(Asked::Disabled(origin));
     }
@@ -42,7 +42,7 @@ mod tests {
 
     fn asked(line: &str) -> (Option<Asked>, Vec<String>) {
         let mut findings = Findings::default();
-        let asked = read(line, &mut findings);
+        let asked = read(&Line::of_kernel(line), &mut findings);
         (asked, findings.iter().map(ToString::to_string).collect())
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::finding::{Finding, Findings, Located, Origin};
 use crate::guest::Nic;
-use crate::network::command_line::{PATH, fields, made, values};
+use crate::network::command_line::{Line, fields, made};
 use crate::network::fallback::{best, meaning};
 use crate::network::model::{Address, Dhcp6, Kind, Link, LinkLocal, Match, NetworkConfig, Physical, Route, push_new};
 use crate::network::prefix::{Mac, Prefix, mask_length};
@@ -17,7 +17,7 @@ const LINK_LIMIT: usize = 200;
 
 /// The network as far as it has been read.
 pub(super) struct Reader<'a> {
-    pub(super) command_line: &'a str,
+    pub(super) line: &'a Line<'a>,
     nics: Option<&'a [Nic]>,
     /// What `ifname=` calls which card.
     names: Vec<(&'a str, Located<Mac>)>,
@@ -25,32 +25,32 @@ pub(super) struct Reader<'a> {
 }
 
 /// Interfaces one by one; `None` where no word asks for one.
-pub fn read(command_line: &str, nics: Option<&[Nic]>, findings: &mut Findings) -> Option<NetworkConfig> {
-    let config = NetworkConfig::new(Origin::document(PATH));
-    let mut reader = Reader { command_line, nics, names: names(command_line, findings), config };
+pub fn read(line: &Line, nics: Option<&[Nic]>, findings: &mut Findings) -> Option<NetworkConfig> {
+    let config = NetworkConfig::new(line.origin.clone());
+    let mut reader = Reader { line, nics, names: names(line, findings), config };
     made::read(&mut reader, findings);
-    for (value, origin) in values(command_line, "ip") {
+    for (value, origin) in line.values("ip") {
         reader.ip(value, &origin, findings);
     }
-    for (value, origin) in values(command_line, "ip6") {
+    for (value, origin) in line.values("ip6") {
         // Only a word, as initramfs-tools has it; where it is the device's, too.
         let word = value.strip_suffix("dhcp").map_or_else(|| value.to_owned(), |device| format!("{device}dhcp6"));
         reader.ip(&word, &origin, findings);
     }
     if reader.config.links.is_empty() {
-        for (value, origin) in values(command_line, "rd.route") {
+        for (value, origin) in line.values("rd.route") {
             let message = format!("no interface is configured for the route `{value}`; it is left out");
             findings.push(Finding::error(&origin, message));
         }
         return None;
     }
-    for (value, origin) in values(command_line, "nameserver") {
+    for (value, origin) in line.values("nameserver") {
         if let Some(server) = address(fields(value).first().copied().unwrap_or_default(), &origin, findings) {
             push_new(&mut reader.config.dns.servers, server);
         }
     }
-    values(command_line, "rd.route").for_each(|(value, origin)| reader.route(value, &origin, findings));
-    if let Some((_, origin)) = values(command_line, "rd.peerdns").last().filter(|(value, _)| *value == "0") {
+    line.values("rd.route").for_each(|(value, origin)| reader.route(value, &origin, findings));
+    if let Some((_, origin)) = line.values("rd.peerdns").last().filter(|(value, _)| *value == "0") {
         for link in &mut reader.config.links {
             let unused = Some(Located::new(false, origin.clone()));
             (link.dhcp4_overrides.use_dns, link.dhcp6_overrides.use_dns) = (unused.clone(), unused);
@@ -59,9 +59,9 @@ pub fn read(command_line: &str, nics: Option<&[Nic]>, findings: &mut Findings) -
     Some(reader.config)
 }
 
-fn names<'a>(command_line: &'a str, findings: &mut Findings) -> Vec<(&'a str, Located<Mac>)> {
+fn names<'a>(line: &Line<'a>, findings: &mut Findings) -> Vec<(&'a str, Located<Mac>)> {
     let mut names = Vec::new();
-    for (value, origin) in values(command_line, "ifname") {
+    for (value, origin) in line.values("ifname") {
         match value.split_once(':').map(|(name, mac)| (name, mac.parse::<Mac>())) {
             Some((name, Ok(mac))) if is_interface_name(name) => names.push((name, Located::new(mac, origin))),
             _ => findings.push(Finding::error(&origin, format!("`{value}` is not NAME:MAC; it is left out"))),
@@ -116,9 +116,8 @@ impl Reader<'_> {
             let message = format!("`{value}` is not NETWORK/LENGTH:GATEWAY[:DEVICE]; it is left out");
             return findings.push(Finding::error(origin, message));
         };
-        if !to.same_family(via) {
-            return findings
-                .push(Finding::error(origin, format!("{via} is of another family than {to}; it is left out")));
+        if !words::goes_by(to, via, origin, findings) {
+            return;
         }
         let links = &mut self.config.links;
         let named = links.iter().position(|link| link.id == field(2));
@@ -165,7 +164,7 @@ impl Reader<'_> {
 
     fn unnamed(&self, origin: &Origin, findings: &mut Findings) -> Option<(String, Physical)> {
         // PXELINUX's word: the hardware's type, then the MAC.
-        let booted = values(self.command_line, "BOOTIF").last().and_then(|(value, _)| value.get(3..)?.parse().ok());
+        let booted = self.line.values("BOOTIF").last().and_then(|(value, _)| value.get(3..)?.parse().ok());
         if let Some(mac) = booted {
             return Some(self.by_mac(mac, origin));
         }
@@ -196,18 +195,12 @@ fn place(link: &mut Link, own: IpAddr, gateway: &str, mask: &str, origin: &Origi
         findings.push(Finding::warning(origin, message));
         class
     });
-    if let Some(prefix) = Prefix::new(own, length) {
-        link.addresses.push(Located::new(Address::from(prefix), origin.clone()));
-    }
-    match address(gateway, origin, findings) {
-        Some(gateway) if gateway.is_ipv4() == own.is_ipv4() => {
-            link.add_route(Located::new(Route::new(Prefix::default_of(gateway), gateway), origin.clone()));
-        }
-        Some(gateway) => {
-            let message = format!("the gateway {gateway} is of another family than {own}; it is left out");
-            findings.push(Finding::error(origin, message));
-        }
-        None => {}
+    let Some(prefix) = Prefix::new(own, length) else { return };
+    link.addresses.push(Located::new(Address::from(prefix), origin.clone()));
+    if let Some(gateway) = address(gateway, origin, findings)
+        && words::goes_by(prefix, gateway, origin, findings)
+    {
+        link.add_route(Located::new(Route::new(Prefix::default_of(gateway), gateway), origin.clone()));
     }
 }
 
@@ -285,7 +278,7 @@ mod tests {
     /// The links on a line each, and what is said.
     fn shown(line: &str, nics: &[Nic]) -> (Vec<String>, Vec<String>) {
         let mut findings = Findings::default();
-        let config = read(line, Some(nics), &mut findings);
+        let config = read(&Line::of_kernel(line), Some(nics), &mut findings);
         let link = |link: &Link| {
             let addresses = link.addresses.iter().map(|own| format!(" {}", own.prefix));
             let routes = link.routes.iter().map(|route| format!(" {} via {}", route.to, route.via.unwrap()));
@@ -348,7 +341,7 @@ mod tests {
     #[test]
     fn ifname_and_peerdns_are_heeded() {
         let line = "ifname=data:52:54:00:00:00:01 ip=data:dhcp rd.peerdns=0 nameserver=[2001:db8::2]";
-        let config = read(line, None, &mut Findings::default()).unwrap();
+        let config = read(&Line::of_kernel(line), None, &mut Findings::default()).unwrap();
         let link = &config.links[0];
         let physical = link.physical().unwrap();
         assert_eq!(physical.set_name.as_ref().unwrap().value, "data");

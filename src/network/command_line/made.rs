@@ -2,17 +2,17 @@
 //! `bond=`, `bridge=`, `vlan=`: interfaces that dracut makes out of others (dracut.cmdline(7)).
 
 use crate::finding::{Finding, Findings, Located, Origin};
+use crate::network::command_line::fields;
 use crate::network::command_line::ip::Reader;
-use crate::network::command_line::{fields, values};
 use crate::network::model::options::{BOND, LinkOption, Setting};
 use crate::network::model::{Kind, Link};
 use crate::network::words::{self, is_free_name};
 
 /// Adds them, the lower ones first.
 pub fn read(reader: &mut Reader, findings: &mut Findings) {
-    let command_line = reader.command_line;
+    let line = reader.line;
     for key in ["bond", "bridge", "vlan", "team"] {
-        for (value, origin) in values(command_line, key) {
+        for (value, origin) in line.values(key) {
             made(reader, key, &fields(value), &origin, findings);
         }
     }
@@ -35,7 +35,7 @@ fn made(reader: &mut Reader, key: &str, fields: &[&str], origin: &Origin, findin
         "vlan" => {
             let name = field(0, "");
             let digits = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            let id = name.get(digits..).and_then(|id| id.parse().ok()).filter(|id| (1..=4094).contains(id));
+            let id = name.get(digits..).and_then(|id| id.parse().ok()).filter(|id| words::VLAN.contains(id));
             let (Some(id), Some(parent)) = (id, members(reader, field(1, ""), origin, findings).pop()) else {
                 let message = format!(
                     "`{}` is not NAME:DEVICE with a tag of 1 to 4094 at the name's end; it is left out",

@@ -17,14 +17,20 @@ const WORD_LIMIT: usize = 1000;
 /// What the command line asks for; `None` where it says nothing of the network. A whole document goes before single
 /// interfaces. `nics` are the guest's interfaces, where they are known: `ip=` may leave it to us which is meant.
 pub fn read(command_line: &str, nics: Option<&[Nic]>, findings: &mut Findings) -> Option<Asked> {
-    let document = encoded::read(command_line, findings);
-    document.or_else(|| ip::read(command_line, nics, findings).map(Asked::Network))
+    read_of(&Origin::document(PATH), command_line, nics, findings)
+}
+
+/// The same of a command line that stands in another file.
+pub fn read_of(origin: &Origin, text: &str, nics: Option<&[Nic]>, findings: &mut Findings) -> Option<Asked> {
+    let line = Line { text, origin: origin.clone() };
+    let document = encoded::read(&line, findings);
+    document.or_else(|| ip::read(&line, nics, findings).map(Asked::Network))
 }
 
 /// Whether it asks, for an interface that it does not name, for whatever a server or router may tell (`ip=dhcp`). That
 /// is for an initramfs that has something to fetch, and no description of a network.
 pub fn is_general(command_line: &str) -> bool {
-    let ip = values(command_line, "ip").chain(values(command_line, "ip6")).all(|(value, _)| !value.contains(':'));
+    let ip = values(command_line, "ip").chain(values(command_line, "ip6")).all(|value| !value.contains(':'));
     ip && values(command_line, "network-config").next().is_none()
 }
 
@@ -33,11 +39,23 @@ pub fn has_ip(command_line: &str) -> bool {
     values(command_line, "ip").chain(values(command_line, "ip6")).next().is_some()
 }
 
-/// The values of `KEY=VALUE`, each with its origin.
-fn values<'a>(command_line: &'a str, key: &'a str) -> impl Iterator<Item = (&'a str, Origin)> + use<'a> {
-    let words = command_line.split_ascii_whitespace().take(WORD_LIMIT).map(|word| word.trim_matches('"'));
+/// A command line, and the file that it stands in.
+struct Line<'a> {
+    text: &'a str,
+    origin: Origin,
+}
+
+impl<'a> Line<'a> {
+    /// The values of `KEY=VALUE`, each with its origin.
+    fn values(&self, key: &'a str) -> impl Iterator<Item = (&'a str, Origin)> {
+        values(self.text, key).map(move |value| (value, self.origin.key(key)))
+    }
+}
+
+fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    let words = text.split_ascii_whitespace().take(WORD_LIMIT).map(|word| word.trim_matches('"'));
     let values = words.filter_map(move |word| word.strip_prefix(key)?.strip_prefix('='));
-    values.map(move |value| (value.trim_matches('"'), Origin::document(PATH).key(key)))
+    values.map(|value| value.trim_matches('"'))
 }
 
 /// The parts between colons. An IPv6 address has its own in brackets, which are taken off.
@@ -53,6 +71,20 @@ fn fields(value: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<'a> Line<'a> {
+        pub(super) fn of_kernel(text: &'a str) -> Self {
+            Self { text, origin: Origin::document(PATH) }
+        }
+    }
+
+    #[test]
+    fn a_finding_names_the_file_that_was_read() {
+        let mut findings = Findings::default();
+        read_of(&Origin::document("seen"), "ip=ibft network-config=x", None, &mut findings);
+        assert_eq!(findings.iter().filter(|finding| finding.origin.document_name() == "seen").count(), 2);
+    }
+
     use proptest::prelude::*;
 
     #[test]

@@ -6,6 +6,7 @@ use crate::network::interfaces::stanza::Entry;
 use crate::network::model::options::{BOND, BRIDGE, Form, LinkOption, Setting};
 use crate::network::model::{Kind, Link};
 use crate::network::prefix::Mac;
+use crate::network::words::VLAN;
 
 /// What is known of a VLAN's tag.
 #[derive(Debug, Default)]
@@ -140,7 +141,7 @@ pub fn vlan(
     let parent = parent.or(dotted.map(|(parent, _)| at(parent)));
     let id = id.or(dotted.map(|(_, id)| at(id))).or(numbered.map(at));
     let origin = id.as_ref().map_or(&link.origin, |id| &id.origin);
-    let number = id.as_ref().and_then(|id| id.trim().parse().ok()).filter(|id| (1..=4094).contains(id));
+    let number = id.as_ref().and_then(|id| id.trim().parse().ok()).filter(|id| VLAN.contains(id));
     match (number, parent) {
         (Some(id), Some(parent)) => Kind::Vlan { id, parent },
         (number, parent) => {

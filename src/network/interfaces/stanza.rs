@@ -10,7 +10,7 @@ use crate::finding::{Finding, Findings, Located, Origin};
 use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::{command, device};
 use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, LinkLocal, Route, push_new};
-use crate::network::prefix::{Prefix, mask_length};
+use crate::network::prefix::Prefix;
 use crate::network::words;
 
 /// An option: its name with hyphens (`dns-nameservers`), and the rest of its line.
@@ -325,22 +325,12 @@ pub fn prefix(
     };
     let address = written.address();
     if let Some(mask) = mask.filter(|_| !text.contains('/')) {
-        let masked = mask_length(mask.trim(), address).and_then(|length| Prefix::new(address, length));
-        if masked.is_none() {
-            let message = format!("`{}` is not a netmask for {address}; the address is left out", **mask);
-            findings.push(Finding::error(&mask.origin, message));
-        }
-        return masked.map(at);
+        return words::masked(address, mask, findings).map(at);
     }
     match (text.contains('/'), assumed) {
         (true, _) => Some(at(written)),
         (false, _) if address.is_unspecified() => Some(at(Prefix::default_of(address))),
-        (false, true) => {
-            // One address alone would reach no gateway.
-            let length = if address.is_ipv4() { 24 } else { 64 };
-            findings.push(Finding::warning(&text.origin, format!("{address} has no `netmask`; /{length} is assumed")));
-            Prefix::new(address, length).map(at)
-        }
+        (false, true) => words::assumed(address, &text.origin, findings).map(at),
         (false, false) => Some(at(written)),
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::finding::{Finding, Findings, Located};
 use crate::network::json::Json;
 use crate::network::model::{Address, Dhcp6, Dns, Link, Route, push_new};
-use crate::network::prefix::{Prefix, mask_length};
+use crate::network::prefix::Prefix;
 use crate::network::words;
 
 pub(super) const NETWORK_TYPES: &[&str] = &[
@@ -82,11 +82,7 @@ fn address(entry: &Json, findings: &mut Findings) -> Option<Located<Prefix>> {
     match prefix(entry, &text, findings)? {
         (address, true) => Some(address),
         (address, false) => {
-            // What the field assumes; one address alone would reach no gateway.
-            let length = if address.address().is_ipv4() { 24 } else { 64 };
-            let message = format!("{} has no `netmask`; /{length} is assumed", *text);
-            findings.push(Finding::warning(&text.origin, message));
-            let assumed = Prefix::new(address.address(), length)?;
+            let assumed = words::assumed(address.address(), &text.origin, findings)?;
             Some(Located::new(assumed, text.origin))
         }
     }
@@ -106,12 +102,7 @@ fn prefix(entry: &Json, text: &Located<String>, findings: &mut Findings) -> Opti
         return Some((at(prefix), true));
     }
     let Some(mask) = entry.text("netmask", findings) else { return Some((at(prefix), false)) };
-    let masked = mask_length(&mask, prefix.address()).and_then(|length| Prefix::new(prefix.address(), length));
-    if masked.is_none() {
-        let message = format!("`{}` is not a netmask for {}; left out", *mask, prefix.address());
-        findings.push(Finding::error(&mask.origin, message));
-    }
-    Some((at(masked?), true))
+    Some((at(words::masked(prefix.address(), &mask, findings)?), true))
 }
 
 /// A route, of which the gateway may be missing or unspecified: what it leads to is on the link itself.
@@ -136,9 +127,9 @@ fn route(entry: &Json, findings: &mut Findings) -> Option<Located<Route>> {
             }
         },
     };
-    if let Some(via) = via.as_ref().filter(|via| !destination.same_family(via.value)) {
-        let message = format!("{destination} cannot be reached via {}, of another family; left out", via.value);
-        findings.push(Finding::error(&via.origin, message));
+    if let Some(via) = &via
+        && !words::goes_by(destination, via.value, &via.origin, findings)
+    {
         return None;
     }
     let via = via.map(|via| via.value).filter(|via| !via.is_unspecified());

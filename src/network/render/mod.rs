@@ -154,6 +154,7 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
         });
     }
     findings.extend(unheard(renderer, &config));
+    findings.extend(unserved(renderer, &config));
     let files = match renderer {
         Renderer::Netplan => netplan::render,
         Renderer::Networkd => networkd::render,
@@ -188,6 +189,15 @@ fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
     let routes = config.links.iter().flat_map(|link| &link.routes).flat_map(|route| &route.extra);
     let all = own.chain(routes.map(|extra| (extra, "` of a route")));
     all.map(|(extra, of)| inexpressible(renderer, &extra.origin, &["`", &extra.key, of].concat())).collect()
+}
+
+/// The guest's name servers where no link can name them, and the manager has them by links alone; `NetworkManager`'s
+/// renderer looks at each server's family, and says it there.
+fn unserved(renderer: Renderer, config: &NetworkConfig) -> Option<Finding> {
+    let by_links = [Renderer::Netplan, Renderer::Networkd, Renderer::Ifupdown, Renderer::Sysconfig].contains(&renderer);
+    let unserved = !config.dns.servers.is_empty() && !config.links.iter().any(Link::is_configured);
+    let what = "name servers without an interface that has an address";
+    (by_links && unserved).then(|| inexpressible(renderer, &config.origin, what))
 }
 
 /// What the guest's interfaces tell of the configuration: which is `InfiniBand`, so that the renderers find its twenty
@@ -326,6 +336,18 @@ mod tests {
         }
         let expected = fs::read_to_string(path).unwrap_or_default();
         assert_eq!(actual, expected, "{} differs; FIRSTLIGHT_BLESS=1 rewrites it", path.display());
+    }
+
+    #[test]
+    fn name_servers_that_no_link_can_name_are_said() {
+        let mut config = NetworkConfig::new(Origin::document("d"));
+        config.dns.servers.push("192.0.2.53".parse().unwrap());
+        for renderer in Renderer::ALL {
+            let mut findings = Findings::default();
+            render(renderer, &config, None, &mut findings);
+            let whole = [Renderer::IfupdownAlpine, Renderer::SysconfigSuse, Renderer::Kernel].contains(&renderer);
+            assert_eq!(findings.iter().count(), usize::from(!whole), "{renderer}: {findings:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::network::interfaces::stanza::{Entry, Stanza, prefix};
 use crate::network::model::Route;
 use crate::network::prefix::Prefix;
 use crate::network::v1::{Reader, activation};
+use crate::network::words;
 
 /// A subnet's type; whether it is IPv6; its method in interfaces(5); whether DHCPv6 gives name servers alone.
 const TYPES: &[(&str, bool, &str, bool)] = &[
@@ -102,9 +103,7 @@ impl Reader<'_> {
                 prefix(&to, mask.as_ref(), true, self.findings)?.value.network()
             }
         };
-        if !to.same_family(via) {
-            let message = format!("{to} cannot be reached via {via}, of another family; left out");
-            self.findings.push(Finding::error(&gateway.origin, message));
+        if !words::goes_by(to, via, &gateway.origin, self.findings) {
             return None;
         }
         let metric = match self.text(entry, "metric").map(|metric| (metric.trim().parse(), metric)) {

@@ -2,6 +2,7 @@
 //! What a link is made of: the sections, and the keys that each has for itself.
 
 use crate::config::document::{Data, Node};
+use crate::config::read::Read as _;
 use crate::finding::{Finding, Findings, Located};
 use crate::network::model::options::{BOND, BRIDGE, Form, LinkOption, Setting};
 use crate::network::model::{Kind, Match, Physical};
@@ -9,6 +10,7 @@ use crate::network::prefix::Mac;
 use crate::network::v2::value::{
     entries, fit, flag, interface_name, is_of_pattern, items, mapping, number, parsed, text, unknown,
 };
+use crate::network::words;
 
 /// A section whose entries are links that the model knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +68,10 @@ pub(super) fn kind(section: Section, id: &str, node: &Node, findings: &mut Findi
         Section::Bonds => Kind::Bond { members: members(findings), settings: settings(BOND, node, findings) },
         Section::Bridges => Kind::Bridge { members: members(findings), settings: settings(BRIDGE, node, findings) },
         Section::Vlans => {
-            let tag = number(needed("id", findings)?, 1, 4094, findings);
+            let tag: Option<Located<u32>> = Located::read(needed("id", findings)?, findings);
+            let tag = tag.and_then(|tag| words::vlan_tag(&tag, findings));
             let parent = text(needed("link", findings)?, findings);
-            Kind::Vlan { id: u16::try_from(*tag?).ok()?, parent: parent? }
+            Kind::Vlan { id: tag?, parent: parent? }
         }
         Section::Vrfs => {
             let table = number(needed("table", findings)?, 1, u32::MAX, findings)?;

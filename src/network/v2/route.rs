@@ -9,6 +9,7 @@ use crate::network::model::{Route, RouteKind, Rule};
 use crate::network::prefix::Prefix;
 use crate::network::v2::alone::extra;
 use crate::network::v2::value::{entries, flag, mapping, number, parsed, text, unknown, word};
+use crate::network::words;
 
 const ROUTE: &[&str] = &["to", "via", "from", "on-link", "metric", "type", "scope", "table", "mtu"];
 /// Of a route, what only netplan has a word for.
@@ -54,9 +55,7 @@ pub(super) fn route(node: &Node, findings: &mut Findings) -> Option<Located<Rout
     };
     route.to = destination(&to, &route, findings)?;
     let families = [route.via, route.from];
-    if let Some(other) = families.into_iter().flatten().find(|address| !route.to.same_family(*address)) {
-        let message = format!("a route to {} cannot go by {other}, of another family; it is left out", route.to);
-        findings.push(Finding::error(&to.origin, message));
+    if !families.into_iter().flatten().all(|address| words::goes_by(route.to, address, &to.origin, findings)) {
         return None;
     }
     if route.via.is_some() && route.kind != RouteKind::Unicast {

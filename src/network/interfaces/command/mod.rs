@@ -10,7 +10,7 @@ use crate::network::interfaces::device;
 use crate::network::interfaces::stanza::Entry;
 use crate::network::model::{Address, Kind, Link, LinkLocal};
 use crate::network::prefix::Prefix;
-use crate::network::words::{IPV6_MTU, MTU, is_interface_name, is_of_name};
+use crate::network::words::{IPV6_MTU, MTU, VLAN, is_interface_name, is_of_name};
 
 /// Words of a command.
 type Words<'a> = std::iter::Peekable<std::vec::IntoIter<&'a str>>;
@@ -150,7 +150,7 @@ fn made(mut words: Words, text: &Located<String>, link: &Link) -> Option<Kind> {
         }
         ("vlan", Some(parent)) => {
             words.next_if_eq(&"id")?;
-            let id = words.next()?.parse().ok().filter(|id| (1..=4094).contains(id))?;
+            let id = words.next()?.parse().ok().filter(|id| VLAN.contains(id))?;
             Kind::Vlan { id, parent: Located::new(parent, text.origin.clone()) }
         }
         _ => return None,

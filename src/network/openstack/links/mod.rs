@@ -176,18 +176,16 @@ fn sort(json: &Json, findings: &mut Findings) -> Sort {
     match kind.as_ref().map(|kind| kind.as_str()) {
         Some("bond") => return Sort::Bond,
         Some("vlan") => {
-            let tag = json.parsed::<u16>("vlan_id", findings);
+            let tag = json.parsed::<u32>("vlan_id", findings);
             let (Some(tag), Some(parent)) = (tag, json.text("vlan_link", findings)) else {
                 let message = "a VLAN needs a `vlan_id` and a `vlan_link`; it is left out";
                 findings.push(Finding::error(&json.origin, message));
                 return Sort::Broken;
             };
-            if !(1..=4094).contains(&tag.value) {
-                let message = format!("a `vlan_id` of {} is not between 1 and 4094; the VLAN is left out", tag.value);
-                findings.push(Finding::error(&tag.origin, message));
-                return Sort::Broken;
-            }
-            return Sort::Vlan { tag: tag.value, parent };
+            return match words::vlan_tag(&tag, findings) {
+                Some(tag) => Sort::Vlan { tag, parent },
+                None => Sort::Broken,
+            };
         }
         Some(kind) if !PHYSICAL.contains(&kind) => {
             let message = format!("unknown link type `{kind}`; it is taken as an ordinary interface");

@@ -13,7 +13,7 @@ use crate::finding::{Finding, Findings};
 use crate::guest::Nic;
 use crate::network::model::{Extra, Kind, Link, NetworkConfig};
 use crate::network::render::netplan::yaml::Keys;
-use crate::network::render::{HEADER, RenderedFile, Renderer, inexpressible, nic_of};
+use crate::network::render::{HEADER, RenderedFile, nic_of};
 
 /// Where netplan looks for files.
 pub const DIRECTORY: &str = "/etc/netplan";
@@ -112,10 +112,6 @@ fn the_nic<'a>(link: &Link, nics: Option<&'a [Nic]>) -> Option<&'a Nic> {
 
 /// What netplan has no word for in the whole of the network.
 fn findings_of_all(config: &NetworkConfig, findings: &mut Findings) {
-    if !config.dns.servers.is_empty() && !config.links.iter().any(Link::is_configured) {
-        let what = "name servers without an interface that has an address";
-        findings.push(inexpressible(Renderer::Netplan, &config.origin, what));
-    }
     if let Some(dummy) = config.links.iter().find(|link| link.kind == Kind::Dummy) {
         let message = "netplan knows dummy devices from its version 1.0 on; an older one refuses all of its file";
         findings.push(Finding::note(&dummy.origin, message));
