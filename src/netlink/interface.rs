@@ -22,6 +22,8 @@ pub struct Interface {
     pub mtu: u32,
     /// Whether it is up, carrier or not.
     pub up: bool,
+    /// Whether it is up and its carrier is there (RFC 2863's operational state).
+    pub running: bool,
     /// The number of what it is a part of; 0 for nothing.
     pub master: u32,
     /// The number of what it is upon; 0 for nothing.
@@ -38,8 +40,9 @@ impl Interface {
     /// Out of an answer.
     pub(super) fn read(answer: &Received) -> Option<Self> {
         let index = u32_at(answer.body, 4).filter(|_| answer.kind == NEW)?;
-        let up = u32_at(answer.body, 8)? & 1 != 0;
-        let mut found = Self { index, up, ..Self::default() };
+        let flags = u32_at(answer.body, 8)?;
+        let (up, running) = (flags & 1 != 0, flags & 0x40 != 0);
+        let mut found = Self { index, up, running, ..Self::default() };
         for (kind, value) in attributes(answer.body, HEAD) {
             match kind {
                 1 => found.mac = value.to_vec(),

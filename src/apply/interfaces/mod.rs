@@ -11,7 +11,7 @@ mod requests;
 use std::collections::BTreeSet;
 use std::io;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -27,6 +27,9 @@ use crate::root::Root;
 /// How long an IPv6 address may take to be sure that nobody else has it: until then no route can begin from it.
 const SURE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(100);
+/// How long an interface that was just brought up may take to notice its carrier.
+const CARRIER: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_millis(10);
 
 /// Makes each of `changes` that is not so yet, in their order. One that fails costs itself and what hangs on it.
 ///
@@ -35,6 +38,9 @@ pub fn make(changes: &[Change], root: &Root) -> Result<()> {
     let mut socket = Socket::open().map_err(|error| kernel("cannot speak to the kernel's network", error))?;
     let mut failures = Failures::default();
     for change in changes {
+        if let Task::Ipv6 { name, key: "mtu", .. } = &change.task {
+            settle(&mut socket, name);
+        }
         let state = State::read(&mut socket).map_err(|error| kernel("cannot ask the kernel for its network", error))?;
         if is_missing(&change.task, &state, root)? {
             log::debug!("{} ({})", change.command(), change.origin);
@@ -45,6 +51,30 @@ pub fn make(changes: &[Change], root: &Root) -> Result<()> {
         }
     }
     failures.result()
+}
+
+/// Waits until the interface has noticed its carrier: the kernel does that in its own time, and gives IPv6 the link's own
+/// MTU on that occasion. One without a cable is not waited for any longer than this.
+fn settle(socket: &mut Socket, name: &str) {
+    let begun = Instant::now();
+    loop {
+        let Some(interface) = State::read(socket).ok().and_then(|state| state.interface(name).cloned()) else { return };
+        if !interface.up {
+            return;
+        }
+        if interface.running {
+            // It changes nothing, and has to wait for the lock under which the kernel tells IPv6 of the carrier.
+            if let Err(error) = socket.request(requests::up(interface.index, true)) {
+                log::debug!("{name}: {error}");
+            }
+            return;
+        }
+        if begun.elapsed() > CARRIER {
+            log::debug!("{name} has no carrier after {CARRIER:?}");
+            return;
+        }
+        sleep(SOON);
+    }
 }
 
 fn kernel(doing: &str, error: io::Error) -> Error {

@@ -9,8 +9,8 @@ use crate::modules::assignments::assign;
 use crate::modules::network::waiting;
 use crate::network::model::NetworkConfig;
 use crate::network::render::{
-    HEADER, RenderedFile, Renderer, ifupdown, interface_name, netplan, network_manager, networkd, sysconfig,
-    sysconfig_suse,
+    HEADER, RenderedFile, Renderer, ifupdown, interface_name, netplan, network_manager, networkd, resolv_conf,
+    sysconfig, sysconfig_suse,
 };
 use crate::plan::action::{Edit, Write};
 use crate::plan::step::Step;
@@ -31,6 +31,7 @@ const OURS: &[(&str, &str, &str, bool)] = &[
     (sysconfig::DIRECTORY, "", "", false),
     (sysconfig_suse::DIRECTORY, "", "", false),
     ("/etc", "resolv.conf", "", false),
+    (resolv_conf::RESOLVED_DIRECTORY, "50-firstlight-network", ".conf", true),
 ];
 
 /// Our files of an earlier instance, or for another manager, that are not written anew.

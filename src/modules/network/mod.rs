@@ -23,7 +23,7 @@ use crate::plan::action::{Action, Write};
 use crate::plan::step::{Frequency, NETWORK, Stage};
 
 use files::{adapt_interfaces, adapt_netconfig, others, stale};
-use running::take_up;
+use running::{resolve_anew, take_up};
 use settings::with_settings;
 
 /// See the file's head.
@@ -65,9 +65,12 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     written.extend(resolv_conf::render(renderer, &config, guest));
     written.extend(waiting::file(renderer, &config, guest));
+    written.extend(resolv_conf::resolved(renderer, &config, guest));
     others(renderer, &config, guest, &mut planner.findings);
     let step = planner.step(NETWORK, &config.origin);
-    for path in stale(guest, &written) {
+    let stale = stale(guest, &written);
+    let resolved = stale.iter().chain(written.iter().map(|file| &file.path)).any(|path| is_of_resolved(path));
+    for path in stale {
         files::remove(step, path);
     }
     let paths: Vec<_> = written.iter().map(|file| file.path.clone()).collect();
@@ -83,6 +86,9 @@ fn plan(input: &Input, planner: &mut Planner) {
         Renderer::SysconfigSuse if config.all_dns() != Dns::default() => adapt_netconfig(step, &config),
         _ => {}
     }
+    if resolved && guest.is_live() {
+        resolve_anew(step, guest);
+    }
     if renderer == Renderer::Kernel {
         step.frequency = Frequency::PerBoot;
         step.action(Action::Interfaces(changes));
@@ -90,6 +96,10 @@ fn plan(input: &Input, planner: &mut Planner) {
         waiting::take_up(step, &paths, guest);
         take_up(step, renderer, Some(&config), guest);
     }
+}
+
+fn is_of_resolved(path: &Path) -> bool {
+    path == Path::new(resolv_conf::RESOLVED)
 }
 
 /// Gives the interfaces their names at once, and in each boot where nobody else did: udev names what appears, and these
@@ -128,9 +138,13 @@ fn forget(instance: &Origin, guest: &Guest, planner: &mut Planner) {
         return;
     }
     let netplan = stale.iter().any(|path| path.as_path() == Path::new(netplan::PATH));
+    let resolved = stale.iter().any(|path| is_of_resolved(path));
     let step = planner.step(NETWORK, instance);
     for path in stale {
         files::remove(step, path);
+    }
+    if resolved && guest.is_live() {
+        resolve_anew(step, guest);
     }
     if netplan && guest.is_live() {
         // What it made of the old file at the beginning of this boot goes too.
@@ -204,6 +218,26 @@ pub(super) mod tests {
         let scratch = Scratch::new();
         files.iter().for_each(|path| scratch.file(path, ""));
         scratch
+    }
+
+    #[test]
+    fn ifupdown_s_hook_is_not_relied_upon_where_resolved_is_the_resolver() {
+        let files = ["/sbin/ifup", NETWORKING, RESOLVED, "/run/systemd/resolve/x", "/run/systemd/system/x"];
+        let settings = || Settings {
+            renderer: Some(Located::new(RendererName("ifupdown"), Origin::document("c"))),
+            ..Settings::default()
+        };
+        let drop_in = format!("write {} 644", resolv_conf::RESOLVED);
+        let (actions, _) = planned(&scratch(&files), settings());
+        assert!(actions.contains(&drop_in), "{actions:?}");
+        let (actions, _) = planned(&scratch(&["/sbin/ifup", NETWORKING]), settings());
+        assert!(!actions.contains(&drop_in), "{actions:?}");
+        let file = resolv_conf::resolved(Renderer::Ifupdown, &config(), &guest(&scratch(&files))).unwrap();
+        assert!(file.content.ends_with("[Resolve]\nDNS=172.24.4.2\n"), "{}", file.content);
+        // Gone with the next instance, and resolved is told.
+        let earlier = scratch(&[NETWORKD, resolv_conf::RESOLVED]);
+        let (actions, _) = planned(&earlier, Settings::default());
+        assert!(actions.contains(&format!("remove {}", resolv_conf::RESOLVED)), "{actions:?}");
     }
 
     #[test]

@@ -29,6 +29,13 @@ const SIGNS: &[(Renderer, &str, &[&str])] = &[
 
 const RELOAD_NETWORKD: [&str; 4] = ["systemctl", "--no-block", "try-reload-or-restart", "systemd-networkd.service"];
 
+/// Lets a systemd-resolved that runs already read its file of ours, which is another one now or gone.
+pub fn resolve_anew(step: &mut Step, guest: &Guest) {
+    if guest.exists("/run/systemd/resolve") && guest.exists("/run/systemd/system") {
+        step.run(Command::tool(["systemctl", "--no-block", "try-restart", "systemd-resolved.service"]));
+    }
+}
+
 /// Lets the manager take up the new files.
 pub fn take_up(step: &mut Step, renderer: Renderer, config: Option<&NetworkConfig>, guest: &Guest) {
     if let Some(generator) = netplan_generator(guest).filter(|_| renderer == Renderer::Netplan) {

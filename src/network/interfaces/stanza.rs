@@ -11,6 +11,7 @@ use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::{command, device};
 use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, LinkLocal, Route, push_new};
 use crate::network::prefix::Prefix;
+use crate::network::render::ifupdown::SETTLED;
 use crate::network::words;
 
 /// An option: its name with hyphens (`dns-nameservers`), and the rest of its line.
@@ -185,6 +186,10 @@ impl Stanza {
 
 /// A command: what it would do is done where it is understood. Given back is the master that the link gets.
 fn run(entry: &Entry, link: &mut Link, findings: &mut Findings) -> Option<Located<String>> {
+    // Of a file of ours: it changes nothing.
+    if *entry.value == SETTLED {
+        return None;
+    }
     let message = format!("commands are not run; left out: `{}`", *entry.value);
     if entry.key.ends_with("down") {
         if !command::undoes(&entry.value) {

@@ -12,6 +12,6 @@ use crate::network::render::{RenderedFile, Renderer};
 
 /// The one file, in place of the image's. It includes no directory: busybox's ifup dies of one that is not there.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let content = Writer { renderer: Renderer::IfupdownAlpine, config, nics, findings }.file();
+    let content = Writer { renderer: Renderer::IfupdownAlpine, config, nics, findings, left_out: Vec::new() }.file();
     vec![RenderedFile { path: INTERFACES.into(), content, mode: 0o644 }]
 }

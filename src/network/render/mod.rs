@@ -147,7 +147,7 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
     if renderer != Renderer::Netplan {
         in_their_tables(&mut config);
     }
-    let config = names::settled(config, nics, by_name, findings);
+    let mut config = names::settled(config, nics, by_name, findings);
     if let Some(nics) = nics {
         config.links.iter().filter(|link| link.sought(nics).is_some()).for_each(|link| {
             findings.push(absent(link, nics));
@@ -155,6 +155,9 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
     }
     findings.extend(unheard(renderer, &config));
     findings.extend(unserved(renderer, &config));
+    if renderer != Renderer::Netplan {
+        without_other_kinds(&mut config);
+    }
     let files = match renderer {
         Renderer::Netplan => netplan::render,
         Renderer::Networkd => networkd::render,
@@ -179,6 +182,13 @@ fn in_their_tables(config: &mut NetworkConfig) {
     }
 }
 
+/// Without the routes whose kind only netplan has a word for (`type: multicast`): as unicast they would lead somewhere.
+fn without_other_kinds(config: &mut NetworkConfig) {
+    for link in &mut config.links {
+        link.routes.retain(|route| !route.extra.iter().any(|extra| extra.key == "type"));
+    }
+}
+
 /// What only netplan has a word for, where the manager is another; its choice of a manager is made.
 fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
     if renderer == Renderer::Netplan {
@@ -187,8 +197,12 @@ fn unheard(renderer: Renderer, config: &NetworkConfig) -> Vec<Finding> {
     let own = config.extra.iter().chain(config.links.iter().flat_map(|link| &link.extra));
     let own = own.filter(|extra| extra.key != "renderer").map(|extra| (extra, "`"));
     let routes = config.links.iter().flat_map(|link| &link.routes).flat_map(|route| &route.extra);
-    let all = own.chain(routes.map(|extra| (extra, "` of a route")));
-    all.map(|(extra, of)| inexpressible(renderer, &extra.origin, &["`", &extra.key, of].concat())).collect()
+    // Such a route is left out as a whole: see `without_other_kinds()`.
+    let routes =
+        routes.map(|extra| (extra, if extra.key == "type" { "`, and so for that route" } else { "` of a route" }));
+    own.chain(routes)
+        .map(|(extra, of)| inexpressible(renderer, &extra.origin, &["`", &extra.key, of].concat()))
+        .collect()
 }
 
 /// The guest's name servers where no link can name them, and the manager has them by links alone; `NetworkManager`'s

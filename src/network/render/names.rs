@@ -91,7 +91,24 @@ pub(super) fn settled(
             settled = false;
         }
     }
+    if let Some(nics) = nics.filter(|_| by_name) {
+        renamed_by_others(&mut config, nics);
+    }
     config
+}
+
+/// Lets each entry that asks for no name know the one that another entry gives its interface.
+fn renamed_by_others(config: &mut NetworkConfig, nics: &[Nic]) {
+    let nic = |link: &Link| nic_of(link, nics).map(|nic| nic.name.clone());
+    let given = |link: &Link| Some((nic(link)?, link.physical()?.set_name.clone()?));
+    let given: Vec<(String, Located<String>)> = config.links.iter().filter_map(given).collect();
+    for link in &mut config.links {
+        let own = nic(link);
+        let name = given.iter().find(|(old, _)| Some(old) == own.as_ref()).map(|(_, name)| name.clone());
+        if let Kind::Physical(physical) = &mut link.kind {
+            physical.set_name = physical.set_name.take().or(name);
+        }
+    }
 }
 
 /// Gives each interface that a pattern means a link of its own, named after it. One that another link means without a
@@ -245,6 +262,14 @@ mod tests {
         let (names, findings) = settled(&[("a", "eth0", "lan"), ("b", "eth1", "lan")]);
         assert_eq!(names, ["a lan", "b eth1"]);
         assert!(findings[0].contains("is that of `a`"), "{findings:?}");
+    }
+
+    #[test]
+    fn an_entry_follows_the_name_that_another_gives_its_interface() {
+        let nics = nics(&["eth0", "eth1"]);
+        let network = config(&[("a", "eth0", "lan"), ("b", "eth0", ""), ("c", "eth1", "")]);
+        let network = settled(network, Some(&nics), true, &mut Findings::default());
+        assert_eq!(named(&network, &nics), ["a lan", "b lan", "c eth1"]);
     }
 
     #[test]

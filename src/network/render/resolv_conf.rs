@@ -23,6 +23,27 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, guest: &Guest) -> Opti
     Some(RenderedFile { path: PATH.into(), content, mode: 0o644 })
 }
 
+/// What systemd-resolved reads besides its own file.
+pub const RESOLVED_DIRECTORY: &str = "/etc/systemd/resolved.conf.d";
+/// Our file there.
+pub const RESOLVED: &str = "/etc/systemd/resolved.conf.d/50-firstlight-network.conf";
+
+/// For a guest in which ifupdown is to tell systemd-resolved: the hook that would (`/etc/network/if-up.d/resolved`) fails
+/// in Debian 12, so resolved is told itself.
+pub fn resolved(renderer: Renderer, config: &NetworkConfig, guest: &Guest) -> Option<RenderedFile> {
+    let dns = config.all_dns();
+    let is_ours = renderer == Renderer::Ifupdown && guest.service_enabled("systemd-resolved.service");
+    if !is_ours || dns.servers.is_empty() {
+        return None;
+    }
+    let servers: Vec<String> = dns.servers.iter().map(ToString::to_string).collect();
+    let mut content = format!("{HEADER}[Resolve]\nDNS={}\n", servers.join(" "));
+    if !dns.search.is_empty() {
+        content.extend(["Domains=", &dns.search.join(" "), "\n"]);
+    }
+    Some(RenderedFile { path: RESOLVED.into(), content, mode: 0o644 })
+}
+
 /// The lines of resolv.conf(5) for search domains and servers.
 pub fn lines(search: &[String], servers: &[IpAddr]) -> String {
     let mut lines = String::new();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a manager has no word for, gathered while its files are written.
 
-use crate::finding::{Findings, Origin};
-use crate::network::model::{Address, Given, Overrides};
+use crate::finding::{Finding, Findings, Origin};
+use crate::network::model::{Address, Given, Link, Overrides};
 use crate::network::render::{Renderer, inexpressible};
 
 /// Reports for one renderer what it leaves out.
@@ -15,6 +15,19 @@ impl<'a> Unsaid<'a> {
     /// For this renderer.
     pub fn new(renderer: Renderer, findings: &'a mut Findings) -> Self {
         Self { renderer, findings }
+    }
+
+    /// Whether an earlier link has written the files of `name` already; those of `link` would take their place, which is
+    /// reported.
+    pub fn is_again(&mut self, link: &Link, name: Option<&str>, written: &mut Vec<String>) -> bool {
+        let Some(name) = name else { return false };
+        if written.iter().any(|other| other == name) {
+            let message = format!("`{name}` is another link's already; what `{}` says is left out", link.id);
+            self.findings.push(Finding::error(&link.origin, message));
+            return true;
+        }
+        written.push(name.to_owned());
+        false
     }
 
     /// Reports `what` was asked for at `origin`.

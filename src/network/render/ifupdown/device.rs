@@ -172,14 +172,13 @@ impl Writer<'_> {
 
     /// What `/proc/sys` says of IPv6 on an interface. IPv6 may be off in the guest, which is no reason to have no network.
     fn ipv6(&mut self, link: &Link, when: &str, options: &mut String) {
-        let mut sysctl = |when: &str, key: &str, value: &str| {
-            let file = " > /proc/sys/net/ipv6/conf/$IFACE/";
-            options.extend(["    ", when, " echo ", value, file, key, " || true\n"]);
-        };
         if let Some(mtu) = &link.ipv6_mtu {
-            // The kernel puts the link's own in its place whenever that comes up.
-            sysctl("up", "mtu", &mtu.value.to_string());
+            // The kernel puts the link's own in its place when it notices the carrier, after the interface is up; so that is
+            // waited for. The second `up` changes nothing but has to wait until the kernel is done with it.
+            options.push_str(&option("up", SETTLED));
+            options.push_str(&sysctl("up", "mtu", &mtu.value.to_string()));
         }
+        let mut sysctl = |when: &str, key: &str, value: &str| options.push_str(&sysctl(when, key, value));
         if let Some(private) = link.ipv6_privacy {
             sysctl(when, "use_tempaddr", if private { "2" } else { "0" });
         }
@@ -187,7 +186,15 @@ impl Writer<'_> {
             sysctl(when, "addr_gen_mode", "1");
         }
         let ipv6 = link.addresses.iter().any(|address| address.address().is_ipv6());
-        match link.accept_ra {
+        // Of what only carries others the networks are those of others too; it would listen all the same.
+        let carries = matches!(link.kind, Kind::Bond { .. } | Kind::Bridge { .. } | Kind::Vlan { .. })
+            || self
+                .config
+                .links
+                .iter()
+                .any(|other| matches!(&other.kind, Kind::Vlan { parent, .. } if parent.value == link.id));
+        let accept_ra = link.accept_ra.or((carries && !link.is_configured()).then_some(false));
+        match accept_ra {
             // Elsewhere a stanza says it.
             Some(accept) if self.alpine() || (!accept && !ipv6 && link.dhcp6.is_none()) => {
                 sysctl(when, "accept_ra", if accept { "1" } else { "0" });
@@ -201,6 +208,14 @@ impl Writer<'_> {
             self.lacks(&link.origin, "DHCP by a DUID");
         }
     }
+}
+
+/// Waits a second at most for the carrier of an interface that is up.
+pub(in crate::network) const SETTLED: &str = "for i in 1 2 3 4 5 6 7 8 9 10; do grep -Eq '^(up|unknown)' \
+     /sys/class/net/$IFACE/operstate && break; sleep 0.1; done; ip link set dev $IFACE up";
+
+fn sysctl(when: &str, key: &str, value: &str) -> String {
+    ["    ", when, " echo ", value, " > /proc/sys/net/ipv6/conf/$IFACE/", key, " || true\n"].concat()
 }
 
 /// An interface that ip(8) makes, unless an earlier try did, and takes away again.

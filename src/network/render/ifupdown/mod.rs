@@ -9,6 +9,8 @@ mod device;
 mod routes;
 mod stanzas;
 
+pub(in crate::network) use device::SETTLED;
+
 pub use administrator::{adapt, without_stanzas};
 
 use crate::finding::{Finding, Findings, Origin};
@@ -25,7 +27,7 @@ pub const PATH: &str = "/etc/network/interfaces.d/50-firstlight";
 
 /// One file. ifupdown knows interfaces by name only, so a link whose interface is not known is left out.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
-    let content = Writer { renderer: Renderer::Ifupdown, config, nics, findings }.file();
+    let content = Writer { renderer: Renderer::Ifupdown, config, nics, findings, left_out: Vec::new() }.file();
     vec![RenderedFile { path: PATH.into(), content, mode: 0o644 }]
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Writer<'a> {
     pub(super) config: &'a NetworkConfig,
     pub(super) nics: Option<&'a [Nic]>,
     pub(super) findings: &'a mut Findings,
+    /// The ids of links that could not be written: nothing may wait for their interfaces.
+    pub(super) left_out: Vec<String>,
 }
 
 impl<'a> Writer<'a> {
@@ -59,6 +63,7 @@ impl<'a> Writer<'a> {
                 (Some(name), _) => {
                     if let Some(what) = self.unmakeable(link, &name) {
                         self.lacks(&link.origin, &what);
+                        self.left_out.push(link.id.clone());
                         continue;
                     }
                     let (own, stanzas) = (self.activation(link, &name), self.stanzas(link, &name));
@@ -137,8 +142,9 @@ impl<'a> Writer<'a> {
         self.config.links.iter().find(member)
     }
 
-    /// The names of the links with these ids; one whose interface is absent is left out, which has been said.
+    /// The names of the links with these ids; one whose interface is absent or not made is left out, which has been said.
     fn named<'m>(&self, members: impl IntoIterator<Item = &'m str>) -> Vec<String> {
-        members.into_iter().filter_map(|id| interface_named(id, self.config, self.nics)).collect()
+        let members = members.into_iter().filter(|id| !self.left_out.iter().any(|left| left == id));
+        members.filter_map(|id| interface_named(id, self.config, self.nics)).collect()
     }
 }

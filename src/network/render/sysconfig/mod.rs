@@ -23,7 +23,7 @@ pub const DIRECTORY: &str = "/etc/sysconfig/network-scripts";
 /// The files of each link.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
     let mut unsaid = Unsaid::new(Renderer::Sysconfig, findings);
-    let mut files = Vec::new();
+    let (mut files, mut written) = (Vec::new(), Vec::new());
     for link in &config.links {
         let name = interface_name(link, nics).filter(|name| is_interface_name(name));
         let is_known = match &link.kind {
@@ -33,6 +33,10 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
             Kind::Vrf { .. } => Err("a VRF"),
             Kind::Dummy => Err("a dummy interface"),
             Kind::Physical(physical) if name.is_none() && nics.is_none() && physical.by.mac.is_none() => {
+                Err("an interface whose name is not known")
+            }
+            // Nobody gives it the name: the scripts know hardware by its address alone.
+            Kind::Physical(Physical { by, .. }) if nics.is_none() && by.mac.is_none() && by.is_pattern() => {
                 Err("an interface whose name is not known")
             }
             // An absent one is reported for every manager alike, and would make the service fail.
@@ -46,6 +50,7 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
             _ => Ok(()),
         };
         match is_known {
+            Ok(()) if unsaid.is_again(link, name.as_deref(), &mut written) => {}
             Ok(()) => link_files(link, name.as_deref(), config, nics, &mut files, &mut unsaid),
             Err(what) => unsaid.say(&link.origin, what),
         }

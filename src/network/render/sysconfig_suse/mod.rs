@@ -22,7 +22,7 @@ pub const CONFIG: &str = "/etc/sysconfig/network/config";
 /// The files of each link.
 pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Vec<RenderedFile> {
     let mut unsaid = Unsaid::new(Renderer::SysconfigSuse, findings);
-    let mut files = Vec::new();
+    let (mut files, mut written) = (Vec::new(), Vec::new());
     for link in &config.links {
         let name = interface_name(link, nics).filter(|name| is_interface_name(name));
         let name = match (&link.kind, name) {
@@ -39,6 +39,7 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
             (_, Some(name)) => Ok(name),
         };
         match name {
+            Ok(name) if unsaid.is_again(link, Some(&name), &mut written) => {}
             Ok(name) => link_files(link, &name, config, nics, &mut files, &mut unsaid),
             Err(what) => unsaid.say(&link.origin, what),
         }
