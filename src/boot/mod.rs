@@ -190,7 +190,7 @@ fn decide_for(options: &Options, mut seed: Seed, remote: Remote, mut findings: F
         known.guest.wait_for_nics(|named, _| network.links.iter().all(|link| link.sought(named).is_none()))?;
     } else if network::may_fall_back(&known) {
         if first {
-            known.guest.wait_for_nics(|named, all| !all.is_empty() && named.len() == all.len())?;
+            known.guest.wait_for_cards()?;
         }
         known.network = network::fall_back(&known);
         let nics = known.guest.nics.as_deref().unwrap_or_default();

@@ -101,6 +101,12 @@ impl Guest {
         Ok(())
     }
 
+    /// Looks at the interfaces again until each card that is there has one, under its final name.
+    pub fn wait_for_cards(&mut self) -> Result<()> {
+        let root = self.root.clone();
+        self.wait_for_nics(|named, all| named.len() == all.len() && !nics::is_one_to_come(&root))
+    }
+
     /// Which family of distributions it is of, by os-release, else by the package manager that is there.
     pub fn family(&self) -> Family {
         let by_name = [

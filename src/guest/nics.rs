@@ -54,21 +54,45 @@ pub fn settled(root: &Root, wanted: &dyn Fn(&[Nic], &[Nic]) -> bool) -> Result<O
         wanted(&named, all)
     };
     let begun = Instant::now();
+    let mut over = false;
     loop {
-        let settle = Command::new("udevadm").args(["settle", TIMEOUT]).stderr(Stdio::null()).spawn();
-        let over = match settle {
-            // Just after the events were asked for udev may not know of them, and settles for nothing.
-            Ok(settle) => ended(settle, || read(root).is_ok_and(|nics| complete(&nics))) && begun.elapsed() > AT_LEAST,
-            // Without udev nobody gives other names.
-            Err(_) => true,
-        };
         let nics = read(root)?;
         if over || complete(&nics) {
             log::debug!("network interfaces after {:?}: {nics:?}", begun.elapsed());
             return Ok(nics);
         }
         sleep(POLL);
+        let settle = Command::new("udevadm").args(["settle", TIMEOUT]).stderr(Stdio::null()).spawn();
+        over = match settle {
+            // Just after the events were asked for udev may not know of them, and settles for nothing.
+            Ok(settle) => ended(settle, || read(root).is_ok_and(|nics| complete(&nics))) && begun.elapsed() > AT_LEAST,
+            // Without udev nobody gives other names.
+            Err(_) => true,
+        };
     }
+}
+
+/// Devices that are network cards: where the kernel lists them, and the file and how it begins that tell them.
+const CARDS: [(&str, &str, &str); 4] = [
+    ("/sys/bus/pci/devices", "class", "0x02"),
+    ("/sys/bus/virtio/devices", "device", "0x0001"),
+    ("/sys/bus/vmbus/devices", "class_id", "{f8615163-"),
+    ("/sys/bus/xen/devices", "devtype", "vif"),
+];
+
+/// Whether a card is there of which no driver has made an interface yet. Where there is none, nobody need wait for one.
+pub fn is_one_to_come(root: &Root) -> bool {
+    let has_interface = |device: &str| {
+        let below = root.list(Path::new(device)).unwrap_or_default();
+        let net = |name: &String| name == "net" || root.exists(Path::new(&format!("{device}/{name}/net")));
+        below.iter().filter(|name| *name == "net" || name.starts_with("virtio")).any(net)
+    };
+    CARDS.iter().any(|(bus, file, beginning)| {
+        let devices = root.list(Path::new(bus)).unwrap_or_default().into_iter().map(|name| format!("{bus}/{name}"));
+        let mut cards = devices
+            .filter(|card| text(root, &format!("{card}/{file}")).is_some_and(|text| text.starts_with(beginning)));
+        cards.any(|card| !has_interface(&card))
+    })
 }
 
 /// Waits for a program's end, or until it is `unneeded`; whether it ended by itself.
@@ -203,6 +227,21 @@ mod tests {
     }
 
     const MAC: &str = "52:54:00:00:00:01";
+
+    #[test]
+    fn a_card_without_a_driver_is_to_come() {
+        let scratch = Scratch::new();
+        scratch.file("/sys/bus/pci/devices/0000:00:01.0/class", "0x010000\n");
+        assert!(!is_one_to_come(&scratch.root()), "a disk");
+        scratch.file("/sys/bus/pci/devices/0000:00:03.0/class", "0x020000\n");
+        assert!(is_one_to_come(&scratch.root()));
+        scratch.file("/sys/bus/pci/devices/0000:00:03.0/virtio2/net/ens3/address", MAC);
+        assert!(!is_one_to_come(&scratch.root()));
+        scratch.file("/sys/bus/virtio/devices/virtio0/device", "0x0001\n");
+        assert!(is_one_to_come(&scratch.root()), "without PCI");
+        scratch.file("/sys/bus/virtio/devices/virtio0/net/eth0/address", MAC);
+        assert!(!is_one_to_come(&scratch.root()));
+    }
 
     #[test]
     fn what_the_kernel_knows_of_an_interface_is_told() {
