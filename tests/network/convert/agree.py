@@ -16,6 +16,8 @@ import facts
 REFERENCE = "netplan"
 # What another file of the guest has for all its interfaces: resolv.conf, SUSE's `config`.
 NO_SERVERS = ("ifupdown-alpine", "sysconfig-suse")
+# They say otherwise that no announcements are heard: by the method of IPv6, and in sysctl.d.
+NO_ACCEPT_RA = ("network-manager", "sysconfig-suse")
 
 
 def main():
@@ -29,7 +31,9 @@ def main():
         if not of[REFERENCE]:
             continue
         for renderer in of.keys() - {REFERENCE}:
-            wanted = {effect for effect in of[REFERENCE] if renderer not in NO_SERVERS or effect.split()[1] not in ("dns", "search")}
+            silent = ("dns", "search") if renderer in NO_SERVERS else ()
+            silent += ("accept-ra",) if renderer in NO_ACCEPT_RA else ()
+            wanted = {effect for effect in of[REFERENCE] if effect.split()[1] not in silent}
             found = [f"{effect} missing" for effect in wanted - of[renderer]] + [f"{effect} added" for effect in of[renderer] - wanted]
             compared, equal = compared + 1, equal + (not found)
             for effect in sorted(found):

@@ -1,7 +1,7 @@
 """What a guest would have of the facts in a manager's files, in words that are the same for all managers.
 
-Only what counts in the guest: addresses, routes, rules, name servers, MTU and hardware address, DHCPv4, members, VLANs and the
-options of bonds. Each dialect is a list of patterns with the effect that a fact has; what no pattern knows has none here.
+Only what counts in the guest: addresses, routes, rules, name servers, MTU and hardware address, DHCPv4, refused
+announcements (hearing them is the default), members, VLANs and the options of bonds. Each dialect is a list of patterns with the effect that a fact has; what no pattern knows has none here.
 """
 import re
 
@@ -18,11 +18,11 @@ COMMON = [
 DIALECTS = {
     "netplan": [
         (r"(mtu \d+)", r"\1"), (r"dhcp4 yes", "dhcp4"), (r"macaddress (\S+)", r"mac \1"), (r"(rule .*)", r"\1"),
-        (r"interface (\S+)", r"@\1 in NAME"), (r"id (\d+)", r"vlan \1"), (r"link (\S+)", r"upon \1"),
+        (r"accept-ra no", "accept-ra no"), (r"interface (\S+)", r"@\1 in NAME"), (r"id (\d+)", r"vlan \1"), (r"link (\S+)", r"upon \1"),
         (r"parameters\.(\S+) (.*)", r"bond \1 \2"),
     ],
     "networkd": [
-        (r"Link\.MTUBytes (\d+)", r"mtu \1"), (r"DHCP 4", "dhcp4"), (r"(?:NetDev|Link)\.MACAddress (\S+)", r"mac \1"),
+        (r"Link\.MTUBytes (\d+)", r"mtu \1"), (r"DHCP 4", "dhcp4"), (r"Network\.IPv6AcceptRA no", "accept-ra no"), (r"(?:NetDev|Link)\.MACAddress (\S+)", r"mac \1"),
         (r"Network\.(?:Bond|Bridge) (\S+)|VRF (\S+)", r"in \1\2"), (r"VLAN\.Id (\d+)", r"vlan \1"), (r"VLAN (\S+)", r"@\1 upon NAME"),
         (r"Bond\.(\S+) (.*)", r"bond \1 \2"), (r"ARPIPTargets (\S+)", r"bond arp-ip-target \1"), (r"(rule .*)", r"\1"),
     ],
@@ -34,6 +34,8 @@ DIALECTS = {
     ],
     "ifupdown": [
         (COMMAND + r"link set dev \$IFACE mtu (\d+)", r"mtu \1"), (r"inet6? mtu (\d+)", r"mtu \1"), (r"inet dhcp", "dhcp4"),
+        (r"inet6? accept-ra 0", "accept-ra no"),
+        (r"inet6? (?:pre-up|up) echo 0 > /proc/sys/net/ipv6/conf/\$IFACE/accept_ra.*", "accept-ra no"),
         (COMMAND + r"link set dev \$IFACE address (\S+)", r"mac \1"), (r"inet6? (?:hwaddress|bridge-hw) (\S+)", r"mac \1"),
         (COMMAND + r"link set dev (?:\$IFACE master (\S+))", r"in \1"),
         (COMMAND + r"link add link (\S+) name \$IFACE type vlan id (\d+)", r"vlan \2 & upon \1"),
@@ -43,7 +45,7 @@ DIALECTS = {
         (r"inet6? bond-(\S+) (.*)", r"bond \1 \2"), (COMMAND + r"rule add (.*)", r"rule \1"),
     ],
     "sysconfig": [
-        (r"MTU (\d+)", r"mtu \1"), (r"BOOTPROTO dhcp4?(\+auto6)?", "dhcp4"), (r"(?:MACADDR|LLADDR) (\S+)", r"mac \1"),
+        (r"MTU (\d+)", r"mtu \1"), (r"IPV6_AUTOCONF no", "accept-ra no"), (r"BOOTPROTO dhcp4?(\+auto6)?", "dhcp4"), (r"(?:MACADDR|LLADDR) (\S+)", r"mac \1"),
         (r"(?:MASTER|BRIDGE) (?!yes)(\S+)", r"in \1"), (r"(?:BONDING_SLAVE_\d+|port) (\S+)", r"@\1 in NAME"),
         (r"(?:VID|VLAN_ID) (\d+)", r"vlan \1"), (r"(?:PHYSDEV|ETHERDEVICE) (\S+)", r"upon \1"),
         (r"BONDING ([^=]+)=(.*)", r"bond \1 \2"), (r"rule (?:ipv[46] )?(.*)", r"rule \1"),
