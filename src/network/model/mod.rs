@@ -81,21 +81,20 @@ impl NetworkConfig {
         self.links.iter().fold(Dns::default(), |all, link| all.then(&link.dns)).then(&self.dns)
     }
 
-    /// Takes off the members of bonds what is to be configured on them: what is sent to such an address arrives at the
-    /// bond. Their name servers are the guest's.
+    /// Takes off the members of bonds and bridges what is to be configured on them: what is sent to such an address
+    /// arrives at the bond or bridge. Their name servers are the guest's.
     pub fn bare_members(&mut self, findings: &mut Findings) {
-        let bonds = self.links.iter().filter(|link| matches!(link.kind, Kind::Bond { .. }));
+        let wholes = self.links.iter().filter(|link| matches!(link.kind, Kind::Bond { .. } | Kind::Bridge { .. }));
         let members =
-            bonds.flat_map(|bond| bond.members().iter().map(|member| (member.value.clone(), bond.id.clone())));
-        let bonds: HashMap<String, String> = members.collect();
+            wholes.flat_map(|whole| whole.members().iter().map(|member| (member.value.clone(), whole.id.clone())));
+        let wholes: HashMap<String, String> = members.collect();
         for link in self.links.iter_mut().filter(|link| link.is_configured() || !link.routes.is_empty()) {
-            let Some(bond) = bonds.get(&link.id) else { continue };
-            let message = format!("a network on a member of {bond} does not work; it is left out");
-            findings.push(Finding::warning(&link.origin, message).help("it belongs on the bond"));
-            let Link { id, origin, kind, mac, mtu, dns, .. } = link.clone();
+            let Some(whole) = wholes.get(&link.id) else { continue };
+            let message = format!("a network on a member of {whole} does not work; it is left out");
+            findings.push(Finding::warning(&link.origin, message).help(format!("it belongs on {whole}")));
+            let Link { id, origin, kind, mac, mtu, dns, optional, activation, .. } = link.clone();
             self.dns = self.dns.then(&dns);
-            *link =
-                Link { mac, mtu, optional: link.optional, activation: link.activation, ..Link::new(id, kind, origin) };
+            *link = Link { mac, mtu, optional, activation, ..Link::new(id, kind, origin) };
         }
     }
 

@@ -154,10 +154,11 @@ pub fn render(renderer: Renderer, config: &NetworkConfig, nics: Option<&[Nic]>, 
         });
     }
     findings.extend(unheard(renderer, &config));
-    findings.extend(unserved(renderer, &config));
     if renderer != Renderer::Netplan {
+        config.bare_members(findings);
         without_other_kinds(&mut config);
     }
+    findings.extend(unserved(renderer, &config));
     let files = match renderer {
         Renderer::Netplan => netplan::render,
         Renderer::Networkd => networkd::render,

@@ -144,8 +144,6 @@ fn connection(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>, unsaid:
     device::sections(link, controller, config, nics, &mut file, unsaid);
     if !controller.is_some_and(is_switch) {
         addressing::sections(link, config, &mut file, unsaid);
-    } else if link.is_configured() {
-        unsaid.say(&link.origin, "addresses of a part of a bond or bridge");
     }
     if link.activation == Activation::Off {
         unsaid.say(&link.origin, "an interface that is kept down; it is not brought up");

@@ -45,7 +45,7 @@ pub fn render(config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findi
         let units = [
             ("link", link::of(link, nics)),
             ("netdev", netdev::of(link, findings)),
-            ("network", Some(network::of(link, &config, nics, findings))),
+            ("network", Some(network::of(link, &config, nics))),
         ];
         for (kind, unit) in units {
             files.extend(unit.map(|unit| file(link, kind, unit, findings)));

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.network` files (systemd.network(5)): what is configured on an interface, and what it is a part of.
 
-use crate::finding::Findings;
 use crate::guest::Nic;
 use crate::network::model::{
-    Activation, Address, Dhcp6, Dns, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
+    Activation, Address, Dhcp6, Given, Kind, Link, NetworkConfig, Overrides, Route, RouteKind, Rule,
 };
 use crate::network::render::networkd::netdev::is_for_a_member;
 use crate::network::render::networkd::unit::Unit;
-use crate::network::render::networkd::{bond_of, masters, matching, no_word};
+use crate::network::render::networkd::{masters, matching};
 
 /// The file of a link.
-pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &mut Findings) -> Unit {
+pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>) -> Unit {
     let mut unit = Unit::new();
-    let bare;
-    let link = if bond_of(link, config).is_some() && (link.is_configured() || !link.routes.is_empty()) {
-        findings.push(no_word(&link.origin, "addresses and routes on a part of a bond"));
-        bare = without_addresses(link);
-        &bare
-    } else {
-        link
-    };
     matching(&mut unit, link, config, nics);
     device(&mut unit, link, config);
     addressing(&mut unit, link, config);
@@ -30,20 +21,6 @@ pub fn of(link: &Link, config: &NetworkConfig, nics: Option<&[Nic]>, findings: &
     dhcp(&mut unit, link);
     ports(&mut unit, link, config);
     unit
-}
-
-/// The same without all that gives it an address.
-fn without_addresses(link: &Link) -> Link {
-    Link {
-        dhcp4: false,
-        dhcp6: None,
-        accept_ra: None,
-        addresses: Vec::new(),
-        routes: Vec::new(),
-        rules: Vec::new(),
-        dns: Dns::default(),
-        ..link.clone()
-    }
 }
 
 /// Whether it is a part of a bond or a bridge, which has the addresses in its place.

@@ -86,7 +86,7 @@ fn a_vlan_on_a_bond_of_two_is_made_of_its_members_by_their_own_addresses() {
          [Network]\nDHCP=no\nConfigureWithoutCarrier=yes\nVLAN=bond0.7\n"
     );
     assert_eq!(file(&files, "bond0.7.netdev"), "[NetDev]\nName=bond0.7\nKind=vlan\n\n[VLAN]\nId=7\n");
-    let said: Vec<bool> = ["on a part of a bond", "`use_carrier: 1`", "`arp_validate: filter`"]
+    let said: Vec<bool> = ["on a member of bond0", "`use_carrier: 1`", "`arp_validate: filter`"]
         .iter()
         .zip(&findings)
         .map(|(what, finding)| finding.contains(what))

@@ -86,9 +86,6 @@ fn link_files(
     device(link, name, config, nics, &mut ifcfg, unsaid);
     if controller(link, config).is_some() {
         ifcfg.set("BOOTPROTO", &"none");
-        if link.is_configured() {
-            unsaid.say(&link.origin, "addresses of a part of a bond or bridge");
-        }
         return file("ifcfg-", ifcfg.finish());
     }
     let aliases = addressing::addressing(link, name, config, &mut ifcfg, unsaid);

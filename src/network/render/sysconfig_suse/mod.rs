@@ -84,9 +84,6 @@ fn link_files(
     device::device(link, config, nics, &mut ifcfg, unsaid);
     if is_part {
         ifcfg.set("BOOTPROTO", &"none");
-        if link.is_configured() {
-            unsaid.say(&link.origin, "addresses of a part of a bond or bridge");
-        }
         return file("ifcfg-", ifcfg.finish());
     }
     ifcfg.set("BOOTPROTO", &protocol(link));
