@@ -7,17 +7,20 @@ A line of the table explains some differences, of which the first that fits coun
     FIXTURES | RENDERERS | DIFFERENCE | VERDICT | why
 
 The first three are patterns as the shell has them; several in one field stand between blanks, but for the difference, which
-is `FACT only ours`, `FACT only theirs`, or `fails: REASON` where the peer makes nothing of the document. A difference without
-an explanation fails, and so does an explanation of nothing.
+is `EFFECT only ours`, `EFFECT only theirs`, or `fails: REASON` where the peer makes nothing of the document. An effect is what
+the guest would have, whichever way a manager spells it; the name servers of all its interfaces are `guest`'s too. A difference
+without an explanation fails, and so does an explanation of nothing.
 """
 import fnmatch
 import os
 import sys
 
 import facts
+import guest
 import theirs
 
-VERDICTS = ("ours better", "theirs a bug", "equal in effect")
+# The last is of what is to be mended, and is not forgotten here.
+VERDICTS = ("ours better", "theirs a bug", "equal in effect", "ours: known")
 
 
 class Explanation:
@@ -42,13 +45,15 @@ def main():
     pairs = equal = explained = 0
     unexplained = []
     for fixture in chosen or sorted(os.listdir(fixtures)):
-        nics = facts.nics(f"{rendered}/{fixture}/nics")
-        state = theirs.read(f"{fixtures}/{fixture}", nics)
+        state = theirs.read(f"{fixtures}/{fixture}", facts.nics(f"{rendered}/{fixture}/nics"))
         if state is None:
             continue
+        network = guest.Fixture(f"{rendered}/{fixture}")
+        # What the peer makes is there too: else a bond that only it makes would not be missed here.
+        network.here |= guest.made(said(state, guest.REFERENCE, network) or ())
         for renderer in theirs.RENDERERS:
             pairs += 1
-            found = list(differences(f"{rendered}/{fixture}/{renderer}", state, renderer, nics))
+            found = list(differences(state, renderer, network))
             equal += not found
             for difference in found:
                 match = [one for one in explanations if one.explains(fixture, renderer, difference)]
@@ -66,16 +71,24 @@ def main():
     sys.exit(1 if unexplained or unused or not pairs else 0)
 
 
-def differences(tree, state, renderer, nics):
-    """What only one of the two says."""
+def said(state, renderer, network):
+    """The facts in the peer's files; `None` where it makes none."""
     try:
-        other = facts.of(theirs.render(state, renderer), renderer, nics)
+        return facts.of(theirs.render(state, renderer), renderer, network.nics)
+    except theirs.Fails:
+        return None
+
+
+def differences(state, renderer, network):
+    """What only one of the two guests would have."""
+    try:
+        other = facts.of(theirs.render(state, renderer), renderer, network.nics)
     except theirs.Fails as error:
         yield f"fails: {error}"
         return
-    ours = facts.of(tree, renderer, nics)
-    yield from (f"{fact} only ours" for fact in sorted(ours - other))
-    yield from (f"{fact} only theirs" for fact in sorted(other - ours))
+    ours, other = network.effects(network.said[renderer], renderer), network.effects(other, renderer)
+    yield from (f"{effect} only ours" for effect in sorted(ours - other))
+    yield from (f"{effect} only theirs" for effect in sorted(other - ours))
 
 
 main()

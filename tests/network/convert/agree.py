@@ -10,14 +10,16 @@ import fnmatch
 import os
 import sys
 
-import effects
-import facts
+import guest
 
-REFERENCE = "netplan"
+REFERENCE = guest.REFERENCE
 # What another file of the guest has for all its interfaces: resolv.conf, SUSE's `config`.
 NO_SERVERS = ("ifupdown-alpine", "sysconfig-suse")
-# They say otherwise that no announcements are heard: by the method of IPv6, and in sysctl.d.
-NO_ACCEPT_RA = ("network-manager", "sysconfig-suse")
+# It says otherwise that no announcements are heard: by the method of IPv6, which also has it of a card without addresses.
+NO_ACCEPT_RA = ("network-manager",)
+# netplan asks DHCPv6 wherever announcements are wanted, and networkd asks it when they say so: that is told apart by
+# `differential` alone. The guest as a whole has what its interfaces have.
+SILENT = ("dhcp6",)
 
 
 def main():
@@ -27,14 +29,18 @@ def main():
     bad = [f"disagreements:{number}: not FIXTURES | RENDERERS | EFFECT | why" for number, line in lines if len(line) != 4]
     used, compared, equal = set(), 0, 0
     for fixture in chosen or sorted(os.listdir(rendered)):
-        of = network(f"{rendered}/{fixture}")
+        of = guest.Fixture(f"{rendered}/{fixture}").ours()
         if not of[REFERENCE]:
             continue
         for renderer in of.keys() - {REFERENCE}:
             silent = ("dns", "search") if renderer in NO_SERVERS else ()
             silent += ("accept-ra",) if renderer in NO_ACCEPT_RA else ()
-            wanted = {effect for effect in of[REFERENCE] if effect.split()[1] not in silent}
-            found = [f"{effect} missing" for effect in wanted - of[renderer]] + [f"{effect} added" for effect in of[renderer] - wanted]
+            silent += SILENT
+            wanted, has = (
+                {effect for effect in of[one] if effect.split()[1] not in silent and not effect.startswith("guest ")}
+                for one in (REFERENCE, renderer)
+            )
+            found = [f"{effect} missing" for effect in wanted - has] + [f"{effect} added" for effect in has - wanted]
             compared, equal = compared + 1, equal + (not found)
             for effect in sorted(found):
                 line = next((number for number, line in lines if fits(line, fixture, renderer, effect)), None)
@@ -51,20 +57,6 @@ def main():
 def fits(line, fixture, renderer, effect):
     any_of = lambda name, patterns: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split())
     return any_of(fixture, line[0]) and any_of(renderer, line[1]) and fnmatch.fnmatchcase(effect, line[2])
-
-
-def network(folder):
-    """What each renderer's files come to, for the interfaces that are there or are made."""
-    nics = facts.nics(f"{folder}/nics")
-    # Names that udev gives are in files beside the manager's own, which `render` prints for networkd alone.
-    names = facts.renamed(facts.files(f"{folder}/networkd"))
-    here = {names.get(mac.lower(), name) for name, mac in nics}
-    nics = [(names.get(mac.lower(), name), mac) for name, mac in nics]
-    said = {renderer: facts.of(f"{folder}/{renderer}", renderer, nics) for renderer in facts.DIALECTS}
-    here |= {fact.split()[0] for fact in said[REFERENCE] if " is one of " in fact}
-    return {
-        renderer: {effect for effect in effects.of(said[renderer], renderer) if effect.split()[0] in here} for renderer in said
-    }
 
 
 main()

@@ -1,7 +1,8 @@
 """What a guest would have of the facts in a manager's files, in words that are the same for all managers.
 
-Only what counts in the guest: addresses, routes, rules, name servers, MTU and hardware address, DHCPv4, refused
-announcements (hearing them is the default), members, VLANs and the options of bonds. Each dialect is a list of patterns with the effect that a fact has; what no pattern knows has none here.
+Only what counts in the guest: addresses, routes, rules, name servers, MTU and hardware address, DHCP, refused
+announcements (hearing them is the default), members, VLANs and the options of bonds. Each dialect is a list of patterns
+with the effect that a fact has; what no pattern knows has none here.
 """
 import re
 
@@ -13,21 +14,22 @@ COMMON = [
     (IPV + r"(address \S+)", r"\1"),
     (IPV + r"(route .*)", r"\1"),
     (IPV + r"(?:dns|DNS|dns-nameservers) (\S+)", r"dns \1"),
-    (IPV + r"(?:search|Domains|dns-search) (\S+)", r"search \1"),
+    (r"nameserver (\S+)", r"dns \1"),
+    (IPV + r"(?:search|Domains|dns-search) (.+)", r"search \1"),
 ]
 DIALECTS = {
     "netplan": [
-        (r"(mtu \d+)", r"\1"), (r"dhcp4 yes", "dhcp4"), (r"macaddress (\S+)", r"mac \1"), (r"(rule .*)", r"\1"),
+        (r"(mtu \d+)", r"\1"), (r"dhcp4 yes", "dhcp4"), (r"dhcp6 yes", "dhcp6"), (r"macaddress (\S+)", r"mac \1"), (r"(rule .*)", r"\1"),
         (r"accept-ra no", "accept-ra no"), (r"interface (\S+)", r"@\1 in NAME"), (r"id (\d+)", r"vlan \1"), (r"link (\S+)", r"upon \1"),
         (r"parameters\.(\S+) (.*)", r"bond \1 \2"),
     ],
     "networkd": [
-        (r"Link\.MTUBytes (\d+)", r"mtu \1"), (r"DHCP 4", "dhcp4"), (r"Network\.IPv6AcceptRA no", "accept-ra no"), (r"(?:NetDev|Link)\.MACAddress (\S+)", r"mac \1"),
+        (r"Link\.MTUBytes (\d+)", r"mtu \1"), (r"DHCP ([46])", r"dhcp\1"), (r"Network\.IPv6AcceptRA no", "accept-ra no"), (r"(?:NetDev|Link)\.MACAddress (\S+)", r"mac \1"),
         (r"Network\.(?:Bond|Bridge) (\S+)|VRF (\S+)", r"in \1\2"), (r"VLAN\.Id (\d+)", r"vlan \1"), (r"VLAN (\S+)", r"@\1 upon NAME"),
         (r"Bond\.(\S+) (.*)", r"bond \1 \2"), (r"ARPIPTargets (\S+)", r"bond arp-ip-target \1"), (r"(rule .*)", r"\1"),
     ],
     "network-manager": [
-        (r"(?:ethernet|infiniband)\.mtu (\d+)", r"mtu \1"), (r"ipv4\.method auto", "dhcp4"),
+        (r"(?:ethernet|infiniband)\.mtu (\d+)", r"mtu \1"), (r"ipv4\.method auto", "dhcp4"), (r"ipv6\.method manual", "accept-ra no"),
         (r"ethernet\.cloned-mac-address (\S+)", r"mac \1"), (r"connection\.master (\S+)", r"in \1"),
         (r"vlan\.id (\d+)", r"vlan \1"), (r"vlan\.parent (\S+)", r"upon \1"), (r"bond\.(\S+) (.*)", r"bond \1 \2"),
         (r"ipv[46]\.routing-rule\d+ (.*)", r"rule \1"),
@@ -42,16 +44,21 @@ DIALECTS = {
         (r"inet6? vlan-raw-device (\S+)", r"vlan TAG & upon \1"), (r"inet6? vlan-id (\d+)", r"vlan \1"),
         (r"inet6? (?:bond-slaves|bridge-ports) (\S+)", r"@\1 in NAME"),
         (r"inet6? (?:pre-up|up) echo (\S+) > /sys/class/net/\$IFACE/bonding/(\S+)", r"bond \2 \1"),
-        (r"inet6? bond-(\S+) (.*)", r"bond \1 \2"), (COMMAND + r"rule add (.*)", r"rule \1"),
+        (r"inet6? bond-master (\S+)", r"in \1"), (r"inet6? bond-(\S+) (.*)", r"bond \1 \2"), (r"inet6 dhcp", "dhcp6"), (COMMAND + r"rule add (.*)", r"rule \1"),
     ],
     "sysconfig": [
-        (r"MTU (\d+)", r"mtu \1"), (r"IPV6_AUTOCONF no", "accept-ra no"), (r"BOOTPROTO dhcp4?(\+auto6)?", "dhcp4"), (r"(?:MACADDR|LLADDR) (\S+)", r"mac \1"),
+        (r"MTU (\d+)", r"mtu \1"), (r"IPV6_AUTOCONF no", "accept-ra no"), (r"BOOTPROTO dhcp4?(\+auto6)?", "dhcp4"), (r"DHCPV6C yes", "dhcp6"), (r"(?:MACADDR|LLADDR) (\S+)", r"mac \1"),
         (r"(?:MASTER|BRIDGE) (?!yes)(\S+)", r"in \1"), (r"(?:BONDING_SLAVE_\d+|port) (\S+)", r"@\1 in NAME"),
         (r"(?:VID|VLAN_ID) (\d+)", r"vlan \1"), (r"(?:PHYSDEV|ETHERDEVICE) (\S+)", r"upon \1"),
         (r"BONDING ([^=]+)=(.*)", r"bond \1 \2"), (r"rule (?:ipv[46] )?(.*)", r"rule \1"),
     ],
 }
-DIALECTS["ifupdown-alpine"], DIALECTS["sysconfig-suse"] = DIALECTS["ifupdown"], DIALECTS["sysconfig"]
+DIALECTS["ifupdown-alpine"] = DIALECTS["ifupdown"]
+DIALECTS["sysconfig-suse"] = [
+    (r"BOOTPROTO dhcp", "dhcp4 & dhcp6"), (r"BOOTPROTO dhcp6", "dhcp6"), (r"net/ipv6/conf/(\S+)/accept_ra = 0", r"@\1 accept-ra no"),
+] + DIALECTS["sysconfig"]
+# Who asks DHCPv6 in these words has no address of it.
+STATELESS = ("DHCPV6C_OPTIONS -S", "DHCLIENT6_MODE info")
 # One name for an option of a bond, which is the kernel's.
 BOND = {
     "mii-monitor-interval": "miimon", "miimonitorsec": "miimon", "up-delay": "updelay", "updelaysec": "updelay",
@@ -80,6 +87,12 @@ FIRST_PRIORITY = 30_000
 
 def of(facts, renderer):
     found = set()
+    # Who is a member of a bond may repeat the bond's parameters, which count there alone.
+    members = {fact.split()[0] for fact in facts if re.fullmatch(r"\S+ inet6? bond-master (?!none).*", fact)}
+    # The number of a VLAN may be in its name alone.
+    numbered = {fact.split()[0] for fact in facts if fact.split()[1] in ("VID", "VLAN_ID")}
+    found |= {f"{name} vlan {tag(name)}" for name, _, rest in (fact.partition(" ") for fact in facts)
+              if rest == "VLAN yes" and name not in numbered and tag(name)}
     primaries = {fact.split()[0] for fact in facts if fact.endswith(" Network.PrimarySlave yes")}
     bonds = {fact.split()[0]: fact.split()[2] for fact in facts if " Network.Bond " in fact}
     found |= {f"{bonds[name]} bond primary {name}" for name in primaries if name in bonds}
@@ -97,15 +110,32 @@ def of(facts, renderer):
             match = re.fullmatch(pattern, rest)
             if match:
                 # A parameter of netplan may be a bridge's.
-                if not rest.startswith("parameters.") or name in is_bond:
+                if not (rest.startswith("parameters.") and name not in is_bond or effect.startswith("bond") and name in members):
                     found |= set(effects(name, match.expand(effect)))
                 break
+    found -= {f"{name} dhcp6" for name, _, rest in (fact.partition(" ") for fact in facts) if rest in STATELESS}
+    # Somebody asks them, whichever interface they stand with; the loopback is for all.
+    found |= {f"guest {kind} {one}" for kind, one in servers(found)}
     return found
+
+
+def servers(found):
+    for effect in found:
+        _, kind, *rest = effect.split(" ", 2)
+        if kind in ("dns", "search") and rest:
+            yield kind, rest[0]
+
+
+def tag(name):
+    """The number of a VLAN that its name has."""
+    return re.sub(r".*\D0*", "", name)
 
 
 def effects(name, text):
     for part in text.split(" & "):
-        part = part.replace("NAME", name).replace("TAG", re.sub(r".*\D0*", "", name))
+        part = part.replace("NAME", name).replace("TAG", tag(name))
+        if part == "vlan ":
+            continue
         who = name
         if part.startswith("@"):
             who, _, part = part[1:].partition(" ")
@@ -115,7 +145,7 @@ def effects(name, text):
         elif kind in ("route", "rule"):
             yield f"{who} {kind} {words(kind, rest)}"
         elif kind in ("mac", "search"):
-            yield f"{who} {kind} {rest.lower().rstrip('.')}"
+            yield from (f"{who} {kind} {one.lower().rstrip('.')}" for one in rest.split())
         else:
             yield f"{who} {part}"
 
