@@ -7,7 +7,7 @@ A line of the table explains some differences, of which the first that fits coun
     FIXTURES | RENDERERS | DIFFERENCE | VERDICT | why
 
 The first three are patterns as the shell has them; several in one field stand between blanks, but for the difference, which
-is `EFFECT only ours`, `EFFECT only theirs`, or `fails: REASON` where the peer makes nothing of the document. An effect is what
+is `EFFECT only ours`, `EFFECT only theirs` with one effect or several between `, `, or `fails: REASON` where the peer makes nothing of the document. An effect is what
 the guest would have, whichever way a manager spells it; the name servers of all its interfaces are `guest`'s too. A difference
 without an explanation fails, and so does an explanation of nothing.
 """
@@ -28,13 +28,18 @@ class Explanation:
         fields = [field.strip() for field in line.split(" | ")]
         if len(fields) != 5 or fields[3] not in VERDICTS:
             sys.exit(f"differences:{number}: not FIXTURES | RENDERERS | DIFFERENCE | VERDICT | why")
-        self.number, self.used = number, 0
-        self.fixtures, self.renderers, self.difference = fields[0].split(), fields[1].split(), fields[2]
+        self.number, self.fixtures, self.renderers = number, fields[0].split(), fields[1].split()
+        effects, only, whose = fields[2].rpartition(" only ")
+        self.differences = [effect + only + whose for effect in effects.split(", ")] if only else [fields[2]]
+        self.unused = set(self.differences)
 
     def explains(self, fixture, renderer, difference):
         fits = lambda name, patterns: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-        return (fits(fixture, self.fixtures) and fits(renderer, self.renderers)
-                and fnmatch.fnmatchcase(difference, self.difference))
+        if not (fits(fixture, self.fixtures) and fits(renderer, self.renderers)):
+            return False
+        meant = [one for one in self.differences if fnmatch.fnmatchcase(difference, one)]
+        self.unused -= set(meant)
+        return bool(meant)
 
 
 def main():
@@ -56,16 +61,15 @@ def main():
             found = list(differences(state, renderer, network))
             equal += not found
             for difference in found:
-                match = [one for one in explanations if one.explains(fixture, renderer, difference)]
+                match = next((one for one in explanations if one.explains(fixture, renderer, difference)), None)
                 if match:
-                    match[0].used += 1
                     explained += 1
                 else:
                     unexplained.append(f"UNEXPLAINED {fixture} | {renderer} | {difference}")
                 if chosen and match:
-                    print(f"{fixture} | {renderer} | {difference}  # line {match[0].number}")
-    unused = [one for one in explanations if not one.used and not chosen]
-    print("\n".join(unexplained + [f"differences:{one.number}: explains nothing" for one in unused]))
+                    print(f"{fixture} | {renderer} | {difference}  # line {match.number}")
+    unused = [f"differences:{one.number}: explains nothing: {what}" for one in explanations for what in one.unused if not chosen]
+    print("\n".join(unexplained + unused))
     print(f"{pairs} pairs of fixture and renderer: {equal} equal, {explained} differences explained, "
           f"{len(unexplained)} not; {len(unused)} explanations of nothing")
     sys.exit(1 if unexplained or unused or not pairs else 0)
