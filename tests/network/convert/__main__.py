@@ -7,9 +7,9 @@ A line of the table explains some differences, of which the first that fits coun
     FIXTURES | RENDERERS | DIFFERENCE | VERDICT | why
 
 The first three are patterns as the shell has them; several in one field stand between blanks, but for the difference, which
-is `EFFECT only ours`, `EFFECT only theirs` with one effect or several between `, `, or `fails: REASON` where the peer makes nothing of the document. An effect is what
-the guest would have, whichever way a manager spells it; the name servers of all its interfaces are `guest`'s too. A difference
-without an explanation fails, and so does an explanation of nothing.
+is `EFFECT only ours`, `EFFECT only theirs`, with one effect or several between `, `, or `fails: REASON` where the peer makes
+nothing of the document. An effect is what the guest would have, whichever way a manager spells it; the name servers of all its
+interfaces are `guest`'s too. A difference without an explanation fails, and so does an explanation of nothing.
 """
 import fnmatch
 import os

@@ -1,8 +1,8 @@
 """What a guest would have of the facts in a manager's files, in words that are the same for all managers.
 
 Only what counts in the guest: addresses, routes, rules, name servers, MTU and hardware address, DHCP, refused
-announcements (hearing them is the default), members, VLANs and the options of bonds. Each dialect is a list of patterns
-with the effect that a fact has; what no pattern knows has none here.
+announcements (hearing them is the default), members, VLANs and the options of bonds and bridges. Each dialect is a list of
+patterns with the effect that a fact has; what no pattern knows has none here.
 """
 import re
 
@@ -26,12 +26,13 @@ DIALECTS = {
     "networkd": [
         (r"Link\.MTUBytes (\d+)", r"mtu \1"), (r"DHCP ([46])", r"dhcp\1"), (r"Network\.IPv6AcceptRA no", "accept-ra no"), (r"(?:NetDev|Link)\.MACAddress (\S+)", r"mac \1"),
         (r"Network\.(?:Bond|Bridge) (\S+)|VRF (\S+)", r"in \1\2"), (r"VLAN\.Id (\d+)", r"vlan \1"), (r"VLAN (\S+)", r"@\1 upon NAME"),
-        (r"Bond\.(\S+) (.*)", r"bond \1 \2"), (r"ARPIPTargets (\S+)", r"bond arp-ip-target \1"), (r"(rule .*)", r"\1"),
+        (r"Bridge\.(\S+) (.*)", r"bridge \1 \2"), (r"Bond\.(\S+) (.*)", r"bond \1 \2"), (r"ARPIPTargets (\S+)", r"bond arp-ip-target \1"), (r"(rule .*)", r"\1"),
     ],
     "network-manager": [
         (r"(?:ethernet|infiniband)\.mtu (\d+)", r"mtu \1"), (r"ipv4\.method auto", "dhcp4"), (r"ipv6\.method manual", "accept-ra no"),
         (r"ethernet\.cloned-mac-address (\S+)", r"mac \1"), (r"connection\.master (\S+)", r"in \1"),
         (r"vlan\.id (\d+)", r"vlan \1"), (r"vlan\.parent (\S+)", r"upon \1"), (r"bond\.(\S+) (.*)", r"bond \1 \2"),
+        (r"bridge\.(\S+) (.*)", r"bridge \1 \2"),
         (r"ipv[46]\.routing-rule\d+ (.*)", r"rule \1"),
     ],
     "ifupdown": [
@@ -43,6 +44,8 @@ DIALECTS = {
         (COMMAND + r"link add link (\S+) name \$IFACE type vlan id (\d+)", r"vlan \2 & upon \1"),
         (r"inet6? vlan-raw-device (\S+)", r"vlan TAG & upon \1"), (r"inet6? vlan-id (\d+)", r"vlan \1"),
         (r"inet6? (?:bond-slaves|bridge-ports) (\S+)", r"@\1 in NAME"),
+        (r"inet6? (?:pre-up|up) echo (\S+) > /sys/class/net/\$IFACE/bridge/(\S+)", r"bridge \2 \1"),
+        (r"inet6? bridge-(\S+) (.*)", r"bridge \1 \2"),
         (r"inet6? (?:pre-up|up) echo (\S+) > /sys/class/net/\$IFACE/bonding/(\S+)", r"bond \2 \1"),
         (r"inet6? bond-master (\S+)", r"in \1"), (r"inet6? bond-(\S+) (.*)", r"bond \1 \2"), (r"inet6 dhcp", "dhcp6"), (COMMAND + r"rule add (.*)", r"rule \1"),
     ],
@@ -50,6 +53,8 @@ DIALECTS = {
         (r"MTU (\d+)", r"mtu \1"), (r"IPV6_AUTOCONF no", "accept-ra no"), (r"BOOTPROTO dhcp4?(\+auto6)?", "dhcp4"), (r"DHCPV6C yes", "dhcp6"), (r"(?:MACADDR|LLADDR) (\S+)", r"mac \1"),
         (r"(?:MASTER|BRIDGE) (?!yes)(\S+)", r"in \1"), (r"(?:BONDING_SLAVE_\d+|port) (\S+)", r"@\1 in NAME"),
         (r"(?:VID|VLAN_ID) (\d+)", r"vlan \1"), (r"(?:PHYSDEV|ETHERDEVICE) (\S+)", r"upon \1"),
+        (r"BRIDGING ([^=]+)=(.*)", r"bridge \1 \2"), (r"(?:BRIDGE_)?(STP) (.*)", r"bridge \1 \2"),
+        (r"BRIDGE_(AGEINGTIME|FORWARDDELAY|HELLOTIME|MAXAGE|PRIORITY) (.*)", r"bridge \1 \2"),
         (r"BONDING ([^=]+)=(.*)", r"bond \1 \2"), (r"rule (?:ipv[46] )?(.*)", r"rule \1"),
     ],
 }
@@ -73,6 +78,15 @@ BOND = {
     "packets-per-member": "packets-per-slave", "resendigmp": "resend-igmp", "adselect": "ad-select",
     "adactorsystempriority": "ad-actor-sys-prio", "aduserportkey": "ad-user-port-key",
     "dynamictransmitloadbalancing": "tlb-dynamic-lb",
+}
+# Those of a bridge, whose times the kernel has in hundredths; what is not here is about its ports.
+BRIDGE = {
+    "stp": "stp", "stp_state": "stp", "forward_delay": "forward-delay", "forwarddelaysec": "forward-delay", "fd": "forward-delay",
+    "forwarddelay": "forward-delay", "hello": "hello-time", "hello_time": "hello-time", "hellotimesec": "hello-time",
+    "hellotime": "hello-time", "max_age": "max-age", "maxagesec": "max-age", "maxage": "max-age", "ageing": "ageing-time",
+    "ageing_time": "ageing-time", "ageingtimesec": "ageing-time", "ageingtime": "ageing-time", "priority": "priority",
+    "bridgeprio": "priority", "forward-delay": "forward-delay", "hello-time": "hello-time", "max-age": "max-age",
+    "ageing-time": "ageing-time",
 }
 FLAGS = ("all-slaves-active", "tlb-dynamic-lb", "use-carrier")
 WORDS = {
@@ -110,9 +124,14 @@ def of(facts, renderer):
             match = re.fullmatch(pattern, rest)
             if match:
                 # A parameter of netplan may be a bridge's.
-                if not (rest.startswith("parameters.") and name not in is_bond or effect.startswith("bond") and name in members):
+                if rest.startswith("parameters.") and name not in is_bond:
+                    effect = r"bridge \1 \2"
+                if not (effect.startswith("bond") and name in members):
                     found |= set(effects(name, match.expand(effect)))
                 break
+    # A port has a priority of its own, in the same word.
+    ports = {effect.partition(" in ")[0] for effect in found if " in " in effect}
+    found -= {effect for effect in found if effect.partition(" bridge ")[0] in ports}
     found -= {f"{name} dhcp6" for name, _, rest in (fact.partition(" ") for fact in facts) if rest in STATELESS}
     # Somebody asks them, whichever interface they stand with; the loopback is for all.
     found |= {f"guest {kind} {one}" for kind, one in servers(found)}
@@ -142,6 +161,8 @@ def effects(name, text):
         kind, _, rest = part.partition(" ")
         if kind == "bond":
             yield from (f"{who} {option}" for option in bond(*rest.split(" ", 1)))
+        elif kind == "bridge":
+            yield from (f"{who} {option}" for option in bridge(*rest.split(" ", 1)))
         elif kind in ("route", "rule"):
             yield f"{who} {kind} {words(kind, rest)}"
         elif kind in ("mac", "search"):
@@ -161,6 +182,18 @@ def bond(option, value):
         return
     for one in re.split("[, ]", value):
         yield f"bond {option} {re.sub('ms$', '', one)}"
+
+
+def bridge(option, value):
+    option = option.lower()
+    if option not in BRIDGE:
+        return
+    value = re.sub(r"(?<=\d)s$", "", value)
+    if BRIDGE[option] == "stp":
+        value = {"1": "yes", "0": "no"}.get(value, value)
+    elif "_" in option and value.isdecimal():
+        value = f"{int(value) / 100:g}"
+    yield f"bridge {BRIDGE[option]} {value}"
 
 
 def words(kind, text):
