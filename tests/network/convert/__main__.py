@@ -29,9 +29,12 @@ class Explanation:
         if len(fields) != 5 or fields[3] not in VERDICTS:
             sys.exit(f"differences:{number}: not FIXTURES | RENDERERS | DIFFERENCE | VERDICT | why")
         self.number, self.fixtures, self.renderers = number, fields[0].split(), fields[1].split()
-        effects, only, whose = fields[2].rpartition(" only ")
+        effects, only, whose = ("", "", "") if fields[2].startswith("fails: ") else fields[2].rpartition(" only ")
         self.differences = [effect + only + whose for effect in effects.split(", ")] if only else [fields[2]]
         self.unused = set(self.differences)
+        # What we alone say is named in full: under a wide line it could change without a word.
+        if only and whose != "theirs" and any("*" in effect.partition(" ")[2] for effect in effects.split(", ")):
+            sys.exit(f"differences:{number}: which effect of ours it is, stands there in full")
 
     def explains(self, fixture, renderer, difference):
         fits = lambda name, patterns: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
