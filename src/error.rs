@@ -33,12 +33,13 @@ pub struct Error {
     message: String,
     help: Option<String>,
     retry_after: Option<Duration>,
+    status: Option<u16>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, origin: None, message: message.into(), help: None, retry_after: None, source: None }
+        Self { kind, origin: None, message: message.into(), help: None, retry_after: None, status: None, source: None }
     }
 
     /// Something that is not there.
@@ -82,6 +83,13 @@ impl Error {
         self
     }
 
+    /// What a server answered with that status (HTTP's).
+    #[must_use]
+    pub fn answered(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
     /// The same error as part of doing `what`.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
@@ -110,6 +118,11 @@ impl Error {
     /// How long to wait before trying again, where the other side said so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The status that the server answered with, where one did (HTTP's).
+    pub fn status(&self) -> Option<u16> {
+        self.status
     }
 
     /// The message and its causes on one line, without the advice.

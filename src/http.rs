@@ -17,10 +17,12 @@ pub(crate) mod scripted;
 pub mod serve;
 mod tls;
 mod url;
+mod way;
 
-pub use client::{Client, Request};
+pub use client::{Client, Method, Request};
 pub use retry::{retry, spread};
-pub use url::{form, parse, shown_text};
+pub use url::{form, is_number, parse, shown_text};
+pub use way::{Interface, Way};
 
 /// How the agent names itself to servers.
 pub const USER_AGENT: &str = concat!("Firstlight/", env!("CARGO_PKG_VERSION"));

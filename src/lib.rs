@@ -22,6 +22,7 @@ pub mod report;
 pub mod userdata;
 
 pub mod config;
+pub mod ephemeral;
 pub mod guest;
 pub mod http;
 pub mod media;

@@ -35,6 +35,8 @@ pub const BOOT_JOURNAL: &str = "/run/firstlight/journal";
 
 /// The instance of this boot: later stages work for it without looking for it again.
 pub const BOOT_INSTANCE: &str = "/run/firstlight/instance-id";
+/// There while the search for the configuration goes on when the network is up.
+pub const SEARCH: &str = "/run/firstlight/search";
 /// One empty file for each later stage (and `bootstrap`) that has work in this boot: path units wait for them.
 pub const WANTED: &str = "/run/firstlight/wanted";
 
@@ -73,6 +75,11 @@ pub fn seed(id: &str) -> PathBuf {
 /// Documents that an instance's user-data names, as they were fetched (0600).
 pub fn includes(id: &str) -> PathBuf {
     instance(id).join("includes")
+}
+
+/// The uuid of the machine that an instance was last configured on.
+pub fn machine(id: &str) -> PathBuf {
+    instance(id).join("machine")
 }
 
 /// What was done for an instance.

@@ -58,7 +58,8 @@ pub fn make(request: &Request, root: &Root, warning: &mut Option<String>) -> Res
 fn answer(request: &Request, form: Option<&str>, limit: u64) -> Result<Vec<u8>> {
     let client = Client::files();
     let deadline = Instant::now() + request.limit;
-    let asked = http::Request { url: &request.url, headers: &request.headers, form };
+    let method = form.map_or(http::Method::Get, http::Method::Post);
+    let asked = http::Request { url: &request.url, headers: &request.headers, method };
     let ask = || client.ask(&asked, limit, deadline.min(Instant::now() + PATIENCE));
     let interrupt = Interrupt::watch()?;
     Ok(http::retry(request.tries, deadline, |pause| interrupt.sleep(pause), ask)?.body)

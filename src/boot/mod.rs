@@ -28,6 +28,7 @@ use crate::userdata::{self, Script, UserData};
 
 mod includes;
 mod network;
+mod reach;
 mod run;
 mod seek;
 
@@ -134,23 +135,24 @@ pub struct Decision {
     pub findings: Findings,
 }
 
-/// Looks for the configuration. The image's settings say where; `--source` overrules them.
+/// Looks for the configuration, as a run does. The image's settings say where; `--source` overrules them.
 pub fn detect(options: &Options) -> Result<Detection> {
+    search(options, &[])
+}
+
+/// Looks for the configuration for a run of these stages; for a look where there are none.
+fn search(options: &Options, stages: &[Stage]) -> Result<Detection> {
+    let settings = settings(options)?;
     if let Some(spec) = &options.source {
         let mut findings = Findings::default();
-        let seed = datasource::from_source(spec, &options.root, &mut findings)?;
+        let seed = datasource::from_source(spec, &options.root, &settings, &mut findings)?;
         return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
     }
-    let settings = settings(options)?;
     let guest = Guest::read(&options.root)?;
-    Ok(datasource::find(&Context {
-        root: &options.root,
-        guest: &guest,
-        datasources: settings.datasources.as_deref(),
-        nocloud: settings.nocloud.as_ref(),
-        wait: settings.wait.unwrap_or(datasource::DEFAULT_WAIT),
-        drives: Drives::default(),
-    }))
+    let reach = reach::reach(options, &guest, &settings, stages);
+    let kept = seek::kept(&options.root);
+    let (root, drives) = (&options.root, Drives::default());
+    Ok(datasource::find(&Context { root, guest: &guest, settings: &settings, reach, kept, drives }))
 }
 
 /// From raw bytes to everything that modules may know.
@@ -236,7 +238,7 @@ fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
 
 /// The whole decision, nothing touched. `None` where there is no configuration and never was.
 pub fn decide(options: &Options) -> Result<Option<Decision>> {
-    let found = seek(options)?;
+    let found = seek(options, &[])?;
     found.seed.map(|seed| decide_for(options, seed, Remote::Later, found.findings)).transpose()
 }
 
@@ -322,7 +324,7 @@ pub fn settings_of_instance(options: &Options) -> Result<(Settings, Findings)> {
 /// root's alone.
 pub fn raw(options: &Options) -> Result<Option<Seed>> {
     if options.source.is_some() {
-        return Ok(seek(options)?.seed);
+        return Ok(seek(options, &[])?.seed);
     }
     match Found::of_this_boot(&options.root)? {
         Found { seed: None, .. } => Ok(Found::of_earlier(&options.root)?.seed),
@@ -339,7 +341,7 @@ pub fn instance_data(options: &Options) -> Result<Value> {
     }
     let absent =
         || Error::absent("there is no instance data: no configuration was found").help("`firstlight detect` tells why");
-    let seed = seek(options)?.seed.ok_or_else(absent)?;
+    let seed = seek(options, &[])?.seed.ok_or_else(absent)?;
     let known = understand(options, Guest::read(&options.root)?, seed, Remote::Later, &mut Findings::default())?;
     Ok(known.data)
 }

@@ -28,7 +28,7 @@ use crate::plan::order::Record as _;
 use crate::plan::step::{Stage, Step};
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
-use crate::root::Root;
+use crate::root::{Root, Tree as _};
 use crate::state;
 
 /// Does what is due in `stages`, and tells it in the status file as it goes.
@@ -94,16 +94,30 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
 
 /// Does what the seed asks for. `data` is the instance's, as soon as it is known.
 fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data: &mut Option<Value>) -> Result<()> {
-    let looks = stages.contains(&Stage::Local);
     let live = options.root.is_live();
-    let found = if looks { seek(options)? } else { Found::of_this_boot(&options.root)? };
+    let goes_on = stages.first() == Some(&Stage::Network) && options.root.exists(state::SEARCH.as_ref());
+    let looks = stages.contains(&Stage::Local) || goes_on;
+    let found = if looks { seek(options, stages)? } else { Found::of_this_boot(&options.root)? };
+    options.root.remove(state::SEARCH.as_ref())?;
+    if found.goes_on && live {
+        // The units of the network stage bring the network online.
+        options.root.write(state::SEARCH.as_ref(), b"", 0o644)?;
+        if !stages.contains(&Stage::Network) {
+            report::want(&options.root, Stage::Network.name())?;
+        }
+    }
     let Some(seed) = found.seed else {
         status.status = Outcome::NoSeed;
         if looks {
             status.findings.clear();
             status.add(found.findings.iter().filter(|told| told.severity > Severity::Note), stages);
         }
-        return Ok(());
+        return match stages {
+            [Stage::Local, rest @ ..] if found.goes_on && !rest.is_empty() => {
+                work_for_seed(options, rest, status, data)
+            }
+            _ => Ok(()),
+        };
     };
     let mut decision = decide_for(options, seed, remote(stages, live), found.findings)?;
     let mut journal = Journal::read(&options.root, &decision.known.instance.id)?;
@@ -111,7 +125,7 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         decision.findings = without_late_cards(&decision);
     }
     let known = &decision.known;
-    let now = stages_now(stages, known, journal.completed(Stage::Local));
+    let now = stages_now(stages, known, goes_on, journal.completed(Stage::Local));
     let mut remembers = true;
     if looks {
         *data = Some(known.data.clone());
@@ -140,7 +154,9 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
     }
     match stages {
         // By hand, all at once: the network is as good as it gets.
-        [Stage::Local, rest @ ..] if now.len() < stages.len() && live => work_for_seed(options, rest, status, data),
+        [Stage::Local, rest @ ..] if (now.len() < stages.len() || found.goes_on) && live => {
+            work_for_seed(options, rest, status, data)
+        }
         _ => Ok(()),
     }
 }
@@ -167,10 +183,11 @@ fn remote(stages: &[Stage], live: bool) -> Remote {
 }
 
 /// Which stages are worked through by a run of `stages`. Where documents are awaited, what the local stage would do for them
-/// is done with them, by the network stage.
-fn stages_now(stages: &[Stage], known: &Known, local_is_complete: bool) -> Vec<Stage> {
+/// is done with them, by the network stage; and so it is where that one has found the configuration.
+fn stages_now(stages: &[Stage], known: &Known, was_sought: bool, local_is_complete: bool) -> Vec<Stage> {
     let awaits = known.extent == Extent::Awaited;
-    let makes_up = stages.first() == Some(&Stage::Network) && known.names_servers && !awaits && !local_is_complete;
+    let late = was_sought || known.names_servers;
+    let makes_up = stages.first() == Some(&Stage::Network) && late && !awaits && !local_is_complete;
     let local = makes_up.then_some(Stage::Local);
     local.into_iter().chain(stages.iter().copied().filter(|stage| !awaits || *stage == Stage::Local)).collect()
 }
@@ -178,6 +195,10 @@ fn stages_now(stages: &[Stage], known: &Known, local_is_complete: bool) -> Vec<S
 /// Keeps the seed for the later stages and boots.
 fn keep(root: &Root, known: &Known) -> Result<()> {
     known.seed.save(root, &known.instance.id)?;
+    let uuid = &known.guest.dmi.product_uuid;
+    if !uuid.is_empty() && root.is_live() {
+        root.write(&state::machine(&known.instance.id), format!("{uuid}\n").as_bytes(), 0o600)?;
+    }
     root.link(state::INSTANCE.as_ref(), &state::instance(&known.instance.id))
 }
 
@@ -312,7 +333,6 @@ mod tests {
     use crate::plan::action::Command;
     use crate::plan::order::Plan;
     use crate::plan::step::Frequency;
-    use crate::root::Tree as _;
     use crate::scratch::Scratch;
     use crate::seed::{Document, NetworkFormat, Seed};
 

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 
-use crate::boot::{Options, detect};
-use crate::datasource::{self, Drive, Fetched, none};
+use crate::boot::{Options, search};
+use crate::datasource::{self, Drive, Fetched, Kept, none};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
+use crate::instance::Instance;
+use crate::plan::step::Stage;
 use crate::root::{Root, Tree as _};
 use crate::seed::Seed;
 use crate::state;
@@ -19,11 +21,13 @@ pub(super) struct Found {
     pub(super) drive: Option<Drive>,
     /// What to say of its place, where that is not the seed's own word.
     pub(super) place: Option<String>,
+    /// Whether the search goes on when the network is up.
+    pub(super) goes_on: bool,
 }
 
 impl Found {
     fn of(Fetched { seed, drive }: Fetched, findings: Findings) -> Self {
-        Self { seed: Some(seed), findings, drive, place: None }
+        Self { seed: Some(seed), findings, drive, place: None, goes_on: false }
     }
 
     /// What the local stage of this boot worked for.
@@ -43,12 +47,22 @@ impl Found {
     }
 }
 
+/// The instance of which a seed was kept, and the machine that it was configured on. One that can't be read counts as none:
+/// then it is asked for.
+pub(super) fn kept(root: &Root) -> Option<Kept> {
+    let seed = Found::of_earlier(root).ok()?.seed?;
+    let id = Instance::from_seed(&seed, &mut Findings::default()).ok()?.id.value;
+    let machine = root.read_text(&state::machine(&id)).ok().flatten();
+    Some(Kept { machine: machine.map(|uuid| uuid.trim().to_owned()), id, datasource: seed.datasource })
+}
+
 /// The seed that is there, or the one that was kept when its medium has gone: a known instance keeps what it has.
 ///
 /// # Errors
 /// Malformed: there is a medium, it can't be used, and nothing was kept.
-pub(super) fn seek(options: &Options) -> Result<Found> {
-    let mut detection = detect(options)?;
+pub(super) fn seek(options: &Options, stages: &[Stage]) -> Result<Found> {
+    let mut detection = search(options, stages)?;
+    let goes_on = detection.awaits_network();
     detection.tried.iter().for_each(|tried| log::info!("{}: {}", tried.name, tried.reason));
     let is_platform = |fetched: &mut Fetched| fetched.seed.datasource != none::NAME;
     if let Some(fetched) = detection.found.take_if(is_platform) {
@@ -64,10 +78,11 @@ pub(super) fn seek(options: &Options) -> Result<Found> {
         Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
             .help("`firstlight detect` tells what was seen")),
         _ => {
-            if let Some(place) = &kept.place {
+            let known = |tried: &datasource::Tried| tried.outcome == datasource::Outcome::Known;
+            if let Some(place) = kept.place.as_ref().filter(|_| !detection.tried.iter().any(known)) {
                 log::warn!("the seed of this instance is gone ({place}); what it configured stays");
             }
-            Ok(Found { findings: detection.findings, ..kept })
+            Ok(Found { findings: detection.findings, goes_on, ..kept })
         }
     }
 }

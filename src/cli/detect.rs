@@ -49,6 +49,8 @@ impl Arguments {
                 Outcome::Absent => "not there",
                 Outcome::Failed => "unusable",
                 Outcome::Skipped => "not needed",
+                Outcome::Awaited => "to be asked",
+                Outcome::Known => "known",
             };
             let milliseconds = tried.took.as_millis();
             text.push_str(&format!("{}: {outcome}: {} ({milliseconds} ms)\n", tried.name, tried.reason));

@@ -1,46 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the configuration is: the datasources in the order in which they are asked.
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use log::info;
 use serde::{Serialize, Serializer};
 
-use crate::config::base::{DatasourceName, NoCloud};
+use crate::config::base::{DatasourceName, Settings};
 use crate::error::{At, Error, Result};
-use crate::finding::{Finding, Findings, Located, Origin};
+use crate::finding::{Finding, Findings, Located};
 use crate::guest::Guest;
 use crate::instance::nocloud::line;
-use crate::media::uevent::Uevents;
 use crate::media::{self, Directory, FileSystem, Medium};
 use crate::root::Root;
 use crate::seed::Seed;
 
 pub mod config_drive;
+mod credentials;
 mod documents;
 mod drives;
+mod ec2;
+mod lxd;
 pub mod nocloud;
 pub mod none;
+mod openstack;
+mod ovf;
+mod reach;
+mod search;
+mod service;
+mod vmware;
 
 pub use drives::Drives;
+pub use reach::Reach;
+pub use search::find;
+pub use service::Service;
 
-/// The datasources that are built, in the order in which they are asked unless the image's settings name another.
-/// [`none`] is asked only where they do.
-pub const DATASOURCES: &[Datasource] = &[config_drive::DATASOURCE, nocloud::DATASOURCE, none::DATASOURCE];
+/// The datasources in the order in which they are asked unless the image's settings name another: what is local before
+/// what is on a server. [`none`] is asked only where the settings name it.
+pub const DATASOURCES: &[Datasource] = &[
+    config_drive::DATASOURCE,
+    nocloud::DATASOURCE,
+    credentials::DATASOURCE,
+    ovf::DATASOURCE,
+    vmware::DATASOURCE,
+    lxd::DATASOURCE,
+    openstack::DATASOURCE,
+    ec2::DATASOURCE,
+    none::DATASOURCE,
+];
 
 /// How long an expected medium is waited for, unless the image's settings say otherwise.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+/// How long a server is asked of which the platform is certain, unless the image's settings say otherwise.
+pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(120);
 
 /// One place where a configuration may be.
 pub struct Datasource {
     /// One of [`crate::config::base::DATASOURCES`].
     pub name: &'static str,
-    /// Looks once, without waiting.
+    /// Whether it is on a server, always.
+    pub is_remote: bool,
+    /// Looks once, without waiting and without the network.
     pub probe: fn(&Context) -> Probe,
-    /// Fetches what is there by now; `Absent` where that is nothing.
-    pub fetch: fn(&Context, &mut Findings) -> Result<Fetched>,
+    /// Fetches what is there by now; `Absent` where that is nothing. [`Error::transient`] without a `Service` says that it
+    /// is on a server; with one, that the server could not be reached or has no answer yet.
+    pub fetch: fn(&Context, Option<&Service>, &mut Findings) -> Result<Fetched>,
 }
 
 /// What a datasource may know.
@@ -49,21 +73,66 @@ pub struct Context<'a> {
     pub root: &'a Root,
     /// What this machine is.
     pub guest: &'a Guest,
-    /// The datasources that the image's settings name, in order. Just one is certain: it is waited for.
-    pub datasources: Option<&'a [Located<DatasourceName>]>,
-    /// What they say of NoCloud.
-    pub nocloud: Option<&'a NoCloud>,
-    /// How long an expected medium is waited for.
-    pub wait: Duration,
+    /// The image's settings.
+    pub settings: &'a Settings,
+    /// What may be asked of the network.
+    pub reach: Reach,
+    /// The instance of which a seed was kept.
+    pub kept: Option<Kept>,
     /// The drives of this machine, once they have been looked at.
     pub drives: Drives,
 }
 
+/// The instance that this disk was last configured as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub id: String,
+    /// The datasource that it came from.
+    pub datasource: String,
+    /// The machine's DMI uuid at that time; `None` where that is not known.
+    pub machine: Option<String>,
+}
+
 impl Context<'_> {
+    /// The datasources that the settings name, in order.
+    fn named(&self) -> Option<&[Located<DatasourceName>]> {
+        self.settings.datasources.as_deref()
+    }
+
     /// Whether the settings name one datasource alone, be the others built or not; besides none at all.
     fn is_certain(&self) -> bool {
         let platforms = |names: &[Located<DatasourceName>]| names.iter().filter(|name| name.0 != none::NAME).count();
-        self.datasources.is_some_and(|names| platforms(names) == 1)
+        self.named().is_some_and(|names| platforms(names) == 1)
+    }
+
+    /// Whether the settings name that datasource.
+    fn is_named(&self, name: &str) -> bool {
+        self.named().is_some_and(|names| names.iter().any(|named| named.0 == name))
+    }
+
+    /// How long an expected medium is waited for.
+    fn wait(&self) -> Duration {
+        self.settings.wait.unwrap_or(DEFAULT_WAIT)
+    }
+
+    /// Whether this is still the machine that was configured before, by the uuid that its firmware has.
+    fn is_same_machine(&self) -> bool {
+        let uuid = self.guest.dmi.product_uuid.as_str();
+        !uuid.is_empty() && self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref() == Some(uuid))
+    }
+}
+
+/// What a look at a service that is on the network gives: `Expected` where `why` says that the platform has it,
+/// `Possible` where the settings name it among others; else `Unlikely`, and it is not asked.
+fn service_probe(context: &Context, name: &str, why: Option<String>, nothing: &str) -> Probe {
+    match why {
+        Some(reason) => Probe { certainty: Certainty::Expected, reason },
+        None if context.is_named(name) => {
+            let reason = format!("{nothing}; the image's settings name it among others");
+            Probe { certainty: Certainty::Possible, reason }
+        }
+        None => Probe { certainty: Certainty::Unlikely, reason: format!("{nothing}; it is not asked") },
     }
 }
 
@@ -83,6 +152,8 @@ pub enum Certainty {
     Unlikely,
     /// It will do where there is no other.
     Fallback,
+    /// The settings name it among others and nothing else speaks for it: worth one question.
+    Possible,
     /// Something says that it should come: worth a wait.
     Expected,
     /// It is here.
@@ -121,6 +192,10 @@ pub enum Outcome {
     Failed,
     /// Another one was found before.
     Skipped,
+    /// It comes over the network, which is not up yet: a later stage asks for it.
+    Awaited,
+    /// It is the one of the instance that was kept, and the machine is still the same: nobody has to be asked.
+    Known,
 }
 
 /// One datasource that was thought of.
@@ -152,119 +227,10 @@ pub struct Detection {
     pub findings: Findings,
 }
 
-/// Looks for a datasource: those that are here first, then those that are expected and may be late.
-///
-/// None here and none expected: returns at once.
-pub fn find(context: &Context) -> Detection {
-    let mut findings = Findings::default();
-    let wanted = wanted(context, &mut findings);
-    let mut candidates: Vec<_> = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut found = first(&mut candidates, Certainty::Here, context, &mut findings)
-        .or_else(|| wait(&mut candidates, context, &mut findings))
-        .or_else(|| first(&mut candidates, Certainty::Fallback, context, &mut findings));
-    if let Some(fetched) = &mut found {
-        info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
-        skip_the_others(&mut candidates, &fetched.seed.datasource, &mut findings);
-    }
-    Detection { tried: candidates.into_iter().map(|candidate| candidate.tried).collect(), found, findings }
-}
-
-/// A datasource on the way to its outcome.
-struct Candidate {
-    datasource: &'static Datasource,
-    certainty: Certainty,
-    was_fetched: bool,
-    tried: Tried,
-}
-
-impl Candidate {
-    /// One look. A datasource that the settings name alone is expected in any case.
-    fn look(datasource: &'static Datasource, context: &Context) -> Self {
-        let start = Instant::now();
-        let mut probe = (datasource.probe)(context);
-        if context.is_certain() && probe.certainty == Certainty::Unlikely {
-            probe.certainty = Certainty::Expected;
-            probe.reason += "; but the image's settings name it alone";
-        }
-        let (name, reason) = (datasource.name.to_owned(), probe.reason);
-        let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
-        Self { datasource, certainty: probe.certainty, was_fetched: false, tried }
-    }
-
-    fn fetch(&mut self, context: &Context, findings: &mut Findings) -> Option<Fetched> {
-        let start = Instant::now();
-        self.was_fetched = true;
-        let fetched = (self.datasource.fetch)(context, findings);
-        self.tried.took += start.elapsed();
-        let (outcome, reason, fetched) = match fetched {
-            Ok(fetched) => (Outcome::Found, fetched.seed.place.clone(), Some(fetched)),
-            Err(error) if error.is_absent() => (Outcome::Absent, error.to_string(), None),
-            Err(error) => {
-                findings.push(error.finding(&Origin::document(self.datasource.name)));
-                (Outcome::Failed, error.without_advice(), None)
-            }
-        };
-        (self.tried.outcome, self.tried.reason) = (outcome, reason);
-        fetched
-    }
-}
-
-/// The first that can be fetched of those that are at least so certain; the most certain first, then by the order of the search.
-fn first(
-    candidates: &mut [Candidate],
-    least: Certainty,
-    context: &Context,
-    findings: &mut Findings,
-) -> Option<Fetched> {
-    let mut promising: Vec<_> =
-        candidates.iter_mut().filter(|candidate| candidate.certainty >= least && !candidate.was_fetched).collect();
-    // Stable: datasources of the same certainty stay in the order of the search.
-    promising.sort_by_key(|candidate| Reverse(candidate.certainty));
-    promising.into_iter().find_map(|candidate| candidate.fetch(context, findings))
-}
-
-/// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes.
-fn wait(candidates: &mut [Candidate], context: &Context, findings: &mut Findings) -> Option<Fetched> {
-    let is_expected = |candidate: &Candidate| candidate.certainty == Certainty::Expected && !candidate.was_fetched;
-    if !context.root.is_live() || !candidates.iter().any(is_expected) {
-        return None;
-    }
-    let deadline = Instant::now() + context.wait;
-    // Before the next look, so that a drive which comes meanwhile is not missed.
-    let uevents = Uevents::open();
-    let mut is_said = false;
-    loop {
-        context.drives.forget();
-        for candidate in candidates.iter_mut().filter(|candidate| is_expected(candidate)) {
-            let took = candidate.tried.took;
-            *candidate = Candidate::look(candidate.datasource, context);
-            candidate.tried.took += took;
-        }
-        let found = first(candidates, Certainty::Here, context, findings);
-        if found.is_some() || !candidates.iter().any(is_expected) {
-            return found;
-        }
-        if !std::mem::replace(&mut is_said, true) {
-            let names = candidates.iter().filter(|it| is_expected(it)).map(|it| it.datasource.name);
-            info!("waiting up to {:?} for {}", context.wait, names.collect::<Vec<_>>().join(", "));
-        }
-        if !uevents.wait(deadline) {
-            return None;
-        }
-    }
-}
-
-/// Says what became of those that were not asked any more; of one that is here too, which goes first.
-fn skip_the_others(candidates: &mut [Candidate], taken: &str, findings: &mut Findings) {
-    let promising = |it: &&mut Candidate| !it.was_fetched && it.certainty > Certainty::Unlikely;
-    for candidate in candidates.iter_mut().filter(promising) {
-        candidate.tried.outcome = Outcome::Skipped;
-        if candidate.certainty >= Certainty::Here {
-            let Tried { name, reason, .. } = &candidate.tried;
-            let text = format!("{reason} is here too, and {taken} goes before it: one configuration is enough");
-            let order = "`firstlight: datasources:` in the image's settings gives another order; or `ds=NAME` on the kernel's command line";
-            findings.push(Finding::note(&Origin::document(name.as_str()), text).help(order));
-        }
+impl Detection {
+    /// Whether a later stage, which has the network, has to go on with the search.
+    pub fn awaits_network(&self) -> bool {
+        self.found.is_none() && self.tried.iter().any(|tried| tried.outcome == Outcome::Awaited)
     }
 }
 
@@ -281,7 +247,7 @@ fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
 
 /// The datasources to ask, in order.
 fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource> {
-    let Some(names) = context.datasources else {
+    let Some(names) = context.named() else {
         return DATASOURCES.iter().filter(|datasource| datasource.name != none::NAME).collect();
     };
     let mut wanted = Vec::new();
@@ -300,7 +266,7 @@ fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource
 /// The seed that a person names: a directory, an image file or a block device, with a config drive's tree or NoCloud's files.
 ///
 /// Nothing is mounted. Errors: absent, or malformed where there is no seed on it.
-pub fn from_source(spec: &str, root: &Root, findings: &mut Findings) -> Result<Seed> {
+pub fn from_source(spec: &str, root: &Root, _settings: &Settings, findings: &mut Findings) -> Result<Seed> {
     if spec.contains("://") {
         return Err(Error::fatal(format!("cannot fetch a seed from the URL {spec}"))
             .help("name a directory, an ISO or FAT image, or a block device"));
@@ -331,45 +297,40 @@ fn read(medium: &dyn Medium, place: &str, root: &Root, findings: &mut Findings) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Origin;
     use crate::media::fixtures::{FAT12, NOVA_ISO, Scratch};
 
-    #[test]
-    fn an_image_root_has_no_devices_and_is_left_at_once() {
-        let scratch = Scratch::new("detect");
-        let root = Root::open(&scratch).unwrap();
-        let guest = Guest::read(&root).unwrap();
-        let origin = Origin::document("config.yaml").at(2, 17);
-        let names = ["ec2", "config-drive"].map(|name| Located::new(DatasourceName(name), origin.clone()));
-        let wait = Duration::from_secs(3600);
-        for (datasources, tried, unbuilt, certain) in
-            [(None, 2, 0, false), (Some(&names[..]), 1, 1, false), (Some(&names[1..]), 1, 0, true)]
-        {
-            let context =
-                Context { root: &root, guest: &guest, datasources, nocloud: None, wait, drives: Drives::default() };
-            let detection = find(&context);
-            assert!(detection.found.is_none());
-            assert_eq!(detection.tried.len(), tried);
-            assert_eq!(detection.tried[0].outcome, Outcome::Absent);
-            assert_eq!(detection.findings.iter().count(), unbuilt);
-            assert_eq!(context.is_certain(), certain);
-        }
-    }
-
-    /// What is tried in a root with these files, and what is found.
-    fn tried(files: &[(&str, &str)], names: Option<&[&'static str]>) -> (Vec<Outcome>, Option<String>, Vec<String>) {
+    /// What a search in a root with these files comes to, where the settings name these datasources.
+    fn search(files: &[(&str, &str)], names: Option<&[&'static str]>) -> Detection {
         let scratch = crate::scratch::Scratch::new();
         files.iter().for_each(|(path, text)| scratch.file(path, text));
         let origin = Origin::document("config.yaml");
-        let names: Option<Vec<_>> =
+        let datasources =
             names.map(|names| names.iter().map(|name| Located::new(DatasourceName(name), origin.clone())).collect());
         let (root, guest) = (scratch.root(), Guest::read(&scratch.root()).unwrap());
-        let wait = Duration::from_secs(3600);
-        let datasources = names.as_deref();
-        let context =
-            Context { root: &root, guest: &guest, datasources, nocloud: None, wait, drives: Drives::default() };
-        let Detection { tried, found, findings } = find(&context);
+        let settings = Settings { datasources, wait: Some(Duration::from_secs(3600)), ..Settings::default() };
+        let reach = Reach::Nowhere("an image asks no server");
+        find(&Context { root: &root, guest: &guest, settings: &settings, reach, kept: None, drives: Drives::default() })
+    }
+
+    #[test]
+    fn an_image_root_has_no_devices_and_asks_no_server_and_is_left_at_once() {
+        for names in [None, Some(&["ec2", "config-drive"][..]), Some(&["config-drive"])] {
+            let detection = search(&[], names);
+            assert!(detection.found.is_none());
+            assert_eq!(detection.tried.len(), names.map_or(DATASOURCES.len() - 1, <[_]>::len));
+            assert!(detection.tried.iter().all(|tried| tried.outcome == Outcome::Absent));
+            assert_eq!(detection.findings.iter().count(), 0);
+        }
+    }
+
+    /// The outcomes of config drive and NoCloud alone, what is found, and what is said.
+    fn tried(files: &[(&str, &str)], names: Option<&[&'static str]>) -> (Vec<Outcome>, Option<String>, Vec<String>) {
+        let Detection { tried, found, findings } = search(files, names);
         let found = found.map(|fetched| fetched.seed.datasource);
-        (tried.iter().map(|it| it.outcome).collect(), found, findings.iter().map(ToString::to_string).collect())
+        let shown = ["config-drive", "nocloud", "none"];
+        let tried = tried.iter().filter(|it| shown.contains(&it.name.as_str())).map(|it| it.outcome).collect();
+        (tried, found, findings.iter().map(ToString::to_string).collect())
     }
 
     const CONFIG_DRIVE: (&str, &str) = ("/config-drive/openstack/latest/meta_data.json", r#"{"uuid": "i-1"}"#);
@@ -419,7 +380,8 @@ mod tests {
         let scratch = Scratch::new("source");
         let mut findings = Findings::default();
         let root = Root::open(&scratch).unwrap();
-        let mut seed = |name: &str| from_source(&scratch.join(name).to_string_lossy(), &root, &mut findings);
+        let mut seed =
+            |name: &str| from_source(&scratch.join(name).to_string_lossy(), &root, &Settings::default(), &mut findings);
         std::fs::write(scratch.join("drive.iso"), NOVA_ISO.image()).unwrap();
         std::fs::write(scratch.join("drive.img"), FAT12.image()).unwrap();
         std::fs::write(scratch.join("junk"), "junk").unwrap();
@@ -430,7 +392,8 @@ mod tests {
         assert!(seed("junk").unwrap_err().to_string().contains("holds neither ISO 9660 nor FAT"));
         assert!(seed("empty").unwrap_err().to_string().contains("/empty has no seed"));
         assert!(seed("missing").unwrap_err().is_absent());
-        let error = from_source("http://192.0.2.1/seed", &root, &mut findings).unwrap_err().to_string();
+        let error =
+            from_source("http://192.0.2.1/seed", &root, &Settings::default(), &mut findings).unwrap_err().to_string();
         assert!(error.starts_with("cannot fetch a seed from the URL"), "{error}");
     }
 }

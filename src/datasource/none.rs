@@ -4,13 +4,13 @@
 //! Only where the settings name it, and only where no other datasource has anything; its id is that of cloud-init's
 //! `DataSourceNone`. A known instance of another datasource is never taken for this one.
 
-use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe};
+use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service};
 use crate::error::Result;
 use crate::finding::Findings;
 use crate::seed::{Document, MetaFormat, Seed};
 
 /// See the file's head.
-pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
+pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: false, probe, fetch };
 
 /// The datasource's name.
 pub const NAME: &str = "none";
@@ -20,7 +20,7 @@ fn probe(_: &Context) -> Probe {
     Probe { certainty: Certainty::Fallback, reason }
 }
 
-fn fetch(_: &Context, _: &mut Findings) -> Result<Fetched> {
+fn fetch(_: &Context, _: Option<&Service>, _: &mut Findings) -> Result<Fetched> {
     let seed = Seed {
         datasource: NAME.to_owned(),
         place: "the image's settings alone".to_owned(),

@@ -8,8 +8,10 @@ use crate::finding::closest;
 use crate::root::{FileKind, Root, Tree as _};
 
 pub mod disks;
+mod dmi;
 mod nics;
 
+pub use dmi::Dmi;
 pub use nics::Nic;
 
 const ZONES: &str = "/usr/share/zoneinfo";
@@ -60,17 +62,6 @@ pub enum Family {
     Other,
 }
 
-/// DMI strings; empty where there are none.
-#[derive(Debug, Clone, Default)]
-#[allow(missing_docs)]
-pub struct Dmi {
-    pub sys_vendor: String,
-    pub product_name: String,
-    pub chassis_asset_tag: String,
-    /// Of the system; root alone may read it.
-    pub product_serial: String,
-}
-
 impl Guest {
     /// Looks once.
     pub fn read(root: &Root) -> Result<Self> {
@@ -82,12 +73,7 @@ impl Guest {
             codename: codename(&release).to_owned(),
             nics: nics::read(root)?,
             command_line: line("/proc/cmdline"),
-            dmi: Dmi {
-                sys_vendor: line("/sys/class/dmi/id/sys_vendor"),
-                product_name: line("/sys/class/dmi/id/product_name"),
-                chassis_asset_tag: line("/sys/class/dmi/id/chassis_asset_tag"),
-                product_serial: line("/sys/class/dmi/id/product_serial"),
-            },
+            dmi: Dmi::read(root),
             root: root.clone(),
             elsewhere: false,
         })

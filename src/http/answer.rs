@@ -13,12 +13,13 @@ use crate::http::{Response, innermost};
 /// What a status that is neither good nor a redirect means.
 pub fn refused(status: StatusCode, reply: &blocking::Response) -> Error {
     let message = format!("the server answered {status}");
-    match status {
+    let error = match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Error::absent(message),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => busy(message, reply),
         _ if status.is_server_error() => busy(message, reply),
         _ => Error::fatal(message),
-    }
+    };
+    error.answered(status.as_u16())
 }
 
 /// The date form of `Retry-After` is left out: it needs a clock that is right, which a VM at first boot may not have.

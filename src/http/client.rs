@@ -5,16 +5,19 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{StatusCode, Url, blocking, redirect};
 
 use crate::error::{Error, Result};
 use crate::http::answer::{read, refused};
 use crate::http::url::{is_near, parse, shown};
-use crate::http::{Response, USER_AGENT, innermost, tls};
+use crate::http::{Response, USER_AGENT, Way, innermost, tls};
 
 /// A host that is there answers a connection at once; one that is not should not cost a boot more than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A metadata service is on the next machine, or is none.
+const NEAR_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// As many as a mirror or a URL shortener needs.
 const MOST_REDIRECTS: usize = 5;
@@ -22,6 +25,8 @@ const MOST_REDIRECTS: usize = 5;
 /// Fetches documents.
 pub struct Client {
     roads: Mutex<HashMap<Road, blocking::Client>>,
+    /// Of a metadata service: the way to it.
+    way: Option<Way>,
 }
 
 /// What a connection needs; the client of each is built when the first URL asks for it, so that plain HTTP never reads
@@ -40,15 +45,44 @@ pub struct Request<'a> {
     /// Name and value of each header beside the client's own. They may be a secret of this server: where a redirect leads
     /// to another one they are left out.
     pub headers: &'a [(String, String)],
-    /// What is sent with POST, as [`form`](crate::http::form) writes it; else it is a GET.
-    pub form: Option<&'a str>,
+    /// How.
+    pub method: Method<'a>,
+}
+
+/// What a request is to do.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Method<'a> {
+    /// Fetches a document.
+    #[default]
+    Get,
+    /// Sends fields as [`form`](crate::http::form) writes them.
+    Post(&'a str),
+    /// Asks for something without sending anything, as tokens of EC2's metadata service are asked for.
+    Put,
+}
+
+impl Method<'_> {
+    /// What it does, for a person.
+    fn doing(self) -> &'static str {
+        match self {
+            Method::Get => "fetch",
+            Method::Post(_) => "post to",
+            Method::Put => "put to",
+        }
+    }
 }
 
 impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { roads: Mutex::default() }
+        Self { roads: Mutex::default(), way: None }
+    }
+
+    /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect that
+    /// leads to another server.
+    pub fn service(way: Way) -> Self {
+        Self { roads: Mutex::default(), way: Some(way) }
     }
 
     /// The document at `url`, at most `limit` bytes of it, before `deadline`.
@@ -66,46 +100,43 @@ impl Client {
     pub fn ask(&self, request: &Request, limit: u64, deadline: Instant) -> Result<Response> {
         let mut url = parse(request.url)?;
         let mut headers = header_map(request.headers)?;
-        let mut form = request.form;
-        let doing = |url: &Url, form: Option<&str>| match form {
-            Some(_) => format!("cannot post to {}", shown(url)),
-            None => format!("cannot fetch {}", shown(url)),
-        };
+        let mut method = request.method;
+        let doing = |url: &Url, method: Method| format!("cannot {} {}", method.doing(), shown(url));
         for _ in 0..=MOST_REDIRECTS {
-            let answered = self.send(&url, &headers, form, deadline).and_then(|reply| Ok((next(&url, &reply)?, reply)));
-            let (other, reply) = answered.map_err(|error| error.while_doing(doing(&url, form)))?;
+            let answered =
+                self.send(&url, &headers, method, deadline).and_then(|reply| Ok((next(&url, &reply)?, reply)));
+            let (other, reply) = answered.map_err(|error| error.while_doing(doing(&url, method)))?;
             let Some(other) = other else {
-                return read(reply, limit, deadline).map_err(|error| error.while_doing(doing(&url, form)));
+                return read(reply, limit, deadline).map_err(|error| error.while_doing(doing(&url, method)));
             };
             if other.origin() != url.origin() {
+                if self.way.is_some() {
+                    let error = Error::fatal(format!("{}: redirected to another server", doing(&url, method)));
+                    return Err(error.help("a metadata service answers itself"));
+                }
                 headers.clear();
             }
             if !matches!(reply.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
-                form = None;
+                method = Method::Get;
             }
             url = other;
         }
-        let error = Error::fatal(format!("{}: more than {MOST_REDIRECTS} redirects", doing(&url, form)));
+        let error = Error::fatal(format!("{}: more than {MOST_REDIRECTS} redirects", doing(&url, method)));
         Err(error.help("ask the server with a browser or curl where the document really is"))
     }
 
-    fn send(
-        &self,
-        url: &Url,
-        headers: &HeaderMap,
-        form: Option<&str>,
-        deadline: Instant,
-    ) -> Result<blocking::Response> {
+    fn send(&self, url: &Url, headers: &HeaderMap, method: Method, deadline: Instant) -> Result<blocking::Response> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Error::transient("no time left"));
         }
         let client = self.client(Road { secure: url.scheme() == "https", direct: is_near(url) })?;
-        let request = match form {
-            Some(form) => {
+        let request = match method {
+            Method::Post(form) => {
                 client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned())
             }
-            None => client.get(url.clone()),
+            Method::Put => client.put(url.clone()).header(CONTENT_LENGTH, 0),
+            Method::Get => client.get(url.clone()),
         };
         request.headers(headers.clone()).timeout(left).send().map_err(|error| unreachable(&error))
     }
@@ -118,12 +149,15 @@ impl Client {
         let tls = if road.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
         let mut builder = blocking::Client::builder()
             .user_agent(USER_AGENT)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(if self.way.is_some() { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
             .redirect(redirect::Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls);
-        if road.direct {
+        if road.direct || self.way.is_some() {
             builder = builder.no_proxy();
+        }
+        if let Some(interface) = self.way.as_ref().and_then(|way| way.interface.as_ref()) {
+            builder = builder.interface(&interface.name);
         }
         let client = builder.build().map_err(|e| Error::fatal("cannot set up the HTTP client").because(e))?;
         roads.insert(road, client.clone());
@@ -286,7 +320,7 @@ mod tests {
             whole("302 Found", &place, ""),
         ]);
         let headers = [("X-Token".to_owned(), "secret".to_owned())];
-        let request = Request { url: &server.url("/a"), headers: &headers, form: Some("id=i-1") };
+        let request = Request { url: &server.url("/a"), headers: &headers, method: Method::Post("id=i-1") };
         Client::files().ask(&request, 10, Instant::now() + Duration::from_secs(10)).unwrap();
         let heads = server.requests();
         for (head, first) in heads.iter().zip(["POST /a HTTP/1.1", "POST /b HTTP/1.1"]) {
@@ -297,7 +331,7 @@ mod tests {
         let last = other.requests();
         assert!(last[0].starts_with("GET /there") && !last[0].contains("secret"), "{last:?}");
         let headers = [("X-Token".to_owned(), "hunter2\nHost: b".to_owned())];
-        let request = Request { url: &server.url("/a"), headers: &headers, form: None };
+        let request = Request { url: &server.url("/a"), headers: &headers, method: Method::Get };
         let error = Client::files().ask(&request, 10, Instant::now()).unwrap_err();
         assert!(error.to_string().contains("X-Token") && !error.to_string().contains("hunter2"), "{error}");
     }

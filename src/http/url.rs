@@ -54,6 +54,12 @@ pub fn is_near(url: &Url) -> bool {
     }
 }
 
+/// Whether the URL's host is a number, which nobody has to be asked for; no for what is no URL.
+pub fn is_number(url: &str) -> bool {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

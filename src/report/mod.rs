@@ -54,7 +54,14 @@ pub fn begin(root: &Root) -> Result<Status> {
     let known = of_this_boot(root);
     if matches!(known, Ok(None)) {
         root.remove_tree(state::WANTED.as_ref())?;
-        let left = [state::BOOT_INSTANCE, state::SENSITIVE_DATA, state::INSTANCE_DATA, state::METADATA, state::RESULT];
+        let left = [
+            state::BOOT_INSTANCE,
+            state::SEARCH,
+            state::SENSITIVE_DATA,
+            state::INSTANCE_DATA,
+            state::METADATA,
+            state::RESULT,
+        ];
         left.iter().try_for_each(|path| root.remove(path.as_ref()))?;
     }
     let mut status = known.ok().flatten().unwrap_or_default();

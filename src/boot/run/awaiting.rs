@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::http::scripted::{Scripted, whole};
-use crate::root::Tree as _;
 use crate::scratch::Scratch;
 use crate::seed::{Document, Seed};
 
@@ -19,7 +18,7 @@ pub(super) fn decided(options: &Options, user_data: Option<&str>, remote: Remote
 fn runs(options: &Options, user_data: &str, stages: &[Stage], remote: Remote) -> Vec<String> {
     let decision = decided(options, Some(user_data), remote);
     let mut journal = Journal::read(&options.root, "i-1").unwrap();
-    let now = stages_now(stages, &decision.known, journal.completed(Stage::Local));
+    let now = stages_now(stages, &decision.known, false, journal.completed(Stage::Local));
     let mut status = Status::default();
     status.found(&decision.findings, &now);
     apply(options, &decision, &now, &mut journal, &mut status).unwrap();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::config::base::Settings;
 use crate::datasource;
 use crate::error::{At, Result};
 use crate::finding::Findings;
@@ -129,7 +130,7 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
 }
 
 fn seed(medium: &Path, root: &Root, findings: &mut Findings) -> Result<Seed> {
-    let seed = datasource::from_source(&medium.to_string_lossy(), root, findings)?;
+    let seed = datasource::from_source(&medium.to_string_lossy(), root, &Settings::default(), findings)?;
     let others = [seed.network.as_ref().map(|(_, document)| document), seed.user_data.as_ref()];
     for document in seed.all_meta_data().chain(others.into_iter().flatten()).chain(&seed.vendor_data) {
         if let Ok(text) = std::str::from_utf8(&document.bytes) {

@@ -8,6 +8,7 @@
 
 mod network;
 mod nocloud;
+mod service;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use crate::state;
 
 pub use network::{Network, RENDERERS, RendererName, Route, Updates};
 pub use nocloud::NoCloud;
+pub use service::MetadataService;
 pub use words::{DATASOURCES, DatasourceName, HostnameFrom};
 
 /// Keys of the block that are not built yet.
@@ -46,6 +48,10 @@ crate::keys! {
         config_drive: ConfigDrive,
         /// NoCloud: a seed in the settings themselves, or where one is.
         nocloud: NoCloud,
+        /// OpenStack's metadata service.
+        openstack: MetadataService,
+        /// EC2's metadata service, or one like it.
+        ec2: MetadataService,
         /// Which name of the instance is its host name: `hostname` (the default) or `name`, both of OpenStack.
         hostname_from: HostnameFrom,
         /// Network.

@@ -5,8 +5,9 @@ use crate::config::document::Node;
 use crate::config::read::{Kind, Read, one_of};
 use crate::finding::Findings;
 
-/// Names of datasources, built or not.
-pub const DATASOURCES: &[&str] = &["config-drive", "nocloud", "openstack", "ec2", "none"];
+/// Names of datasources.
+pub const DATASOURCES: &[&str] =
+    &["config-drive", "nocloud", "credentials", "ovf", "vmware", "lxd", "openstack", "ec2", "none"];
 
 /// One of [`DATASOURCES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

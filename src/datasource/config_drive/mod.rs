@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::datasource::drives::{self, NOT_LIVE};
-use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, asked_for};
+use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::guest::Guest;
@@ -22,7 +22,7 @@ mod tree;
 pub use tree::read;
 
 /// See the file's head.
-pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
+pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: false, probe, fetch };
 
 const NAME: &str = "config-drive";
 const LABELS: [&str; 2] = ["config-2", "CONFIG-2"];
@@ -81,7 +81,7 @@ fn expected(guest: &Guest) -> Option<String> {
     Some(format!("the firmware names `{name}`"))
 }
 
-fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
+fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     if let Some(directory) = directory(context) {
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
         return Ok(Fetched { seed: usable(read(&medium, directory, findings)?)?, drive: None });
@@ -91,7 +91,7 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
     }
     let found = drives(context);
     if found.is_empty() {
-        return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait)));
+        return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait())));
     }
     first_readable(&found, findings)
 }

@@ -11,7 +11,7 @@ use crate::config::base::NoCloud;
 use crate::config::types::OrFalse;
 use crate::datasource::documents::says_something;
 use crate::datasource::drives::{self, NOT_LIVE};
-use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe, asked_for};
+use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe, Service, asked_for};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
 use crate::guest::Guest;
@@ -27,7 +27,7 @@ mod tree;
 use tree::Documents;
 
 /// See the file's head.
-pub const DATASOURCE: Datasource = Datasource { name: NAME, probe, fetch };
+pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: false, probe, fetch };
 
 /// Where an image's builder may leave a seed: our place, then cloud-init's. The first that has one counts.
 pub const DIRECTORIES: [&str; 3] =
@@ -39,7 +39,7 @@ const COMMAND_LINE: &str = "/proc/cmdline";
 
 /// The label of a medium; `None` where the settings want none looked at.
 fn label<'a>(context: &'a Context) -> Option<&'a str> {
-    match context.nocloud.and_then(|settings| settings.fs_label.as_ref()) {
+    match context.settings.nocloud.as_ref().and_then(|settings| settings.fs_label.as_ref()) {
         None => Some(LABEL),
         Some(OrFalse(label)) => label.as_deref(),
     }
@@ -64,10 +64,10 @@ fn lines(guest: &Guest) -> Vec<Document> {
 fn probe(context: &Context) -> Probe {
     let lines = lines(context.guest);
     let is_asked_for = !lines.is_empty() || asked_for(context.guest, &["nocloud", "nocloudnet"]).is_some();
-    let seedfrom = || Some(format!("a seed at {}", seedfrom(context.nocloud, &lines)?));
+    let seedfrom = || Some(format!("a seed at {}", seedfrom(context.settings.nocloud.as_ref(), &lines)?));
     let here = directory(context.root)
         .map(|directory| format!("the directory {directory}"))
-        .or_else(|| context.nocloud.is_some_and(is_inline).then(|| "the image's settings".to_owned()))
+        .or_else(|| context.settings.nocloud.as_ref().is_some_and(is_inline).then(|| "the image's settings".to_owned()))
         .or_else(|| drives(context).first().map(drives::place))
         .or_else(seedfrom);
     if let Some(reason) = here {
@@ -108,7 +108,7 @@ fn seedfrom(settings: Option<&NoCloud>, lines: &[Document]) -> Option<String> {
     by_settings.or_else(by_line).map(|from| without_userinfo(&from))
 }
 
-fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
+fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let mut gathered = Gathered::default();
     for line in lines(context.guest) {
         gathered.line(line);
@@ -122,7 +122,7 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
             Err(error) => unusable.push(error),
         }
     }
-    if let Some(settings) = context.nocloud {
+    if let Some(settings) = context.settings.nocloud.as_ref() {
         gathered.settings(settings, findings);
     }
     let found = drives(context);
@@ -135,7 +135,7 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
         Err(error) if !error.is_absent() => unusable.push(error),
         Err(_) => {}
     }
-    let settled = context.nocloud.and_then(|settings| settings.seedfrom.as_ref());
+    let settled = context.settings.nocloud.as_ref().and_then(|settings| settings.seedfrom.as_ref());
     gathered.follow(settled.map(|from| from.as_str()), context.root, findings)?;
     if gathered.places.is_empty() && !unusable.is_empty() {
         return Err(unusable.swap_remove(0));
@@ -145,7 +145,7 @@ fn fetch(context: &Context, findings: &mut Findings) -> Result<Fetched> {
     let drive = gathered.drive.take();
     let within = match label(context) {
         _ if !context.root.is_live() => NOT_LIVE.to_owned(),
-        Some(label) => format!("no device labelled {label} within {:?}", context.wait),
+        Some(label) => format!("no device labelled {label} within {:?}", context.wait()),
         None => "no seed".to_owned(),
     };
     Ok(Fetched { seed: gathered.seed(findings)?.ok_or_else(|| Error::absent(within))?, drive })
@@ -288,8 +288,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::base::settle;
-    use crate::datasource::Drives;
+    use crate::config::base::{Settings, settle};
+    use crate::datasource::{Drives, Reach};
     use crate::instance::Instance;
     use crate::scratch::Scratch;
 
@@ -302,11 +302,11 @@ mod tests {
         let settings =
             files.iter().find(|(path, _)| *path == "settings").map(|(path, text)| Document::new(*path, *text));
         let settings = settle(settings.as_slice(), None, &mut findings).0;
-        let nocloud = settings.nocloud.as_ref();
-        let wait = Duration::from_secs(3600);
-        let context =
-            Context { root: &root, guest: &guest, datasources: None, nocloud, wait, drives: Drives::default() };
-        let seed = fetch(&context, &mut findings).map(|fetched| fetched.seed);
+        let settings = Settings { wait: Some(Duration::from_secs(3600)), ..settings };
+        let reach = Reach::Nowhere("an image asks no server");
+        let drives = Drives::default();
+        let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept: None, drives };
+        let seed = fetch(&context, None, &mut findings).map(|fetched| fetched.seed);
         (probe(&context), seed, findings.iter().map(ToString::to_string).collect())
     }
 

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a search may ask of the network: by who asks, and by whose word on the network counts.
+
+use std::time::Duration;
+
+use crate::boot::{Options, network};
+use crate::config::base::Settings;
+use crate::datasource::Reach;
+use crate::ephemeral;
+use crate::guest::Guest;
+use crate::network::own;
+use crate::plan::step::Stage;
+
+/// How long cards are brought up for questions where the image has a network of its own, which comes up later.
+const BEFORE_OWN: Duration = Duration::from_secs(20);
+
+/// For a run of `stages`; for a look where there are none, which changes nothing.
+///
+/// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
+/// brings the cards up for its questions; else the network stage asks, when the network is up.
+pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage]) -> Reach {
+    if !options.root.is_live() {
+        return Reach::Nowhere("an image asks no server");
+    }
+    if stages.first() == Some(&Stage::Network) || ephemeral::is_up() {
+        return Reach::Up;
+    }
+    if stages.is_empty() {
+        return Reach::Nowhere("the network is not up");
+    }
+    if network::is_settled(guest, settings) {
+        return Reach::Later;
+    }
+    let has_own = || {
+        let renderer = network::renderer(settings, guest)?;
+        guest.nics.as_deref()?.iter().find_map(|nic| own::configuration(guest, renderer, nic))
+    };
+    Reach::Ephemeral { patience: has_own().is_some().then_some(BEFORE_OWN) }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What may be asked of the network, and the roads to the servers on it.
+
+use std::time::{Duration, Instant};
+
+use crate::datasource::{Context, Service};
+use crate::ephemeral::{self, Ephemeral};
+use crate::http::{self, Way};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What may be asked of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing, and why.
+    Nowhere(&'static str),
+    /// Nothing yet: a later stage goes on with the search, when the network is up.
+    Later,
+    /// It is up.
+    Up,
+    /// It is not, and what is asked for may well be its configuration: cards are brought up for the questions alone.
+    Ephemeral {
+        /// For how long at most, where a later stage can go on; `None` where this is the only chance.
+        patience: Option<Duration>,
+    },
+}
+
+/// All ways to the network, each with the questions that are asked by it.
+pub(super) struct Roads {
+    roads: Vec<Road>,
+    /// Cards that are brought up for the questions; taken down with this.
+    ephemeral: Option<Ephemeral>,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+/// One way, and what was asked by it.
+pub(super) struct Road {
+    pub(super) service: Service,
+    /// Datasources that are not to be had by it.
+    over: Vec<&'static str>,
+    pause: Duration,
+    next: Instant,
+}
+
+impl Road {
+    /// Nothing more is asked for that datasource by this way.
+    pub(super) fn end(&mut self, name: &'static str) {
+        self.over.push(name);
+    }
+
+    /// Whether that was said of a datasource.
+    pub(super) fn is_over(&self, name: &str) -> bool {
+        self.over.contains(&name)
+    }
+
+    /// The next question is for later: not before the server's own word.
+    pub(super) fn put_off(&mut self, at_least: Option<Duration>) {
+        self.next = Instant::now() + http::spread(self.pause, 25).max(at_least.unwrap_or_default());
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+impl Roads {
+    pub(super) fn open(context: &Context, deadline: Instant, timeout: Duration) -> Self {
+        let ephemeral = matches!(context.reach, Reach::Ephemeral { .. })
+            .then(|| Ephemeral::bring_up(context.guest.nics.as_deref().unwrap_or_default(), deadline));
+        let mut roads = Self { roads: Vec::new(), ephemeral, deadline, timeout };
+        if roads.ephemeral.is_none() {
+            roads.add(ephemeral::ways_up());
+        }
+        roads
+    }
+
+    fn add(&mut self, ways: Vec<Way>) {
+        let (deadline, timeout) = (self.deadline, self.timeout);
+        let road = |way| Road {
+            service: Service::new(way, deadline, timeout),
+            over: Vec::new(),
+            pause: FIRST_PAUSE,
+            next: Instant::now(),
+        };
+        self.roads.extend(ways.into_iter().map(road));
+    }
+
+    /// Those whose turn it is.
+    pub(super) fn due(&mut self) -> impl Iterator<Item = &mut Road> {
+        let ways = self.ephemeral.as_mut().map(Ephemeral::new_ways).unwrap_or_default();
+        self.add(ways);
+        let now = Instant::now();
+        self.roads.iter_mut().filter(move |road| road.next <= now)
+    }
+
+    /// When there is something to ask again for one of these datasources; `None` for never.
+    pub(super) fn next(&self, open: &[&str]) -> Option<Instant> {
+        let has_question = |road: &&Road| open.iter().any(|name| !road.is_over(name));
+        let next = self.roads.iter().filter(has_question).map(|road| road.next).min();
+        let may_come = !open.is_empty() && self.ephemeral.as_ref().is_some_and(|it| !it.is_complete());
+        let next = if may_come { Some(next.unwrap_or(self.deadline)) } else { next };
+        next.filter(|_| Instant::now() < self.deadline).map(|next| next.min(self.deadline))
+    }
+
+    /// Waits until then, or until another way has come.
+    pub(super) fn wait(&mut self, until: Instant) {
+        match &mut self.ephemeral {
+            Some(ephemeral) => ephemeral.wait(until),
+            None => std::thread::sleep(until.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    /// Whether no way leads to that datasource, and no other is to come.
+    pub(super) fn is_over(&self, name: &str) -> bool {
+        let complete = self.ephemeral.as_ref().is_none_or(Ephemeral::is_complete);
+        complete && !self.roads.is_empty() && self.roads.iter().all(|road| road.is_over(name))
+    }
+
+    /// Why there is no way at all, where there is none.
+    pub(super) fn why_none(&self) -> Option<String> {
+        self.roads.is_empty().then(|| match &self.ephemeral {
+            Some(ephemeral) => ephemeral.why_none(),
+            None => "the network has no address".to_owned(),
+        })
+    }
+}

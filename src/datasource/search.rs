@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The search: what is here first, then what is expected, on media that may be late and on servers.
+
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
+
+use log::info;
+
+use crate::datasource::reach::{Reach, Roads};
+use crate::datasource::service::DEFAULT_TIMEOUT;
+use crate::datasource::{
+    Certainty, Context, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried, wanted,
+};
+use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Findings, Origin};
+use crate::media::uevent::Uevents;
+
+/// How often media are looked for while servers are asked.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Looks for a datasource: those that are here first, then those that are expected and may be late.
+///
+/// None here and none expected: returns at once.
+pub fn find(context: &Context) -> Detection {
+    let mut findings = Findings::default();
+    let wanted = wanted(context, &mut findings);
+    let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
+    let mut search = Search { context, candidates, findings };
+    let found = search.first(Certainty::Here);
+    let found = found.or_else(|| search.expect()).or_else(|| search.first(Certainty::Fallback));
+    if let Some(fetched) = &found {
+        info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
+        search.skip_the_others(&fetched.seed.datasource);
+    }
+    let tried = search.candidates.into_iter().map(|candidate| candidate.tried).collect();
+    Detection { tried, found, findings: search.findings }
+}
+
+/// A datasource on the way to its outcome.
+struct Candidate {
+    datasource: &'static Datasource,
+    certainty: Certainty,
+    /// It is on a server.
+    is_remote: bool,
+    /// Nothing more comes of it.
+    is_over: bool,
+    tried: Tried,
+}
+
+impl Candidate {
+    /// One look. A datasource that the settings name alone is expected in any case.
+    fn look(datasource: &'static Datasource, context: &Context) -> Self {
+        let start = Instant::now();
+        let mut probe = (datasource.probe)(context);
+        if context.is_certain() && matches!(probe.certainty, Certainty::Unlikely | Certainty::Possible) {
+            probe.certainty = Certainty::Expected;
+            probe.reason += "; but the image's settings name it alone";
+        }
+        let (name, reason) = (datasource.name.to_owned(), probe.reason);
+        let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
+        let is_remote = datasource.is_remote;
+        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
+    }
+
+    /// Whether its medium may still come.
+    fn is_late(&self) -> bool {
+        self.certainty == Certainty::Expected && !self.is_over && !self.is_remote
+    }
+
+    /// Whether a server is to be asked for it.
+    fn is_to_ask(&self) -> bool {
+        self.is_remote && !self.is_over && self.certainty >= Certainty::Possible
+    }
+
+    fn end(&mut self, outcome: Outcome, reason: impl Into<String>) {
+        self.is_over = true;
+        (self.tried.outcome, self.tried.reason) = (outcome, reason.into());
+    }
+
+    /// Fetches it, from a server if one is given. What may still come of it is the caller's to say where that fails.
+    fn fetch(&mut self, context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
+        let start = Instant::now();
+        // However often it is asked, what it says is said once.
+        let mut said = Findings::default();
+        let fetched = (self.datasource.fetch)(context, service, &mut said);
+        self.tried.took += start.elapsed();
+        match &fetched {
+            Ok(fetched) => self.end(Outcome::Found, fetched.seed.place.clone()),
+            Err(error) if error.is_transient() || error.is_absent() => return fetched,
+            Err(error) => {
+                said.push(error.finding(&Origin::document(self.datasource.name)));
+                self.end(Outcome::Failed, error.without_advice());
+            }
+        }
+        findings.extend(said);
+        fetched
+    }
+}
+
+/// A search on its way.
+struct Search<'a> {
+    context: &'a Context<'a>,
+    candidates: Vec<Candidate>,
+    findings: Findings,
+}
+
+impl Search<'_> {
+    /// The first that can be fetched without a server of those that are at least so certain; the most certain first, then
+    /// by the order of the search.
+    fn first(&mut self, least: Certainty) -> Option<Fetched> {
+        let Self { context, candidates, findings } = self;
+        let is_promising = |it: &&mut Candidate| it.certainty >= least && !it.is_over && !it.is_remote;
+        let mut promising: Vec<_> = candidates.iter_mut().filter(is_promising).collect();
+        // Stable: datasources of the same certainty stay in the order of the search.
+        promising.sort_by_key(|candidate| Reverse(candidate.certainty));
+        promising.into_iter().find_map(|candidate| match candidate.fetch(context, None, findings) {
+            Ok(fetched) => Some(fetched),
+            Err(error) => {
+                match error.kind() {
+                    Kind::Transient => candidate.is_remote = true,
+                    Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
+                    Kind::Malformed | Kind::Fatal => {}
+                }
+                None
+            }
+        })
+    }
+
+    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes.
+    fn expect(&mut self) -> Option<Fetched> {
+        let media = Instant::now() + self.context.wait();
+        let mut roads = self.roads();
+        // Before the next look, so that a drive which comes meanwhile is not missed.
+        let uevents = Uevents::open();
+        let mut is_said = false;
+        loop {
+            let waits = self.context.root.is_live() && self.candidates.iter().any(Candidate::is_late);
+            if waits {
+                self.look_again();
+                if let Some(found) = self.first(Certainty::Here) {
+                    return Some(found);
+                }
+            }
+            if let Some(found) = roads.as_mut().and_then(|roads| self.ask(roads)) {
+                return Some(found);
+            }
+            let waits = waits && self.candidates.iter().any(Candidate::is_late) && Instant::now() < media;
+            let next = roads.as_ref().and_then(|roads| self.next_question(roads));
+            if !waits && next.is_none() {
+                self.give_up(roads.as_ref());
+                return None;
+            }
+            if !std::mem::replace(&mut is_said, true) {
+                let awaited = |it: &&Candidate| it.is_late() || it.is_to_ask();
+                let names = self.candidates.iter().filter(awaited).map(|it| it.datasource.name);
+                info!("waiting for {}", names.collect::<Vec<_>>().join(", "));
+            }
+            match (&mut roads, next) {
+                (Some(roads), Some(next)) if !waits => roads.wait(next),
+                (_, Some(next)) => drop(uevents.wait(next.min(Instant::now() + POLL))),
+                (_, None) => drop(uevents.wait(media)),
+            }
+        }
+    }
+
+    /// Looks once more for each medium that may be late.
+    fn look_again(&mut self) {
+        self.context.drives.forget();
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_late()) {
+            let took = candidate.tried.took;
+            *candidate = Candidate::look(candidate.datasource, self.context);
+            candidate.tried.took += took;
+        }
+    }
+
+    /// The roads to the servers that are to be asked; `None` where there are none, or no servers.
+    fn roads(&mut self) -> Option<Roads> {
+        let context = self.context;
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
+            let known = context.kept.as_ref().filter(|kept| kept.datasource == candidate.datasource.name);
+            // As cloud-init's check of an OpenStack instance: the firmware says the same as the kept seed.
+            if known.is_some_and(|kept| kept.id.eq_ignore_ascii_case(&context.guest.dmi.product_uuid)) {
+                candidate.end(Outcome::Known, "the firmware's uuid is the id of the instance that is known");
+                continue;
+            }
+            match &context.reach {
+                Reach::Nowhere(why) => {
+                    let reason = format!("{}; {why}", candidate.tried.reason);
+                    candidate.end(Outcome::Absent, reason);
+                }
+                Reach::Later => {
+                    let reason = format!("{}; asked when the network is up", candidate.tried.reason);
+                    candidate.end(Outcome::Awaited, reason);
+                }
+                Reach::Up | Reach::Ephemeral { .. } => {}
+            }
+        }
+        let patience = self.patience()?;
+        let timeout = self.context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
+        Some(Roads::open(context, Instant::now() + patience, timeout))
+    }
+
+    /// How long servers are asked; `None` where there is none to ask. A machine that was configured before has what it
+    /// needs, and waits no longer than for a medium; so does one whose platform may be another.
+    fn patience(&self) -> Option<Duration> {
+        let asked: Vec<&Candidate> = self.candidates.iter().filter(|candidate| candidate.is_to_ask()).collect();
+        let certain = asked.iter().any(|candidate| candidate.certainty >= Certainty::Expected);
+        let known = |it: &&Candidate| {
+            let kept = self.context.kept.as_ref();
+            self.context.is_same_machine() && kept.is_some_and(|kept| kept.datasource == it.datasource.name)
+        };
+        let patience = match certain && !asked.iter().any(known) {
+            true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
+            false => self.context.wait(),
+        };
+        (!asked.is_empty()).then_some(match self.context.reach {
+            Reach::Ephemeral { patience: Some(most) } => patience.min(most),
+            _ => patience,
+        })
+    }
+
+    /// Asks for each datasource on each road whose turn it is.
+    fn ask(&mut self, roads: &mut Roads) -> Option<Fetched> {
+        for road in roads.due() {
+            let mut busy: Option<Error> = None;
+            for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
+                let name = candidate.datasource.name;
+                if road.is_over(name) {
+                    continue;
+                }
+                let error = match candidate.fetch(self.context, Some(&road.service), &mut self.findings) {
+                    Ok(fetched) => return Some(fetched),
+                    Err(error) => error,
+                };
+                if !candidate.is_over {
+                    candidate.tried.reason = format!("{} (by {})", error.without_advice(), road.service.way());
+                }
+                // Only possible: one question is enough.
+                match error.is_transient() && candidate.certainty > Certainty::Possible {
+                    true => busy = Some(error),
+                    false => road.end(name),
+                }
+            }
+            road.put_off(busy.as_ref().and_then(Error::retry_after));
+        }
+        None
+    }
+
+    /// When a server is to be asked again; `None` where that makes no sense any more.
+    fn next_question(&self, roads: &Roads) -> Option<Instant> {
+        let open = self.candidates.iter().filter(|candidate| candidate.is_to_ask()).map(|it| it.datasource.name);
+        roads.next(&open.collect::<Vec<_>>())
+    }
+
+    /// Says what became of those on servers that gave nothing.
+    fn give_up(&mut self, roads: Option<&Roads>) {
+        let goes_on = matches!(self.context.reach, Reach::Ephemeral { patience: Some(_) });
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
+            let name = candidate.datasource.name;
+            let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
+            let answered_no = roads.is_some_and(|roads| roads.is_over(name));
+            match candidate.certainty > Certainty::Possible && !answered_no {
+                false => candidate.end(Outcome::Absent, reason),
+                true if goes_on => {
+                    let reason = format!("{reason}; asked again when the network is up");
+                    candidate.end(Outcome::Awaited, reason);
+                }
+                true => {
+                    let text = format!("no metadata: {reason}");
+                    let help = "`firstlight detect` tells what was asked; the request log is /var/log/firstlight.log";
+                    self.findings.push(Finding::error(&Origin::document(name), text).help(help));
+                    candidate.end(Outcome::Failed, reason);
+                }
+            }
+        }
+    }
+
+    /// Says what became of those that were not asked any more; of one that is here too, which goes first.
+    fn skip_the_others(&mut self, taken: &str) {
+        let promising = |it: &&mut Candidate| !it.is_over && it.certainty > Certainty::Unlikely;
+        for candidate in self.candidates.iter_mut().filter(promising) {
+            candidate.tried.outcome = Outcome::Skipped;
+            if candidate.certainty >= Certainty::Here {
+                let Tried { name, reason, .. } = &candidate.tried;
+                let text = format!("{reason} is here too, and {taken} goes before it: one configuration is enough");
+                let order = "`firstlight: datasources:` in the image's settings gives another order; or `ds=NAME` on the kernel's command line";
+                self.findings.push(Finding::note(&Origin::document(name.as_str()), text).help(order));
+            }
+        }
+    }
+}
