@@ -53,8 +53,8 @@ fn probe(context: &Context) -> Probe {
 
 /// What says that a drive is to come.
 fn expected(guest: &Guest) -> Option<String> {
-    if let Some(word) = asked_for(guest, &["configdrive"]) {
-        return Some(format!("the kernel's command line says `{word}`"));
+    if let Some(who) = asked_for(guest, &["configdrive"]) {
+        return Some(who);
     }
     platform::openstack(guest)
 }
@@ -210,6 +210,9 @@ mod tests {
             line.clone_into(&mut guest.command_line);
             expected(&guest)
         };
+        let mut labelled = plain.clone();
+        labelled.dmi.product_serial = "ds=configdrive".to_owned();
+        assert_eq!(expected(&labelled).as_deref(), Some("the firmware's serial number says `ds=configdrive`"));
         for line in
             ["quiet ds=configdrive ro", "ci.ds=ConfigDrive", "firstlight.datasource=config-drive", "ds=ConfigDrive;x"]
         {
