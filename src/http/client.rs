@@ -2,6 +2,7 @@
 //! Asking: which way a request goes, and where a redirect may lead.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub struct Client {
     roads: Mutex<HashMap<Road, blocking::Client>>,
     /// Of a metadata service: the way to it.
     way: Option<Way>,
+    /// What all connections go to, whatever the host of a URL.
+    socket: Option<PathBuf>,
 }
 
 /// What a connection needs; the client of each is built when the first URL asks for it, so that plain HTTP never reads
@@ -76,13 +79,18 @@ impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { roads: Mutex::default(), way: None }
+        Self { roads: Mutex::default(), way: None, socket: None }
     }
 
     /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect that
     /// leads to another server.
     pub fn service(way: Way) -> Self {
-        Self { roads: Mutex::default(), way: Some(way) }
+        Self { roads: Mutex::default(), way: Some(way), socket: None }
+    }
+
+    /// For a service of this machine's host at a Unix socket: else as a metadata service.
+    pub fn socket(path: PathBuf) -> Self {
+        Self { socket: Some(path), ..Self::service(Way::routed()) }
     }
 
     /// The document at `url`, at most `limit` bytes of it, before `deadline`.
@@ -158,6 +166,9 @@ impl Client {
         }
         if let Some(interface) = self.way.as_ref().and_then(|way| way.interface.as_ref()) {
             builder = builder.interface(&interface.name);
+        }
+        if let Some(socket) = &self.socket {
+            builder = builder.unix_socket(socket.as_path());
         }
         let client = builder.build().map_err(|e| Error::fatal("cannot set up the HTTP client").because(e))?;
         roads.insert(road, client.clone());
