@@ -179,7 +179,7 @@ impl Search<'_> {
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let known = context.kept.as_ref().filter(|kept| kept.datasource == candidate.datasource.name);
             // As cloud-init's check of an OpenStack instance: the firmware says the same as the kept seed.
-            if known.is_some_and(|kept| kept.id.eq_ignore_ascii_case(&context.guest.dmi.product_uuid)) {
+            if known.is_some_and(|kept| context.guest.dmi.has_uuid(&kept.id)) {
                 candidate.end(Outcome::Known, "the firmware's uuid is the id of the instance that is known");
                 continue;
             }
