@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::datasource::drives::{self, NOT_LIVE};
-use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for};
+use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for, platform};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::guest::Guest;
@@ -28,18 +28,6 @@ const NAME: &str = "config-drive";
 const LABELS: [&str; 2] = ["config-2", "CONFIG-2"];
 /// Where an image's builder may leave the tree of a drive; cloud-init's places.
 pub const DIRECTORIES: [&str; 2] = ["/config-drive", "/var/lib/cloud/seed/config_drive"];
-
-/// What an OpenStack cloud writes into its guests' DMI, as ds-identify knows it.
-const PRODUCTS: [&str; 2] = ["OpenStack Nova", "OpenStack Compute"];
-const VENDORS: [&str; 1] = ["OpenStack Foundation"];
-const ASSET_TAGS: [&str; 6] = [
-    "OpenStack Nova",
-    "OpenStack Compute",
-    "OpenTelekomCloud",
-    "HUAWEICLOUD",
-    "SAP CCloud VM",
-    "Samsung Cloud Platform",
-];
 
 fn drives(context: &Context) -> Vec<Labelled> {
     context.drives(|label| LABELS.contains(&label))
@@ -71,14 +59,7 @@ fn expected(guest: &Guest) -> Option<String> {
     if let Some(word) = asked_for(guest, &["configdrive"]) {
         return Some(format!("the kernel's command line says `{word}`"));
     }
-    let dmi = &guest.dmi;
-    let names = [
-        (dmi.product_name.as_str(), PRODUCTS.as_slice()),
-        (&dmi.sys_vendor, &VENDORS),
-        (&dmi.chassis_asset_tag, &ASSET_TAGS),
-    ];
-    let (name, _) = names.into_iter().find(|(name, known)| known.contains(name))?;
-    Some(format!("the firmware names `{name}`"))
+    platform::openstack(guest)
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
