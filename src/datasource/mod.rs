@@ -33,7 +33,7 @@ mod vmware;
 
 pub use drives::Drives;
 pub use reach::Reach;
-pub use search::find;
+pub use search::{ask_the_skipped, find};
 pub use service::Service;
 
 /// The datasources in the order in which they are asked unless the image's settings name another: what is local before
@@ -235,15 +235,22 @@ impl Detection {
     }
 }
 
+/// The words of the kernel's command line that name a datasource, cloud-init's too: `ds=configdrive`.
+pub fn words(guest: &Guest) -> Vec<String> {
+    let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
+    let names = |word: &String| keys.iter().any(|key| word.starts_with(key));
+    line::words(&guest.command_line).into_iter().filter(names).collect()
+}
+
 /// The word of the kernel's command line that asks for a datasource by one of these names: `ds=configdrive`.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
-        let Some((key, value)) = word.split_once('=') else { return false };
+        let (_, value) = word.split_once('=').unwrap_or_default();
         let source =
             value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
-        ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && names.contains(&source.as_str())
+        names.contains(&source.as_str())
     };
-    line::words(&guest.command_line).into_iter().rfind(asks)
+    words(guest).into_iter().rfind(asks)
 }
 
 /// The datasources to ask, in order.

@@ -49,10 +49,10 @@ fn of_sysinfo(sysinfo: &str) -> Dmi {
     }
 }
 
-/// Whether this is a container: its manager tells the init, and systemd tells everybody.
+/// Whether this is a container.
 pub(super) fn is_container(root: &Root) -> bool {
-    text(root, "/run/systemd/container").is_some_and(|name| !name.trim().is_empty())
-        || of_init(root, "container").is_some()
+    let marks = ["/run/systemd/container", "/run/host/container-manager", "/run/.containerenv", "/.dockerenv"];
+    marks.iter().any(|mark| root.exists(Path::new(mark))) || of_init(root, "container").is_some()
 }
 
 /// Nova's containers were told what they are by their init's environment, as cloud-init has it.
