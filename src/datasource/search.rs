@@ -134,15 +134,18 @@ impl Search<'_> {
         is_over.then(|| self.first(Certainty::Fallback)).flatten()
     }
 
-    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes.
+    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes,
+    /// and nothing need come for an instance that is known to be this one.
     fn expect(&mut self) -> Option<Fetched> {
         let media = Instant::now() + self.context.wait();
         let mut roads = self.roads();
+        let is_known = self.candidates.iter().any(|candidate| candidate.tried.outcome == Outcome::Known);
+        let may_come = self.context.root.is_live() && !is_known;
         // Before the next look, so that a drive which comes meanwhile is not missed.
         let uevents = Uevents::open();
         let mut is_said = false;
         loop {
-            let waits = self.context.root.is_live() && self.candidates.iter().any(Candidate::is_late);
+            let waits = may_come && self.candidates.iter().any(Candidate::is_late);
             if waits {
                 self.look_again();
                 if let Some(found) = self.first(Certainty::Here) {
