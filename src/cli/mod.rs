@@ -21,6 +21,7 @@ mod clean;
 mod demo;
 mod detect;
 mod install;
+mod network_format;
 mod plan;
 mod query;
 mod render;

@@ -25,6 +25,7 @@ pub mod nocloud;
 pub mod none;
 mod openstack;
 mod ovf;
+mod platform;
 mod reach;
 mod search;
 mod service;

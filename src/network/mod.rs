@@ -16,6 +16,7 @@ pub mod render;
 
 mod glob;
 mod json;
+mod settled;
 mod v1;
 mod v2;
 pub mod words;

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::cli::network_format::{self, Format};
 use crate::config::base::Settings;
 use crate::datasource;
 use crate::error::{At, Result};
 use crate::finding::Findings;
 use crate::input;
-use crate::network::prefix::Mac;
 use crate::root::Root;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
@@ -61,16 +61,6 @@ pub(super) fn input(file: &Path, root: &Root, findings: &mut Findings) -> Result
     Ok(Input::Seed(Box::new(seed)))
 }
 
-/// What stands at the top of a network-config.
-const SECTIONS: [&str; 9] =
-    ["network", "config", "ethernets", "bonds", "bridges", "vlans", "vrfs", "dummy-devices", "tunnels"];
-
-/// EC2's interfaces are by their MAC addresses, as its tree of directories has them.
-fn is_ec2(document: &Value) -> bool {
-    let mut keys = document.as_object().into_iter().flatten().map(|(key, _)| key.trim_end_matches('/'));
-    keys.any(|key| key.parse::<Mac>().is_ok())
-}
-
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     MetaData,
@@ -82,17 +72,25 @@ enum Kind {
     NoCloud,
 }
 
+impl From<Format> for Kind {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Document(format) => Self::Network(format),
+            Format::CommandLine => Self::CommandLine,
+        }
+    }
+}
+
 fn kind(name: &str, bytes: &[u8]) -> Kind {
     match name {
         "meta_data.json" => return Kind::MetaData,
-        "network_data.json" => return Kind::Network(NetworkFormat::OpenStack),
-        "network-config" => return Kind::Network(NetworkFormat::NetworkConfig),
-        "interfaces" => return Kind::Network(NetworkFormat::Interfaces),
         "vendor_data.json" | "vendor_data2.json" | "vendor-data" => return Kind::VendorData,
         "user_data" | "user-data" => return Kind::UserData,
         "meta-data" => return Kind::NoCloud,
-        "cmdline" => return Kind::CommandLine,
         _ => {}
+    }
+    if let Some(format) = network_format::by_name(name) {
+        return format.into();
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if bytes.trim_ascii_start().starts_with(b"{") {
@@ -103,29 +101,22 @@ fn kind(name: &str, bytes: &[u8]) -> Kind {
             Some(document) => document.get(key).is_some(),
             None => text.contains(&format!("\"{key}\"")),
         };
-        return match () {
-            () if has("uuid") => Kind::MetaData,
-            () if has("links") || has("networks") => Kind::Network(NetworkFormat::OpenStack),
-            () if SECTIONS.iter().any(|section| has(section)) => Kind::Network(NetworkFormat::NetworkConfig),
-            () if has("instance-id") || has("local-hostname") => Kind::NoCloud,
-            () if document.as_ref().is_some_and(is_ec2) => Kind::Network(NetworkFormat::Ec2),
-            () if has("cloud-init") => Kind::VendorData,
-            () => Kind::UserData,
+        return match network_format::by_content(bytes) {
+            _ if has("uuid") => Kind::MetaData,
+            Some(format) => format.into(),
+            _ if has("instance-id") || has("local-hostname") => Kind::NoCloud,
+            _ if has("cloud-init") => Kind::VendorData,
+            None => Kind::UserData,
         };
     }
     let is_user_data = bytes.trim_ascii_start().to_ascii_lowercase().starts_with(b"#cloud-config");
     let has = |key: &[u8]| bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(key));
-    let is_network = has(b"network:")
-        || has(b"version:") && SECTIONS.iter().any(|section| has(&[section.as_bytes(), b":"].concat()));
-    // A script may well source another file; it has no `iface`.
-    let is_interfaces = !bytes.starts_with(b"#!") && !bytes.starts_with(b"#cloud-") && has(b"iface ");
-    match () {
-        () if is_user_data => Kind::UserData,
-        () if has(b"firstlight:") || has(b"datasource:") => Kind::Settings,
-        () if is_network => Kind::Network(NetworkFormat::NetworkConfig),
-        () if has(b"instance-id:") || has(b"local-hostname:") => Kind::NoCloud,
-        () if is_interfaces => Kind::Network(NetworkFormat::Interfaces),
-        () => Kind::UserData,
+    match network_format::by_content(bytes) {
+        _ if is_user_data => Kind::UserData,
+        _ if has(b"firstlight:") || has(b"datasource:") => Kind::Settings,
+        Some(format) => format.into(),
+        _ if has(b"instance-id:") || has(b"local-hostname:") => Kind::NoCloud,
+        None => Kind::UserData,
     }
 }
 

@@ -24,11 +24,9 @@ use crate::network::render::{Rendered, Renderer, render};
 use crate::network::words::is_interface_name;
 use crate::network::{command_line, read};
 use crate::root::Root;
-use crate::seed::Document;
+use crate::seed::{Document, NetworkFormat};
 
-mod format;
-
-use format::{FORMATS, Format};
+use crate::cli::network_format::{self, FORMATS, Format};
 
 /// The most that one document may hold.
 const LIMIT: u64 = 16 << 20;
@@ -124,8 +122,12 @@ impl Arguments {
         let bytes = input::read(&self.network, LIMIT)?;
         let name = if self.network == Path::new("-") { "<stdin>".into() } else { self.network.to_string_lossy() };
         let document = Document::new(name, bytes);
-        let given = self.format.as_deref().and_then(format::named);
-        Ok(match given.unwrap_or_else(|| format::recognised(&self.network, &document.bytes)) {
+        let given = self.format.as_deref().and_then(network_format::named);
+        let name = self.network.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let told =
+            given.or_else(|| network_format::by_name(name)).or_else(|| network_format::by_content(&document.bytes));
+        // Its reader says what is missing.
+        Ok(match told.unwrap_or(Format::Document(NetworkFormat::NetworkConfig)) {
             Format::Document(format) => {
                 if let Ok(text) = std::str::from_utf8(&document.bytes) {
                     findings.read(&document.origin(), text);

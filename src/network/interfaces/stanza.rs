@@ -11,7 +11,7 @@ use crate::network::interfaces::draft::Draft;
 use crate::network::interfaces::{command, device};
 use crate::network::model::{Address, Dhcp6, Dns, Kind, Link, LinkLocal, Route, push_new};
 use crate::network::prefix::Prefix;
-use crate::network::render::ifupdown::SETTLED;
+use crate::network::settled;
 use crate::network::words;
 
 /// An option: its name with hyphens (`dns-nameservers`), and the rest of its line.
@@ -186,8 +186,8 @@ impl Stanza {
 
 /// A command: what it would do is done where it is understood. Given back is the master that the link gets.
 fn run(entry: &Entry, link: &mut Link, findings: &mut Findings) -> Option<Located<String>> {
-    // Of a file of ours: it changes nothing.
-    if *entry.value == SETTLED {
+    // It changes nothing.
+    if *entry.value == settled::COMMAND {
         return None;
     }
     let message = format!("commands are not run; left out: `{}`", *entry.value);

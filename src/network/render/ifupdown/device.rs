@@ -6,6 +6,7 @@ use crate::network::model::options::Setting;
 use crate::network::model::{Kind, Link};
 use crate::network::render::ifupdown::Writer;
 use crate::network::render::ifupdown::stanzas::option;
+use crate::network::settled;
 
 /// The options of a bond that ifenslave's hook knows; others are written to `/sys` when the bond is there.
 const IFENSLAVE: &[&str] = &[
@@ -175,7 +176,7 @@ impl Writer<'_> {
         if let Some(mtu) = &link.ipv6_mtu {
             // The kernel puts the link's own in its place when it notices the carrier, after the interface is up; so that is
             // waited for. The second `up` changes nothing but has to wait until the kernel is done with it.
-            options.push_str(&option("up", SETTLED));
+            options.push_str(&option("up", settled::COMMAND));
             options.push_str(&sysctl("up", "mtu", &mtu.value.to_string()));
         }
         let mut sysctl = |when: &str, key: &str, value: &str| options.push_str(&sysctl(when, key, value));
@@ -209,10 +210,6 @@ impl Writer<'_> {
         }
     }
 }
-
-/// Waits a second at most for the carrier of an interface that is up.
-pub(in crate::network) const SETTLED: &str = "for i in 1 2 3 4 5 6 7 8 9 10; do grep -Eq '^(up|unknown)' \
-     /sys/class/net/$IFACE/operstate && break; sleep 0.1; done; ip link set dev $IFACE up";
 
 fn sysctl(when: &str, key: &str, value: &str) -> String {
     ["    ", when, " echo ", value, " > /proc/sys/net/ipv6/conf/$IFACE/", key, " || true\n"].concat()

@@ -9,8 +9,6 @@ mod device;
 mod routes;
 mod stanzas;
 
-pub(in crate::network) use device::SETTLED;
-
 pub use administrator::{adapt, without_stanzas};
 
 use crate::finding::{Finding, Findings, Origin};
