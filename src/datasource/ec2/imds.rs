@@ -65,7 +65,11 @@ impl<'a> Imds<'a> {
             }
             answer = self.ask(path, limit);
         }
-        answer.map(Some).or_else(|error| if error.is_absent() { Ok(None) } else { Err(error) })
+        match answer {
+            Ok(document) => Ok(Some(document)),
+            Err(error) if error.is_absent() && error.status().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn ask(&self, path: &str, limit: u64) -> Result<Vec<u8>> {

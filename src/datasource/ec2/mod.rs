@@ -6,12 +6,11 @@
 //! answer there.
 
 use crate::config::base::MetadataService;
-use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT};
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, instance_id, optional};
 use crate::datasource::{Context, Datasource, Fetched, Probe, Service, asked_for, service_probe};
 use crate::error::{Error, Result};
-use crate::finding::{Findings, Origin};
+use crate::finding::Findings;
 use crate::http::{Way, shown_text};
-use crate::instance::Instance;
 use crate::instance::ec2::{CLOUD_NAME, IDENTITY, NAME};
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
@@ -100,15 +99,13 @@ fn read(
         content: Default::default(),
     };
     // Before what is long: who has no id has no use for it.
-    Instance::from_seed(&seed, &mut Findings::default()).map_err(|error| error.while_doing(place))?;
-    let user_data = imds.get(&format!("{version}/user-data"), FILE_LIMIT)?.map(user_data::plain);
-    seed.user_data = user_data.filter(|bytes| !bytes.is_empty()).map(|bytes| Document::new("user-data", bytes));
+    instance_id(&seed)?;
+    let user_data = optional("user-data", imds.get(&format!("{version}/user-data"), FILE_LIMIT), findings)?;
+    let user_data = user_data.map(|document| Document { bytes: user_data::plain(document.bytes), ..document });
+    seed.user_data = user_data.filter(|document| !document.bytes.is_empty());
     if platform.is_some_and(|platform| platform.name == platform::AWS) {
-        match imds.get(&format!("{version}/{IDENTITY}"), DOCUMENT_LIMIT) {
-            Ok(document) => seed.content.extend(document.map(|document| (IDENTITY.to_owned(), document))),
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => findings.push(error.while_doing("left out").finding(&Origin::document(IDENTITY))),
-        }
+        let identity = optional(IDENTITY, imds.get(&format!("{version}/{IDENTITY}"), DOCUMENT_LIMIT), findings)?;
+        seed.content.extend(identity.map(|document| (document.name, document.bytes)));
     }
     Ok(seed)
 }

@@ -15,6 +15,7 @@ use crate::datasource::{Certainty, Drives, Reach};
 use crate::error::Kind;
 use crate::guest::Guest;
 use crate::http::Interface;
+use crate::instance::Instance;
 use crate::scratch::Scratch;
 
 /// What a service answers to method, path and token.
@@ -242,17 +243,23 @@ fn its_word_on_the_network_counts_unless_the_settings_say_no() {
 }
 
 #[test]
-fn user_data_that_may_come_later_are_waited_for() {
-    let mut plain = plain(NITRO);
-    let mut busy = 2;
-    let service = Imitation::start(Box::new(move |method, path, token| match path {
-        "/2021-03-23/user-data" if busy > 0 => {
-            busy -= 1;
-            (503, String::new())
-        }
-        _ => plain(method, path, token),
-    }));
-    assert_eq!(fetched(&[], "", &service).0.unwrap().user_data.unwrap().bytes, b"#!/bin/sh\n");
+fn user_data_that_may_come_later_are_waited_for_and_others_are_said() {
+    let with_refusals = |status: u16, times: u32| {
+        let (mut plain, mut left) = (plain(NITRO), times);
+        let service = Imitation::start(Box::new(move |method, path, token| match path {
+            "/2021-03-23/user-data" if left > 0 => {
+                left -= 1;
+                (status, String::new())
+            }
+            _ => plain(method, path, token),
+        }));
+        fetched(&[], "", &service)
+    };
+    let (seed, said) = with_refusals(503, 2);
+    assert_eq!((seed.unwrap().user_data.unwrap().bytes.as_slice(), said.len()), (b"#!/bin/sh\n".as_slice(), 0));
+    let (seed, said) = with_refusals(400, 1);
+    assert!(seed.unwrap().user_data.is_none());
+    assert!(said[0].starts_with("user-data: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
 }
 
 #[test]
