@@ -41,6 +41,7 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         random_seed: reader.random_seed(),
         availability_zone: reader.text("availability_zone").map(|zone| zone.value),
         cloud_name: None,
+        redact: Vec::new(),
     })
 }
 
