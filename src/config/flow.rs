@@ -2,6 +2,7 @@
 //! A part of a document as a document of its own, in YAML on one line.
 
 use crate::config::node::{Data, Node, Value};
+use crate::config::resolve::YAML_TAG;
 
 impl Node {
     /// As YAML that reads back as the same values. Unlike [`Node::to_json`] it makes nothing of a plain scalar:
@@ -38,7 +39,12 @@ impl Node {
                 Some(Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Date(_)) if scalar.plain => {
                     text.push_str(&scalar.text);
                 }
-                _ => text.push_str(&serde_json::Value::from(scalar.text.as_str()).to_string()),
+                _ => {
+                    if let Some(tag) = scalar.tag.as_ref().and_then(|tag| tag.strip_prefix(YAML_TAG)) {
+                        text.push_str(&format!("!!{tag} "));
+                    }
+                    text.push_str(&serde_json::Value::from(scalar.text.as_str()).to_string());
+                }
             },
         }
     }

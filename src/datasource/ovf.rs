@@ -49,8 +49,7 @@ struct Environment {
 
 fn probe(context: &Context) -> Probe {
     let word = asked_for(context.guest, &[NAME]);
-    let found = find(context, &mut Findings::default());
-    let reason = match found {
+    let reason = match find(context, &mut Findings::default()) {
         Ok(Environment { document, place, .. }) => {
             // Whoever deploys from a template gets an environment, be it for somebody else.
             let is_for_us = properties(&document).map_or(true, |found| found.iter().any(Property::has_a_meaning));
@@ -61,7 +60,9 @@ fn probe(context: &Context) -> Probe {
             };
             return Probe { certainty, reason: place };
         }
-        Err(error) => error.without_advice(),
+        Err(error) if error.is_absent() => error.without_advice(),
+        // What is wrong with it is said when it is fetched.
+        Err(error) => return Probe { certainty: Certainty::Here, reason: error.without_advice() },
     };
     match word.filter(|_| context.root.is_live()) {
         Some(word) => {
@@ -168,7 +169,9 @@ fn seed(document: Document, place: String, findings: &mut Findings) -> Result<Se
     }
     if let Some(from) = property("seedfrom") {
         let text = "`seedfrom` is not followed; only the properties themselves are read";
-        findings.push(Finding::error(&from.origin, text).help("put the user-data into the property `user-data`, in base64"));
+        findings.push(
+            Finding::error(&from.origin, text).help("put the user-data into the property `user-data`, in base64"),
+        );
     }
     let mut part = |key: &str, limit: u64| {
         let property = property(key)?;
@@ -200,6 +203,101 @@ fn seed(document: Document, place: String, findings: &mut Findings) -> Result<Se
 /// A document in a property: in base64, as it should be, or as it is; compressed or not.
 fn unpacked(value: &str, limit: u64) -> Result<Vec<u8>> {
     let bytes = base64(value.as_bytes()).unwrap_or_else(|| value.as_bytes().to_vec());
-    // User-data is unpacked where it is read, a network-config nowhere else.
     if is_gzip(&bytes) { gunzip(&bytes, limit) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::base::Settings;
+    use crate::datasource::{Drives, Reach};
+    use crate::guest::Guest;
+    use crate::instance::Instance;
+    use crate::scratch::Scratch;
+
+    fn environment(properties: &[(&str, &str)]) -> String {
+        let line = |(key, value): &(&str, &str)| format!("<Property oe:key=\"{key}\" oe:value=\"{value}\"/>\n");
+        let lines: String = properties.iter().map(line).collect();
+        format!(
+            "<?xml version=\"1.0\"?>\n<Environment xmlns:oe=\"http://schemas.dmtf.org/ovf/environment/1\">\n<PropertySection>\n{lines}</PropertySection></Environment>"
+        )
+    }
+
+    /// What an image with this environment is looked at as, what it gives, and what is said.
+    fn seek(environment: Option<&str>) -> (Probe, Result<Seed>, Vec<String>) {
+        let scratch = Scratch::new();
+        if let Some(environment) = environment {
+            scratch.file(&format!("{DIRECTORY}/OVF_ENV.XML"), environment);
+        }
+        scratch.file("/sys/class/dmi/id/product_uuid", "4237B3C0-AAAA\n");
+        let (root, settings) = (scratch.root(), Settings::default());
+        let guest = Guest::read(&root).unwrap();
+        let (reach, drives) = (Reach::Nowhere("an image asks no server"), Drives::default());
+        let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept: None, drives };
+        let mut findings = Findings::default();
+        let seed = fetch(&context, None, &mut findings).map(|fetched| fetched.seed);
+        (probe(&context), seed, findings.iter().map(ToString::to_string).collect())
+    }
+
+    fn instance(seed: &Seed) -> Instance {
+        Instance::from_seed(seed, &mut Findings::default()).unwrap()
+    }
+
+    fn texts<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Vec<&'a str> {
+        documents.into_iter().map(|document| std::str::from_utf8(&document.bytes).unwrap()).collect()
+    }
+
+    #[test]
+    fn properties_are_a_seed() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDlZrvrghHGLBOqnwHms/gi1daP5AElq0hZC0etyIHr0 me";
+        let (probe, seed, findings) = seek(Some(&environment(&[
+            ("instance-id", "i-1"),
+            ("hostname", "web"),
+            ("public-keys", key),
+            ("user-data", "IyEvYmlu L3NoCg=="),
+            ("network-config", "bmV0d29yazoge3ZlcnNpb246IDJ9Cg=="),
+            ("password", "it&apos;s &quot;me&quot;"),
+            ("edgeproxy", "172.24.4.1"),
+        ])));
+        let seed = seed.unwrap();
+        assert_eq!((findings.as_slice(), probe.certainty), (&[][..], Certainty::Here));
+        let who = instance(&seed);
+        assert_eq!((who.id.as_str(), who.hostname.unwrap().as_str()), ("i-1", "web"));
+        assert_eq!((who.public_keys[0].as_str(), who.properties["edgeproxy"].as_str()), (key, "172.24.4.1"));
+        assert_eq!(texts(&seed.user_data), ["#!/bin/sh\n"]);
+        assert_eq!(texts(&seed.vendor_data), ["#cloud-config\n{\"password\":\"it's \\\"me\\\"\"}\n"]);
+        assert_eq!(texts(seed.network.iter().map(|(_, document)| document)), ["network: {version: 2}\n"]);
+    }
+
+    #[test]
+    fn a_template_s_own_properties_do_where_nobody_else_says_anything() {
+        let (probe, seed, _) =
+            seek(Some(&environment(&[("guestinfo.role", "db"), ("password", ""), ("hostname", " ")])));
+        let seed = seed.unwrap();
+        assert_eq!(probe.certainty, Certainty::Fallback);
+        let who = instance(&seed);
+        assert_eq!((who.id.as_str(), who.properties["guestinfo.role"].as_str()), ("4237b3c0-aaaa", "db"));
+        assert!(seed.user_data.is_none() && seed.vendor_data.is_empty() && who.hostname.is_none());
+    }
+
+    #[test]
+    fn user_data_may_be_plain_and_what_is_not_followed_is_said() {
+        let (_, seed, findings) =
+            seek(Some(&environment(&[("user-data", "#!/bin/sh&#10;id&#10;"), ("seedfrom", "http://192.0.2.1/")])));
+        assert_eq!(texts(&seed.unwrap().user_data), ["#!/bin/sh\nid\n"]);
+        assert!(findings[0].starts_with("OVF_ENV.XML:5:1: error: `seedfrom` is not followed"), "{findings:?}");
+        let (_, seed, _) = seek(Some(&environment(&[("dsmode", "disabled")])));
+        assert!(seed.unwrap_err().is_absent());
+    }
+
+    #[test]
+    fn what_is_there_and_broken_is_not_passed_over() {
+        let (probe, seed, _) = seek(Some("<Environment>"));
+        assert_eq!(probe.certainty, Certainty::Here);
+        let error = seed.unwrap_err();
+        assert!(error.to_string().contains("OVF_ENV.XML:1:14: the document is cut off"), "{error}");
+        assert!(!error.is_absent());
+        let (probe, seed, _) = seek(None);
+        assert!(probe.certainty == Certainty::Unlikely && seed.unwrap_err().is_absent());
+    }
 }

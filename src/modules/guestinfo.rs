@@ -32,7 +32,8 @@ fn plan(input: &Input, planner: &mut Planner) {
     }
     let Some((_, origin)) = keys.first().cloned() else { return };
     let has = |tool: &str| input.guest.has_tool(tool);
-    let tool: &[&str] = if has("vmware-rpctool") || !has("vmtoolsd") { &["vmware-rpctool"] } else { &["vmtoolsd", "--cmd"] };
+    let tool: &[&str] =
+        if has("vmware-rpctool") || !has("vmtoolsd") { &["vmware-rpctool"] } else { &["vmtoolsd", "--cmd"] };
     let step = planner.step(MODULE.name, &origin);
     let mut run = |argv: &[&str]| {
         step.action(Action::Run(Command { waits_for_boot: true, ..Command::tool(argv.iter().copied()) }));
@@ -78,7 +79,10 @@ mod tests {
             ]
         );
         assert!(said[0].starts_with("guestinfo.metadata: error: `ovfEnv` is no variable that was read"), "{said:?}");
-        assert_eq!(planned("vmware", &["metadata"], "vmware-rpctool").0[1], "vmware-rpctool info-set guestinfo.metadata ---");
+        assert_eq!(
+            planned("vmware", &["metadata"], "vmware-rpctool").0[1],
+            "vmware-rpctool info-set guestinfo.metadata ---"
+        );
     }
 
     #[test]

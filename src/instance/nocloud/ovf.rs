@@ -64,7 +64,8 @@ pub(super) fn parse(text: &str, origin: &Origin) -> Option<Result<Node>> {
 /// A mapping in YAML may begin with `<<:`, and with no other tag.
 fn is_xml(text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    text.starts_with('<') && text.as_bytes().get(1).is_some_and(|next| next.is_ascii_alphabetic() || b"?!".contains(next))
+    text.starts_with('<')
+        && text.as_bytes().get(1).is_some_and(|next| next.is_ascii_alphabetic() || b"?!".contains(next))
 }
 
 fn wrong(origin: &Origin, message: impl Into<String>) -> Error {
@@ -82,6 +83,7 @@ fn read(text: &str, document: &Origin) -> Result<Vec<Property>> {
     let mut found: Vec<Property> = Vec::new();
     // Whether each open element is on the way to the properties; the document itself counts as one.
     let mut open = vec![true];
+    let mut has_begun = false;
     loop {
         let origin = place.go_to(reader.buffer_position(), document);
         let event = reader.read_event().map_err(|error| {
@@ -96,7 +98,7 @@ fn read(text: &str, document: &Origin) -> Result<Vec<Property>> {
                 continue;
             }
             Event::DocType(_) => return Err(wrong(&origin, "a document type, which nothing is read of")),
-            Event::Eof if open.len() > 1 => return Err(wrong(&origin, "the document is cut off")),
+            Event::Eof if open.len() > 1 || !has_begun => return Err(wrong(&origin, "the document is cut off")),
             Event::Eof => return Ok(found),
             _ => continue,
         };
@@ -106,6 +108,7 @@ fn read(text: &str, document: &Origin) -> Result<Vec<Property>> {
         if level == 1 && !is_on_the_way {
             return Err(wrong(&origin, format!("`{}` where `Environment` should be", name_of(&element))));
         }
+        has_begun = true;
         if level == 3 && is_on_the_way {
             let property = property(&element, origin)?;
             found.retain(|other| other.key != property.key);
@@ -156,7 +159,8 @@ impl Place<'_> {
     fn go_to(&mut self, offset: u64, document: &Origin) -> Origin {
         let to = usize::try_from(offset).unwrap_or(usize::MAX).min(self.text.len());
         for character in self.text.get(self.at..to).unwrap_or_default().chars() {
-            (self.line, self.column) = if character == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
+            (self.line, self.column) =
+                if character == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
         }
         self.at = self.at.max(to);
         document.at(self.line, self.column)
@@ -239,6 +243,7 @@ mod tests {
             (bomb, "ovf-env.xml:1:1: a document type, which nothing is read of"),
             ("<Environment>\n <a>\n</Environment>", "ovf-env.xml:3:1: not XML: "),
             ("<Environment>\n<PropertySection>\n", "ovf-env.xml:3:1: the document is cut off"),
+            ("<?xml version='1.0'?>", "the document is cut off"),
             (&deep, "ovf-env.xml: more than 1000 properties, or deeper than 64 levels"),
             (&wide, "the document is cut off"),
             (&environment("<Property oe:key='k'/>"), "ovf-env.xml:12:1: a property without `key` or `value`"),
