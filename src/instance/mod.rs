@@ -36,6 +36,8 @@ pub struct Instance {
     pub properties: BTreeMap<String, String>,
     /// Files that the platform hands in.
     pub files: Vec<Located<File>>,
+    /// Parts of the seed, in the platform's words, that it is to forget once they are kept (VMware's `redact`).
+    pub redact: Vec<Located<String>>,
     /// For the kernel's pool.
     pub random_seed: Option<Located<Vec<u8>>>,
     /// Where it runs.
@@ -79,6 +81,7 @@ impl Instance {
             public_keys: Vec::new(),
             properties: BTreeMap::new(),
             files: Vec::new(),
+            redact: Vec::new(),
             random_seed: None,
             availability_zone: None,
             region: None,

@@ -42,6 +42,7 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         availability_zone: reader.text("availability_zone").map(|zone| zone.value),
         region: None,
         cloud_name: None,
+        redact: Vec::new(),
     })
 }
 
