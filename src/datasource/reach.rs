@@ -9,6 +9,8 @@ use crate::http::{self, Way};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often a network that should be up is looked at while it has no address.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What may be asked of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(super) struct Roads {
     roads: Vec<Road>,
     /// Cards that are brought up for the questions; taken down with this.
     ephemeral: Option<Ephemeral>,
+    /// The ways of a network that is up by itself.
+    ways_up: fn() -> Vec<Way>,
     deadline: Instant,
     timeout: Duration,
 }
@@ -64,13 +68,15 @@ impl Road {
 
 impl Roads {
     pub(super) fn open(context: &Context, deadline: Instant, timeout: Duration) -> Self {
-        let ephemeral = matches!(context.reach, Reach::Ephemeral { .. })
-            .then(|| Ephemeral::bring_up(context.guest.nics.as_deref().unwrap_or_default(), deadline));
-        let mut roads = Self { roads: Vec::new(), ephemeral, deadline, timeout };
-        if roads.ephemeral.is_none() {
-            roads.add(ephemeral::ways_up());
-        }
-        roads
+        let ephemeral = matches!(context.reach, Reach::Ephemeral { .. }).then(|| {
+            let mut guest = context.guest.clone();
+            // A card that is up keeps the name that it has, whatever udev has in mind for it.
+            if let Err(error) = guest.wait_for_cards() {
+                log::warn!("{error}");
+            }
+            Ephemeral::bring_up(guest.nics.as_deref().unwrap_or_default(), deadline)
+        });
+        Self { roads: Vec::new(), ephemeral, ways_up: ephemeral::ways_up, deadline, timeout }
     }
 
     fn add(&mut self, ways: Vec<Way>) {
@@ -86,7 +92,9 @@ impl Roads {
 
     /// Those whose turn it is.
     pub(super) fn due(&mut self) -> impl Iterator<Item = &mut Road> {
-        let ways = self.ephemeral.as_mut().map(Ephemeral::new_ways).unwrap_or_default();
+        let ways = self.ephemeral.as_mut().map_or_else(self.ways_up, Ephemeral::new_ways);
+        let is_new = |way: &Way| self.roads.iter().all(|road| road.service.way() != way);
+        let ways = ways.into_iter().filter(is_new).collect();
         self.add(ways);
         let now = Instant::now();
         self.roads.iter_mut().filter(move |road| road.next <= now)
@@ -96,8 +104,13 @@ impl Roads {
     pub(super) fn next(&self, open: &[&str]) -> Option<Instant> {
         let has_question = |road: &&Road| open.iter().any(|name| !road.is_over(name));
         let next = self.roads.iter().filter(has_question).map(|road| road.next).min();
-        let may_come = !open.is_empty() && self.ephemeral.as_ref().is_some_and(|it| !it.is_complete());
-        let next = if may_come { Some(next.unwrap_or(self.deadline)) } else { next };
+        let next = match &self.ephemeral {
+            _ if open.is_empty() => None,
+            Some(ephemeral) if !ephemeral.is_complete() => next.or(Some(self.deadline)),
+            // What waits for the network has found it up, and yet it is not.
+            None if self.roads.is_empty() => Some(Instant::now() + LOOK),
+            _ => next,
+        };
         next.filter(|_| Instant::now() < self.deadline).map(|next| next.min(self.deadline))
     }
 
