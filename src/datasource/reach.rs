@@ -136,3 +136,71 @@ impl Roads {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::http::Interface;
+
+    thread_local! {
+        /// The ways of the network of a test.
+        static NETWORK: RefCell<Vec<Way>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn comes(way: Way) {
+        NETWORK.with_borrow_mut(|ways| ways.push(way));
+    }
+
+    fn by(name: &str) -> Way {
+        Way { interface: Some(Interface { name: name.to_owned(), index: 2, has_ipv4: true, has_ipv6: false }) }
+    }
+
+    fn roads(deadline: Instant) -> Roads {
+        let ways_up = || NETWORK.with_borrow(Clone::clone);
+        Roads { roads: Vec::new(), ephemeral: None, ways_up, deadline, timeout: Duration::from_secs(1) }
+    }
+
+    fn names(roads: &mut Roads) -> Vec<String> {
+        roads.due().map(|road| road.service.way().to_string()).collect()
+    }
+
+    #[test]
+    fn a_network_that_comes_late_is_taken_when_it_comes() {
+        let mut roads = roads(Instant::now() + Duration::from_secs(60));
+        assert!(names(&mut roads).is_empty());
+        assert!(roads.next(&["ec2"]).unwrap() <= Instant::now() + LOOK, "it is looked at again");
+        assert!(!roads.is_over("ec2") && roads.why_none().is_some());
+        assert_eq!(roads.next(&[]), None, "nobody asks");
+        comes(Way::routed());
+        assert_eq!(names(&mut roads), ["the network"]);
+        comes(by("eth1"));
+        assert_eq!(names(&mut roads), ["the network", "eth1"], "each way is there once");
+    }
+
+    #[test]
+    fn a_service_is_missing_when_every_way_says_so() {
+        let mut roads = roads(Instant::now() + Duration::from_secs(60));
+        comes(Way::routed());
+        comes(by("eth1"));
+        roads.due().take(1).for_each(|road| road.end("ec2"));
+        assert!(!roads.is_over("ec2") && roads.next(&["ec2"]).is_some());
+        roads.due().skip(1).for_each(|road| road.end("ec2"));
+        assert!(roads.is_over("ec2"));
+        assert_eq!(roads.next(&["ec2"]), None);
+        assert!(roads.next(&["ec2", "openstack"]).is_some(), "for that one they are open");
+    }
+
+    #[test]
+    fn nothing_is_asked_too_early_nor_after_the_deadline() {
+        let mut roads = roads(Instant::now() + Duration::from_secs(60));
+        comes(Way::routed());
+        roads.due().for_each(|road| road.put_off(Some(Duration::from_secs(30))));
+        assert!(names(&mut roads).is_empty());
+        let left = roads.next(&["ec2"]).unwrap() - Instant::now();
+        assert!((29..=30).contains(&left.as_secs()), "{left:?}");
+        roads.deadline = Instant::now();
+        assert_eq!(roads.next(&["ec2"]), None);
+    }
+}

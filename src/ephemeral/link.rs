@@ -77,7 +77,7 @@ impl Link {
     /// Takes notice of what the kernel has. A way where there is one by now by the link's own IPv6 address.
     pub fn look(&mut self, state: &State, now: Instant) -> Option<Way> {
         let index = self.interface.index;
-        let runs = state.interfaces.iter().any(|interface| interface.index == index && interface.running);
+        let runs = state.interfaces.iter().any(|interface| interface.index == index && interface.carrier);
         if runs && self.running.is_none() {
             debug!("{} has its carrier after {:?}", self.interface.name, now - self.begun);
             self.running = Some(now);
@@ -243,7 +243,7 @@ mod tests {
         Link::bring_up(interface, false, &mut Socket::open().unwrap()).unwrap()
     }
 
-    fn state(running: bool, tentative: bool) -> State {
+    fn state(carrier: bool, tentative: bool) -> State {
         let own = Address {
             interface: 7,
             address: "fe80::1".parse().unwrap(),
@@ -252,7 +252,7 @@ mod tests {
             deprecated: false,
             tentative,
         };
-        let interface = Interface { index: 7, running, ..Interface::default() };
+        let interface = Interface { index: 7, carrier, ..Interface::default() };
         State { interfaces: vec![interface], addresses: vec![own], ..State::default() }
     }
 

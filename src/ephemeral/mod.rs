@@ -53,6 +53,8 @@ struct News {
     ways: Vec<Way>,
     /// No other way is to come.
     is_complete: bool,
+    /// Something of these has changed since it was waited for.
+    is_fresh: bool,
     /// Of each card how it stands with it.
     stories: Vec<String>,
 }
@@ -93,11 +95,9 @@ impl Ephemeral {
 
     /// Waits until then, until another way has come, or until it is known that none will.
     pub fn wait(&mut self, until: Instant) {
-        let news = self.shared.news();
-        let was_complete = news.is_complete;
         let left = until.saturating_duration_since(Instant::now());
-        let nothing_new = |news: &mut News| news.ways.is_empty() && news.is_complete == was_complete;
-        drop(self.shared.changed.wait_timeout_while(news, left, nothing_new));
+        let waited = self.shared.changed.wait_timeout_while(self.shared.news(), left, |news| !news.is_fresh);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_fresh = false;
     }
 
     /// Why no card leads anywhere, for a person.
@@ -125,6 +125,7 @@ impl Shared {
 
     fn tell(&self, ways: Vec<Way>, is_complete: bool, stories: Vec<String>) {
         let mut news = self.news();
+        news.is_fresh |= !ways.is_empty() || is_complete != news.is_complete;
         news.ways.extend(ways);
         (news.is_complete, news.stories) = (is_complete, stories);
         self.changed.notify_all();

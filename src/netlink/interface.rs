@@ -28,6 +28,9 @@ pub struct Interface {
     pub up: bool,
     /// Whether it is up and its carrier is there (RFC 2863's operational state).
     pub running: bool,
+    /// Whether its carrier is there, by its driver's word: of an interface that was just brought up it is known earlier
+    /// than the state.
+    pub carrier: bool,
     /// The number of what it is a part of; 0 for nothing.
     pub master: u32,
     /// The number of what it is upon; 0 for nothing.
@@ -55,6 +58,7 @@ impl Interface {
                 5 => found.parent = number(value),
                 10 => found.master = number(value),
                 18 => found.read_info(value),
+                33 => found.carrier = number(value) != 0,
                 _ => {}
             }
         }

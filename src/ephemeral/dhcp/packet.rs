@@ -55,9 +55,9 @@ pub fn read(packet: &[u8]) -> Option<&[u8]> {
 
 /// The internet's checksum (RFC 1071); 0 where it is part of what is summed, and right.
 fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match pair {
-        &[high, low] => u32::from(u16::from_be_bytes([high, low])),
-        &[high] => u32::from(high) << 8,
+    let words = bytes.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
         _ => 0,
     });
     let mut sum = words.fold(0, u32::wrapping_add);
