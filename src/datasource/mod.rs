@@ -235,7 +235,8 @@ impl Detection {
     }
 }
 
-/// The word of the kernel's command line that asks for a datasource by one of these names: `ds=configdrive`.
+/// Who asks for a datasource by one of these names, as a clause: `ds=configdrive` on the kernel's command line, or as
+/// the firmware's serial number, which a person can set where the command line is the image's own.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
         let Some((key, value)) = word.split_once('=') else { return false };
@@ -243,7 +244,14 @@ fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
             value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
         ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && names.contains(&source.as_str())
     };
-    line::words(&guest.command_line).into_iter().rfind(asks)
+    let places = [
+        ("the kernel's command line", &guest.command_line),
+        ("the firmware's serial number", &guest.dmi.product_serial),
+    ];
+    places.into_iter().find_map(|(place, text)| {
+        let word = line::words(text).into_iter().rfind(asks)?;
+        Some(format!("{place} says `{word}`"))
+    })
 }
 
 /// The datasources to ask, in order.
