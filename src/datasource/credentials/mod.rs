@@ -138,7 +138,7 @@ fn look(root: &Root, guest: &Guest, of_unit: Option<PathBuf>) -> Probe {
         return Probe { certainty: if is_asked_for.is_some() { Certainty::Asked } else { Certainty::Here }, reason };
     }
     let places: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
-    let mut reason = format!("no credential {} in {}", NAMES.join(" or "), places.join(", "));
+    let mut reason = format!("no credential firstlight.* in {}", places.join(", "));
     if guest.dmi.sys_vendor == "QEMU" && !root.exists(Path::new("/sys/firmware/qemu_fw_cfg")) {
         reason += " (for which the kernel's module qemu_fw_cfg is not loaded)";
     }
@@ -189,7 +189,7 @@ fn read(places: &[Place], context: &Context, findings: &mut Findings) -> Result<
     }
     Ok(Seed {
         datasource: NAME.to_owned(),
-        place: format!("credentials in {}", found_in.join(" and ")),
+        place: found_in.join(" and "),
         meta_format: MetaFormat::NoCloud,
         meta_data: meta_data.unwrap_or_else(|| Document::new(META_DATA, "")),
         more_meta_data: machine(&context.guest.dmi.product_uuid).into_iter().collect(),
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(Instance::from_seed(&seed, &mut Findings::default()).unwrap().id.value, "i-1");
         assert_eq!((text(seed.user_data.as_ref()), text(seed.vendor_data.first())), ("#!/bin/system", "#!/bin/v"));
         assert_eq!(text(seed.network.as_ref().map(|network| &network.1)), "version: 2");
-        assert_eq!(seed.place, format!("credentials in /run/credentials/unit and {SYSTEM} and {FW_CFG} and {SMBIOS}"));
+        assert_eq!(seed.place, format!("/run/credentials/unit and {SYSTEM} and {FW_CFG} and {SMBIOS}"));
     }
 
     #[test]
