@@ -118,10 +118,11 @@ impl Context<'_> {
         self.settings.wait.unwrap_or(DEFAULT_WAIT)
     }
 
-    /// Whether this is still the machine that was configured before, by the uuid that its firmware has.
+    /// Whether this is still the machine that was configured before, as far as the uuid of its firmware tells: one that
+    /// never had any is not taken for another.
     fn is_same_machine(&self) -> bool {
         let uuid = self.guest.dmi.product_uuid.as_str();
-        !uuid.is_empty() && self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref() == Some(uuid))
+        self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref().unwrap_or_default() == uuid)
     }
 }
 

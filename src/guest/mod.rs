@@ -94,6 +94,11 @@ impl Guest {
         self.wait_for_nics(|named, all| named.len() == all.len() && !nics::is_one_to_come(&root))
     }
 
+    /// The interfaces that have their final names by now: one that is up can't be given another.
+    pub fn named_nics(&self) -> Vec<Nic> {
+        self.nics.iter().flatten().filter(|nic| nics::is_named(nic, &self.root)).cloned().collect()
+    }
+
     /// Which family of distributions it is of, by os-release, else by the package manager that is there.
     pub fn family(&self) -> Family {
         let by_name = [

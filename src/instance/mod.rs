@@ -12,6 +12,7 @@ use crate::seed::{MetaFormat, Seed};
 const ID_LIMIT: usize = 255;
 
 mod data;
+pub mod ec2;
 mod environment;
 pub mod hostname;
 mod keys;
@@ -41,6 +42,8 @@ pub struct Instance {
     pub random_seed: Option<Located<Vec<u8>>>,
     /// Where it runs.
     pub availability_zone: Option<String>,
+    /// Which of the cloud's regions that is in.
+    pub region: Option<String>,
     /// The cloud's own name for itself, where the platform can be several.
     pub cloud_name: Option<String>,
 }
@@ -81,6 +84,7 @@ impl Instance {
             redact: Vec::new(),
             random_seed: None,
             availability_zone: None,
+            region: None,
             cloud_name: None,
         }
     }
@@ -93,6 +97,7 @@ impl Instance {
         let instance = match seed.meta_format {
             MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings)?,
             MetaFormat::NoCloud => nocloud::read(seed, findings)?,
+            MetaFormat::Ec2 => ec2::read(seed, findings)?,
         };
         // Its records lie in a directory of that name.
         let length = instance.id.chars().count();
