@@ -14,24 +14,30 @@ use crate::plan::step::Stage;
 /// How long cards are brought up for questions where the image has a network of its own, which comes up later.
 const BEFORE_OWN: Duration = Duration::from_secs(20);
 
-/// For a run of `stages`; for a look where there are none, which changes nothing.
+/// For a run of `stages`; for a look where there are none, which changes nothing. Without servers nothing is asked in
+/// any case.
 ///
 /// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
 /// brings the cards up for its questions; else the network stage asks, when the network is up.
-pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage]) -> Reach {
-    if !options.root.is_live() {
+pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage], servers: bool) -> Reach {
+    let is_live = options.root.is_live();
+    if !options.root.is_machine() {
         return Reach::Nowhere("an image asks no server");
     }
-    if stages.first() == Some(&Stage::Network) || ephemeral::is_up() {
+    if servers && is_live && (stages.first() == Some(&Stage::Network) || ephemeral::is_up()) {
         return Reach::Up;
     }
-    if stages.is_empty() {
-        return Reach::Nowhere("the network is not up");
+    let goes_by_own = network::is_settled(guest, settings);
+    if !stages.is_empty() {
+        return if goes_by_own { Reach::Later } else { Reach::Ephemeral { patience } };
     }
-    if network::is_settled(guest, settings) {
-        return Reach::Later;
-    }
-    Reach::Ephemeral { patience }
+    Reach::Look(match patience(guest, settings) {
+        _ if goes_by_own => "the network stage asks, by the network that is configured already",
+        None => "the local stage asks, by cards that are brought up for the questions",
+        Some(_) => {
+            "the local stage asks for a while, by cards that are brought up for the questions; then the network stage"
+        }
+    })
 }
 
 /// How long the cards are brought up for questions, on a guest whose cards are there: for a while where the image has a

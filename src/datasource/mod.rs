@@ -33,7 +33,7 @@ mod vmware;
 
 pub use drives::Drives;
 pub use reach::Reach;
-pub use search::find;
+pub use search::{ask_the_skipped, find};
 pub use service::Service;
 
 /// The datasources in the order in which they are asked unless the image's settings name another: what is local before
@@ -236,21 +236,27 @@ impl Detection {
     }
 }
 
-/// Who asks for a datasource by one of these names, as a clause: `ds=configdrive` on the kernel's command line, or as
-/// the firmware's serial number, which a person can set where the command line is the image's own.
+/// The words of `text` that name a datasource, cloud-init's too: `ds=configdrive`. They stand on the kernel's command line,
+/// or as the firmware's serial number, which a person can set where the command line is the image's own.
+pub fn words(text: &str) -> Vec<String> {
+    let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
+    line::words(text).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
+}
+
+/// Who asks for a datasource by one of these names, as a clause.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
-        let Some((key, value)) = word.split_once('=') else { return false };
+        let (_, value) = word.split_once('=').unwrap_or_default();
         let source =
             value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
-        ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && names.contains(&source.as_str())
+        names.contains(&source.as_str())
     };
     let places = [
         ("the kernel's command line", &guest.command_line),
         ("the firmware's serial number", &guest.dmi.product_serial),
     ];
     places.into_iter().find_map(|(place, text)| {
-        let word = line::words(text).into_iter().rfind(asks)?;
+        let word = words(text).into_iter().rfind(asks)?;
         Some(format!("{place} says `{word}`"))
     })
 }

@@ -17,6 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub enum Reach {
     /// Nothing, and why.
     Nowhere(&'static str),
+    /// Nothing: this is a look; and when a boot asks.
+    Look(&'static str),
     /// Nothing yet: a later stage goes on with the search, when the network is up.
     Later,
     /// It is up.

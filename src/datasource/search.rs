@@ -9,7 +9,8 @@ use log::{info, warn};
 use crate::datasource::reach::{Reach, Roads};
 use crate::datasource::service::DEFAULT_TIMEOUT;
 use crate::datasource::{
-    Certainty, Context, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried, wanted,
+    Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried,
+    platform, wanted,
 };
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Origin};
@@ -25,15 +26,31 @@ pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
     let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut search = Search { context, candidates, most: None, findings };
+    let mut search = Search { context, candidates, findings, at_most: None };
     let found = search.first(Certainty::Here);
     let found = found.or_else(|| search.expect()).or_else(|| search.fall_back());
     if let Some(fetched) = &found {
         info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
         search.skip_the_others(&fetched.seed.datasource);
     }
-    let tried = search.candidates.into_iter().map(|candidate| candidate.tried).collect();
-    Detection { tried, found, findings: search.findings }
+    let mut detection = search.end(found);
+    let is_nothing = |tried: &Tried| matches!(tried.outcome, Outcome::Absent);
+    if detection.found.is_none() && detection.tried.iter().all(is_nothing) {
+        detection.findings.extend(platform::unsupported(context));
+    }
+    detection
+}
+
+/// Asks the servers that the platform is certain to have, and that were not asked as something else was found first; each
+/// no longer than a medium is waited for. For a look: a boot does not need them.
+pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
+    let is_skipped = |name: &str| tried.iter().any(|tried| tried.name == name && tried.outcome == Outcome::Skipped);
+    let skipped = DATASOURCES.iter().filter(|datasource| datasource.is_remote && is_skipped(datasource.name));
+    let candidates = skipped.map(|datasource| Candidate::look(datasource, context));
+    let candidates = candidates.filter(|candidate| candidate.certainty >= Certainty::Expected).collect();
+    let mut search = Search { context, candidates, findings: Findings::default(), at_most: Some(context.wait()) };
+    let found = search.expect();
+    search.end(found)
 }
 
 /// A datasource on the way to its outcome.
@@ -101,12 +118,18 @@ impl Candidate {
 struct Search<'a> {
     context: &'a Context<'a>,
     candidates: Vec<Candidate>,
-    /// How long servers are asked at most, as a later stage can go on.
-    most: Option<Duration>,
     findings: Findings,
+    /// How long servers are asked at most, whatever else would count.
+    at_most: Option<Duration>,
 }
 
 impl Search<'_> {
+    /// What it came to.
+    fn end(self, found: Option<Fetched>) -> Detection {
+        let tried = self.candidates.into_iter().map(|candidate| candidate.tried).collect();
+        Detection { tried, found, findings: self.findings }
+    }
+
     /// The first that can be fetched without a server of those that are at least so certain; the most certain first, then
     /// by the order of the search.
     fn first(&mut self, least: Certainty) -> Option<Fetched> {
@@ -190,7 +213,7 @@ impl Search<'_> {
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let known = context.kept.as_ref().filter(|kept| kept.datasource == candidate.datasource.name);
             // As cloud-init's check of an OpenStack instance: the firmware says the same as the kept seed.
-            if known.is_some_and(|kept| kept.id.eq_ignore_ascii_case(&context.guest.dmi.product_uuid)) {
+            if known.is_some_and(|kept| context.guest.dmi.has_uuid(&kept.id)) {
                 candidate.end(Outcome::Known, "the firmware's uuid is the id of the instance that is known");
                 continue;
             }
@@ -198,6 +221,10 @@ impl Search<'_> {
                 Reach::Nowhere(why) => {
                     let reason = format!("{}; {why}", candidate.tried.reason);
                     candidate.end(Outcome::Absent, reason);
+                }
+                Reach::Look(when) => {
+                    let reason = format!("{}; {when}", candidate.tried.reason);
+                    candidate.end(Outcome::Awaited, reason);
                 }
                 Reach::Later => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
@@ -215,7 +242,7 @@ impl Search<'_> {
             if let Err(error) = guest.wait_for_cards() {
                 warn!("{error}");
             }
-            self.most = patience(&guest, context.settings);
+            self.at_most = patience(&guest, context.settings);
         }
         let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
         Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
@@ -234,7 +261,7 @@ impl Search<'_> {
             true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
             false => self.context.wait(),
         };
-        patience.min(self.most.unwrap_or(patience))
+        patience.min(self.at_most.unwrap_or(patience))
     }
 
     /// Asks for each datasource on each road whose turn it is.
@@ -272,13 +299,14 @@ impl Search<'_> {
 
     /// Says what became of those on servers that gave nothing.
     fn give_up(&mut self, roads: Option<&Roads>) {
+        let goes_on = matches!(self.context.reach, Reach::Ephemeral { .. }) && self.at_most.is_some();
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
             let answered_no = roads.is_some_and(|roads| roads.is_over(name));
             match candidate.certainty > Certainty::Possible && !answered_no {
                 false => candidate.end(Outcome::Absent, reason),
-                true if self.most.is_some() => {
+                true if goes_on => {
                     let reason = format!("{reason}; asked again when the network is up");
                     candidate.end(Outcome::Awaited, reason);
                 }

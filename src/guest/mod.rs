@@ -9,6 +9,7 @@ use crate::root::{FileKind, Root, Tree as _};
 
 pub mod disks;
 mod dmi;
+mod firmware;
 mod nics;
 
 pub use dmi::Dmi;
