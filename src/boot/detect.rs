@@ -51,7 +51,7 @@ pub fn detect(options: &Options, servers: bool) -> Result<Seen> {
     Ok(Seen {
         detection,
         is_container: guest.is_container(),
-        words: datasource::words(&guest).iter().map(|word| without_secrets(word)).collect(),
+        words: datasource::words(&guest.command_line).iter().map(|word| without_secrets(word)).collect(),
         devices: context.drives.seen(),
         kept: context.kept,
         dmi: guest.dmi,

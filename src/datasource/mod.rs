@@ -235,14 +235,14 @@ impl Detection {
     }
 }
 
-/// The words of the kernel's command line that name a datasource, cloud-init's too: `ds=configdrive`.
-pub fn words(guest: &Guest) -> Vec<String> {
+/// The words of a line that name a datasource, cloud-init's too: `ds=configdrive`.
+pub fn words(line: &str) -> Vec<String> {
     let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
-    let names = |word: &String| keys.iter().any(|key| word.starts_with(key));
-    line::words(&guest.command_line).into_iter().filter(names).collect()
+    line::words(line).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
 }
 
-/// The word of the kernel's command line that asks for a datasource by one of these names: `ds=configdrive`.
+/// Who asks for a datasource by one of these names, as a clause: `ds=configdrive` on the kernel's command line, or as
+/// the firmware's serial number, which a person can set where the command line is the image's own.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
         let (_, value) = word.split_once('=').unwrap_or_default();
@@ -250,7 +250,14 @@ fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
             value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
         names.contains(&source.as_str())
     };
-    words(guest).into_iter().rfind(asks)
+    let places = [
+        ("the kernel's command line", &guest.command_line),
+        ("the firmware's serial number", &guest.dmi.product_serial),
+    ];
+    places.into_iter().find_map(|(place, text)| {
+        let word = words(text).into_iter().rfind(asks)?;
+        Some(format!("{place} says `{word}`"))
+    })
 }
 
 /// The datasources to ask, in order.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::guest::{Guest, text};
+use crate::guest::{Guest, firmware, text};
 use crate::media::signature::{self, Signature};
 use crate::root::{Root, Tree as _};
 

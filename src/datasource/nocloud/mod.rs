@@ -79,11 +79,9 @@ fn probe(context: &Context) -> Probe {
         None => "the image's settings want no device looked at".to_owned(),
     };
     let nothing = format!("no seed in {}; {device}", DIRECTORIES.join(", "));
-    let asking = lines.first().map(|line| (line.name.clone(), String::from_utf8_lossy(&line.bytes).into_owned()));
-    match asking.or_else(|| Some((COMMAND_LINE.to_owned(), asked_for(context.guest, &["nocloud", "nocloudnet"])?))) {
-        Some((place, word)) => {
-            Probe { certainty: Certainty::Expected, reason: format!("{nothing}; but {place} says `{word}`") }
-        }
+    let says = |line: &Document| format!("{} says `{}`", line.name, String::from_utf8_lossy(&line.bytes));
+    match lines.first().map(says).or_else(|| asked_for(context.guest, &["nocloud", "nocloudnet"])) {
+        Some(who) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}; but {who}") },
         None => Probe {
             certainty: Certainty::Unlikely,
             reason: format!(

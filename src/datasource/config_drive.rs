@@ -6,20 +6,17 @@
 
 use std::path::Path;
 
+use crate::datasource::documents::instance_id;
 use crate::datasource::drives::{self, NOT_LIVE};
+use crate::datasource::openstack::tree;
 use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for, platform};
 use crate::error::{Error, Result};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::guest::Guest;
-use crate::instance::Instance;
 use crate::media::device::Labelled;
 use crate::media::{Directory, Medium};
 use crate::root::Tree as _;
 use crate::seed::Seed;
-
-mod tree;
-
-pub use tree::read;
 
 /// See the file's head.
 pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: false, probe, fetch };
@@ -56,8 +53,8 @@ fn probe(context: &Context) -> Probe {
 
 /// What says that a drive is to come.
 fn expected(guest: &Guest) -> Option<String> {
-    if let Some(word) = asked_for(guest, &["configdrive"]) {
-        return Some(format!("the kernel's command line says `{word}`"));
+    if let Some(who) = asked_for(guest, &["configdrive"]) {
+        return Some(who);
     }
     platform::openstack(guest)
 }
@@ -65,7 +62,7 @@ fn expected(guest: &Guest) -> Option<String> {
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     if let Some(directory) = directory(context) {
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
-        return Ok(Fetched { seed: usable(read(&medium, directory, findings)?)?, drive: None });
+        return Ok(Fetched { seed: usable(&medium, directory, context.guest, findings)?, drive: None });
     }
     if !context.root.is_machine() {
         return Err(Error::absent(NOT_LIVE));
@@ -74,22 +71,34 @@ fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Res
     if found.is_empty() {
         return Err(Error::absent(format!("no device labelled config-2 within {:?}", context.wait())));
     }
-    first_readable(&found, findings)
+    first_readable(&found, context.guest, findings)
 }
 
-fn first_readable(drives: &[Labelled], findings: &mut Findings) -> Result<Fetched> {
-    let read = |medium: &dyn Medium, place: &str, findings: &mut Findings| usable(read(medium, place, findings)?);
+fn first_readable(drives: &[Labelled], guest: &Guest, findings: &mut Findings) -> Result<Fetched> {
+    let read = |medium: &dyn Medium, place: &str, findings: &mut Findings| usable(medium, place, guest, findings);
     let (seed, drive) = drives::first_readable(drives, "config drive", findings, read)?;
     Ok(Fetched { seed, drive: Some(drive) })
 }
 
-/// The seed, if it says which instance this is: else the search goes on, and a known instance keeps what it has.
-fn usable(seed: Seed) -> Result<Seed> {
-    // What there is to say of its entries is said when the seed is understood.
-    match Instance::from_seed(&seed, &mut Findings::default()) {
-        Ok(_) => Ok(seed),
-        Err(error) => Err(error.while_doing(&seed.place)),
+/// Reads the tree of a config drive; see [`tree::read`].
+pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Seed> {
+    tree::read(medium, NAME, place, true, findings)
+}
+
+/// The seed, if it says which instance this is.
+fn usable(medium: &dyn Medium, place: &str, guest: &Guest, findings: &mut Findings) -> Result<Seed> {
+    let seed = read(medium, place, findings)?;
+    let id = instance_id(&seed)?;
+    // Nova gives a machine the id of its instance.
+    let machine = &guest.dmi.product_uuid;
+    if !machine.is_empty() && !id.eq_ignore_ascii_case(machine) && platform::openstack(guest).is_some() {
+        let text =
+            format!("{place} is for `{}`, and this machine is `{machine}` by its firmware; it is used", id.value);
+        let help =
+            "a disk or drive that was copied from another machine? Detach the drive, and the metadata service is asked";
+        findings.push(Finding::warning(&id.origin, text).help(help));
     }
+    Ok(seed)
 }
 
 #[cfg(test)]
@@ -109,6 +118,10 @@ mod tests {
         device::examine(&Device { name: name.to_owned(), path, kind }).0.unwrap()
     }
 
+    fn guest(scratch: &Scratch) -> Guest {
+        Guest::read(&Root::open(scratch).unwrap()).unwrap()
+    }
+
     #[test]
     fn of_two_drives_the_first_is_taken_and_the_other_named() {
         let scratch = Scratch::new("two-drives");
@@ -117,7 +130,7 @@ mod tests {
             drive(&scratch, "vdb", Kind::Disk, &VFAT.image()),
         ];
         let mut findings = Findings::default();
-        let fetched = first_readable(&drives, &mut findings).unwrap();
+        let fetched = first_readable(&drives, &guest(&scratch), &mut findings).unwrap();
         assert!(fetched.seed.place.ends_with("/sr0 (iso9660, config-2)"), "{}", fetched.seed.place);
         assert_eq!(fetched.seed.content["/content/0000"], b"edge\n");
         assert_eq!(fetched.drive.unwrap().device, scratch.join("sr0"));
@@ -135,20 +148,21 @@ mod tests {
         let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
         let bad = drive(&scratch, "sr0", Kind::Optical, &cut_off);
         let mut findings = Findings::default();
-        let fetched = first_readable(&[bad.clone(), good], &mut findings).unwrap();
+        let fetched = first_readable(&[bad.clone(), good], &guest(&scratch), &mut findings).unwrap();
         assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
         assert!(findings.iter().all(|finding| finding.severity == Severity::Warning));
         assert_eq!(findings.iter().count(), 1);
-        let error = first_readable(&[bad], &mut findings).unwrap_err().to_string();
+        let error = first_readable(&[bad], &guest(&scratch), &mut findings).unwrap_err().to_string();
         assert!(error.contains("/sr0 (iso9660, config-2): the image is cut off"), "{error}");
     }
 
     #[test]
     fn meta_data_that_name_no_instance_make_a_drive_unusable() {
         let meta_data = |text: &str| Seed::new(NAME, "/dev/sr0", Document::new("meta_data.json", text));
-        assert!(usable(meta_data(r#"{"uuid": "i-1", "hostname": 7}"#)).is_ok(), "a bad entry is no bad document");
+        let uuid = instance_id(&meta_data(r#"{"uuid": "i-1", "hostname": 7}"#)).unwrap();
+        assert_eq!(uuid.as_str(), "i-1", "a bad entry is no bad document");
         for bad in ["", "{\"uuid\": \"i-", "{}", "[]"] {
-            let error = usable(meta_data(bad)).unwrap_err().to_string();
+            let error = instance_id(&meta_data(bad)).unwrap_err().to_string();
             assert!(error.starts_with("/dev/sr0: "), "{error}");
         }
         // `first_readable` goes on to the next drive.
@@ -160,21 +174,45 @@ mod tests {
         let bad = drive(&scratch, "sr0", Kind::Optical, &image);
         let good = drive(&scratch, "vdb", Kind::Disk, &VFAT.image());
         let mut findings = Findings::default();
-        let fetched = first_readable(&[bad, good], &mut findings).unwrap();
+        let fetched = first_readable(&[bad, good], &guest(&scratch), &mut findings).unwrap();
         assert_eq!(fetched.drive.unwrap().device, scratch.join("vdb"));
         assert!(findings.iter().any(|finding| finding.severity == Severity::Warning));
     }
 
     #[test]
+    fn a_drive_of_another_machine_is_said() {
+        let said = |uuid: &str, product: &str| {
+            let scratch = crate::scratch::Scratch::new();
+            scratch.file("drive/openstack/latest/meta_data.json", r#"{"uuid": "B-1"}"#);
+            scratch.file("/sys/class/dmi/id/product_uuid", uuid);
+            scratch.file("/sys/class/dmi/id/product_name", product);
+            let (medium, guest) =
+                (Directory::open(&scratch.path("drive")).unwrap(), Guest::read(&scratch.root()).unwrap());
+            let mut findings = Findings::default();
+            usable(&medium, "/dev/sr0", &guest, &mut findings).unwrap();
+            findings.iter().next().map(ToString::to_string)
+        };
+        let warning = said("A-1\n", "OpenStack Nova").unwrap();
+        let expected = "meta_data.json: uuid: warning: /dev/sr0 is for `B-1`, and this machine is `a-1` by its firmware; it is used\n";
+        assert!(warning.starts_with(expected), "{warning}");
+        for (uuid, product) in [("b-1", "OpenStack Nova"), ("", "OpenStack Nova"), ("a-1", "Standard PC")] {
+            assert_eq!(said(uuid, product), None, "{uuid} {product}");
+        }
+    }
+
+    #[test]
     fn a_drive_is_expected_only_where_something_says_so() {
         let scratch = Scratch::new("hints");
-        let plain = Guest::read(&Root::open(&scratch).unwrap()).unwrap();
+        let plain = guest(&scratch);
         assert_eq!(expected(&plain), None);
         let command_line = |line: &str| {
             let mut guest = plain.clone();
             line.clone_into(&mut guest.command_line);
             expected(&guest)
         };
+        let mut labelled = plain.clone();
+        labelled.dmi.product_serial = "ds=configdrive".to_owned();
+        assert_eq!(expected(&labelled).as_deref(), Some("the firmware's serial number says `ds=configdrive`"));
         for line in
             ["quiet ds=configdrive ro", "ci.ds=ConfigDrive", "firstlight.datasource=config-drive", "ds=ConfigDrive;x"]
         {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The tree of files on a config drive, as `nova/api/metadata/base.py` writes it.
+//! The tree of files on a config drive and in the metadata service, as `nova/api/metadata/base.py` writes it.
 
 use std::collections::BTreeMap;
 
 use log::debug;
 use serde_json::Value;
 
-use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, left_out, says_something};
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, dispensable, left_out, optional, says_something};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::media::Medium;
@@ -26,57 +26,62 @@ const VERSIONS: [&str; 10] = [
     "2013-04-04",
     "2012-08-10",
 ];
+const LATEST: &str = "latest";
 
 /// Bytes, and number, of all files in `content`.
 const CONTENT_LIMIT: u64 = 64 << 20;
 const MAX_CONTENT: usize = 1000;
 
-/// Reads the tree of a config drive.
+/// Reads the tree for the datasource of that name; its network is left out unless it is wanted.
 ///
-/// Errors: malformed where there is no `meta_data.json`. A document that can't be read is a finding, and the others are
-/// used.
-pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Seed> {
+/// # Errors
+/// Malformed where there is no `meta_data.json`; transient where the instance would lack something that may still come. A
+/// document that can't be read is a finding, and the others are used.
+pub fn read(
+    medium: &dyn Medium,
+    datasource: &str,
+    place: &str,
+    wants_network: bool,
+    findings: &mut Findings,
+) -> Result<Seed> {
     let (version, meta_data) = newest(medium, place)?;
     debug!("{place}: version {version}");
-    let mut document = |name: &str, limit: u64| match medium.read(&format!("openstack/{version}/{name}"), limit) {
-        Ok(bytes) => bytes.map(|bytes| Document::new(name, bytes)),
-        Err(error) => {
-            findings.push(left_out(name, error));
-            None
-        }
-    };
-    let network = document("network_data.json", DOCUMENT_LIMIT).filter(says_something);
-    let network = network.map(|document| (NetworkFormat::OpenStack, document));
-    let user_data = document("user_data", FILE_LIMIT).filter(|document| !document.bytes.is_empty());
+    let read = |name: &str, limit: u64| medium.read(&format!("openstack/{version}/{name}"), limit);
+    let mut network = None;
+    if wants_network {
+        const NAME: &str = "network_data.json";
+        let data = optional(NAME, read(NAME, DOCUMENT_LIMIT), findings)?.filter(says_something);
+        network = match data {
+            Some(data) => Some((NetworkFormat::OpenStack, data)),
+            None => interfaces(medium, &meta_data, findings)?.map(|text| (NetworkFormat::Interfaces, text)),
+        };
+    }
+    let user_data = optional("user_data", read("user_data", FILE_LIMIT), findings)?;
+    let content = content(medium, &meta_data, findings)?;
+    // Last: a service of the site makes it, and where that fails the rest counts.
     let vendor_data = ["vendor_data.json", "vendor_data2.json"];
-    let vendor_data = vendor_data.into_iter().filter_map(|name| document(name, DOCUMENT_LIMIT)).collect();
-    let network = network.or_else(|| Some((NetworkFormat::Interfaces, interfaces(medium, &meta_data, findings)?)));
-    let content = content(medium, &meta_data, findings);
+    let vendor_data =
+        vendor_data.into_iter().filter_map(|name| dispensable(name, read(name, DOCUMENT_LIMIT), findings));
     Ok(Seed {
-        datasource: super::NAME.to_owned(),
+        datasource: datasource.to_owned(),
         place: place.to_owned(),
         meta_format: MetaFormat::OpenStack,
+        vendor_data: vendor_data.collect(),
         meta_data,
         more_meta_data: Vec::new(),
         network,
-        user_data,
-        vendor_data,
+        user_data: user_data.filter(|document| !document.bytes.is_empty()),
         content,
     })
 }
 
 /// The text of `/etc/network/interfaces` that `meta_data.json` refers to: what nova wrote before `network_data.json`, and
 /// Proxmox does today.
-fn interfaces(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Option<Document> {
-    let meta: Value = serde_json::from_slice(&meta_data.bytes).ok()?;
-    let path = meta.get("network_config")?.get("content_path")?.as_str()?;
-    match content_file(medium, path, DOCUMENT_LIMIT) {
-        Ok(bytes) => Some(Document::new(path.trim_start_matches('/'), bytes?)).filter(says_something),
-        Err(error) => {
-            findings.push(left_out(path, error));
-            None
-        }
-    }
+fn interfaces(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Result<Option<Document>> {
+    let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
+    let Some(path) = meta.pointer("/network_config/content_path").and_then(Value::as_str) else { return Ok(None) };
+    let text = optional(path.trim_start_matches('/'), content_file(medium, path, DOCUMENT_LIMIT), findings)?;
+    Ok(text.filter(says_something))
 }
 
 /// A file that `meta_data.json` refers to; `None` where it is not there, or would be outside of the tree.
@@ -93,7 +98,7 @@ fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> 
     let there = medium.list("openstack").map_err(|error| error.while_doing(place))?;
     for version in VERSIONS
         .into_iter()
-        .chain(["latest"])
+        .chain([LATEST])
         .filter(|version| there.iter().any(|name| name.eq_ignore_ascii_case(version)))
     {
         let read = medium.read(&format!("openstack/{version}/{NAME}"), DOCUMENT_LIMIT);
@@ -103,11 +108,11 @@ fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> 
     }
     let wrong = if there.is_empty() { "has no directory `openstack`" } else { "has no `openstack/*/meta_data.json`" };
     Err(Error::malformed(format!("{place} {wrong}"))
-        .help("a config drive holds at least openstack/latest/meta_data.json, with the instance's `uuid`"))
+        .help("at least openstack/latest/meta_data.json has to be there, with the instance's `uuid`"))
 }
 
 /// The files that `meta_data` refers to. What is wrong with the references is said when they are read.
-fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> BTreeMap<String, Vec<u8>> {
+fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut content = BTreeMap::new();
     let mut left = CONTENT_LIMIT;
     let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
@@ -117,20 +122,21 @@ fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -
             continue;
         }
         if content.len() == MAX_CONTENT {
-            let many = Error::malformed(format!("at most {MAX_CONTENT} files are read from a config drive"));
+            let many = Error::malformed(format!("at most {MAX_CONTENT} files are read"));
             findings.push(left_out(path, many));
             break;
         }
-        match content_file(medium, path, FILE_LIMIT.min(left)) {
-            Ok(Some(bytes)) => {
-                left -= bytes.len() as u64;
-                content.insert(path.to_owned(), bytes);
-            }
-            Ok(None) => {}
-            Err(error) => findings.push(left_out(path, error)),
+        if let Some(file) = optional(path, content_file(medium, path, FILE_LIMIT.min(left)), findings)? {
+            left -= file.bytes.len() as u64;
+            content.insert(file.name, file.bytes);
         }
     }
-    content
+    Ok(content)
+}
+
+/// Whether that version of the tree is read.
+pub fn is_known(version: &str) -> bool {
+    VERSIONS.contains(&version) || version == LATEST
 }
 
 #[cfg(test)]
@@ -153,7 +159,7 @@ mod tests {
 
     fn read_tree(tree: &Scratch) -> (Result<Seed>, Vec<String>) {
         let mut findings = Findings::default();
-        let seed = read(&Directory::open(tree).unwrap(), "the drive", &mut findings);
+        let seed = read(&Directory::open(tree).unwrap(), "config-drive", "the drive", true, &mut findings);
         (seed, findings.iter().map(ToString::to_string).collect())
     }
 
