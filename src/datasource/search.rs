@@ -143,6 +143,14 @@ impl Search<'_> {
             Err(error) => {
                 match error.kind() {
                     Kind::Transient => candidate.is_remote = true,
+                    // What was seen says more than that it has not come.
+                    Kind::Absent if candidate.certainty == Certainty::Expected => {
+                        let reason = &candidate.tried.reason;
+                        let waited =
+                            context.root.is_live().then(|| format!("{reason}; it was waited for {:?}", context.wait()));
+                        let reason = waited.unwrap_or_else(|| reason.clone());
+                        candidate.end(Outcome::Absent, reason);
+                    }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
                 }
