@@ -2,7 +2,7 @@
 //! `firstlight detect` on machines of real platforms, each a text file tests/machines/NAME:
 //!
 //!     # Where the facts are from, or what is special
-//!     dmi/sys_vendor = QEMU               a file: dmi/ is sys/class/dmi/id/; `\0` is a zero byte, `\n` a new line
+//!     dmi/sys_vendor = QEMU               a file, a program below bin/; dmi/ is sys/class/dmi/id/; `\0` is a zero byte, `\n` a new line
 //!     sr0: iso9660 cidata nocloud         a device with a file system of that label (`-` for none) and that tree, as the
 //!                                         usual tools make it; or `disk`, for one with neither
 //!     dev/lxd/sock: socket                a socket that nobody listens at
@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test's panic is its verdict
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -73,7 +74,10 @@ fn detect(name: &str, machine: &str) -> String {
     for line in machine.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some((path, text)) = line.split_once(" = ") {
             let text = text.replace("\\0", "\0").replace("\\n", "\n") + "\n";
-            write(&root.join(path.replace("dmi/", "sys/class/dmi/id/")), text.as_bytes());
+            let place = root.join(path.replace("dmi/", "sys/class/dmi/id/"));
+            write(&place, text.as_bytes());
+            let mode = if path.contains("bin/") { 0o755 } else { 0o644 };
+            fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
         } else if let Some((what, how)) = line.split_once(": ") {
             match how.split_whitespace().collect::<Vec<_>>().as_slice() {
                 _ if what == "options" => options = how,

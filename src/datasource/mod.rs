@@ -235,14 +235,14 @@ impl Detection {
     }
 }
 
-/// The words of a line that name a datasource, cloud-init's too: `ds=configdrive`.
-pub fn words(line: &str) -> Vec<String> {
+/// The words of `text` that name a datasource, cloud-init's too: `ds=configdrive`. They stand on the kernel's command line,
+/// or as the firmware's serial number, which a person can set where the command line is the image's own.
+pub fn words(text: &str) -> Vec<String> {
     let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
-    line::words(line).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
+    line::words(text).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
 }
 
-/// Who asks for a datasource by one of these names, as a clause: `ds=configdrive` on the kernel's command line, or as
-/// the firmware's serial number, which a person can set where the command line is the image's own.
+/// Who asks for a datasource by one of these names, as a clause.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
         let (_, value) = word.split_once('=').unwrap_or_default();

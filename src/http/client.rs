@@ -2,6 +2,7 @@
 //! Asking: which way a request goes, and the log of all requests.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub struct Client {
     way: Way,
     /// It asks a metadata service.
     is_service: bool,
+    /// What all connections go to, whatever the host of a URL.
+    socket: Option<PathBuf>,
 }
 
 /// What came of one request.
@@ -50,13 +53,18 @@ impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { roads: Mutex::default(), way: Way::routed(), is_service: false }
+        Self { roads: Mutex::default(), way: Way::routed(), is_service: false, socket: None }
     }
 
     /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect that
     /// leads to another server.
     pub fn service(way: Way) -> Self {
-        Self { roads: Mutex::default(), way, is_service: true }
+        Self { roads: Mutex::default(), way, is_service: true, socket: None }
+    }
+
+    /// For a service of this machine's host at a Unix socket: else as a metadata service.
+    pub fn socket(path: PathBuf) -> Self {
+        Self { socket: Some(path), ..Self::service(Way::routed()) }
     }
 
     /// The document at `url`, at most `limit` bytes of it, before `deadline`.
@@ -145,6 +153,9 @@ impl Client {
         }
         if let Some(interface) = &self.way.interface {
             builder = builder.interface(&interface.name);
+        }
+        if let Some(socket) = &self.socket {
+            builder = builder.unix_socket(socket.as_path());
         }
         let client = builder.build().map_err(|e| Error::fatal("cannot set up the HTTP client").because(e))?;
         roads.insert(road, client.clone());

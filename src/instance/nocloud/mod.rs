@@ -126,7 +126,7 @@ fn by_content(seed: &Seed, origin: &Origin, findings: &mut Findings) -> Located<
     let digests: String =
         documents.map(|document| document.map_or(String::new(), |it| sha256(&it.bytes)) + "\n").collect();
     let digest = sha256(digests.as_bytes());
-    let id = format!("{NAME}-{}", digest.get(..32).unwrap_or(&digest));
+    let id = format!("{}-{}", seed.datasource, digest.get(..32).unwrap_or(&digest));
     let message = format!("no `instance-id`: this instance is `{id}` by its meta-data and user-data");
     findings.push(
         Finding::note(origin, message)
