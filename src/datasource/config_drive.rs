@@ -43,7 +43,7 @@ fn probe(context: &Context) -> Probe {
     }
     let nothing = "no device is labelled config-2";
     match expected(context.guest) {
-        _ if !context.root.is_live() => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
+        _ if !context.root.is_machine() => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
         Some(why) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}, but {why}") },
         None => {
             Probe { certainty: Certainty::Unlikely, reason: format!("{nothing}, and nothing says that one is to come") }
@@ -64,7 +64,7 @@ fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Res
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
         return Ok(Fetched { seed: usable(&medium, directory, context.guest, findings)?, drive: None });
     }
-    if !context.root.is_live() {
+    if !context.root.is_machine() {
         return Err(Error::absent(NOT_LIVE));
     }
     let found = drives(context);
@@ -115,7 +115,7 @@ mod tests {
     fn drive(scratch: &Scratch, name: &str, kind: Kind, image: &[u8]) -> Labelled {
         let path = scratch.join(name);
         fs::write(&path, image).unwrap();
-        device::probe(Device { name: name.to_owned(), path, kind }).unwrap()
+        device::examine(&Device { name: name.to_owned(), path, kind }).0.unwrap()
     }
 
     fn guest(scratch: &Scratch) -> Guest {

@@ -20,6 +20,7 @@ mod credentials;
 mod documents;
 mod drives;
 mod ec2;
+mod guestinfo;
 mod lxd;
 pub mod nocloud;
 pub mod none;
@@ -33,7 +34,7 @@ mod vmware;
 
 pub use drives::Drives;
 pub use reach::Reach;
-pub use search::find;
+pub use search::{ask_the_skipped, find};
 pub use service::Service;
 
 /// The datasources in the order in which they are asked unless the image's settings name another: what is local before
@@ -117,10 +118,11 @@ impl Context<'_> {
         self.settings.wait.unwrap_or(DEFAULT_WAIT)
     }
 
-    /// Whether this is still the machine that was configured before, by the uuid that its firmware has.
+    /// Whether this is still the machine that was configured before, as far as the uuid of its firmware tells: one that
+    /// never had any is not taken for another.
     fn is_same_machine(&self) -> bool {
         let uuid = self.guest.dmi.product_uuid.as_str();
-        !uuid.is_empty() && self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref() == Some(uuid))
+        self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref().unwrap_or_default() == uuid)
     }
 }
 
@@ -235,21 +237,27 @@ impl Detection {
     }
 }
 
-/// Who asks for a datasource by one of these names, as a clause: `ds=configdrive` on the kernel's command line, or as
-/// the firmware's serial number, which a person can set where the command line is the image's own.
+/// The words of `text` that name a datasource, cloud-init's too: `ds=configdrive`. They stand on the kernel's command line,
+/// or as the firmware's serial number, which a person can set where the command line is the image's own.
+pub fn words(text: &str) -> Vec<String> {
+    let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
+    line::words(text).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
+}
+
+/// Who asks for a datasource by one of these names, as a clause.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
-        let Some((key, value)) = word.split_once('=') else { return false };
+        let (_, value) = word.split_once('=').unwrap_or_default();
         let source =
             value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
-        ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && names.contains(&source.as_str())
+        names.contains(&source.as_str())
     };
     let places = [
         ("the kernel's command line", &guest.command_line),
         ("the firmware's serial number", &guest.dmi.product_serial),
     ];
     places.into_iter().find_map(|(place, text)| {
-        let word = line::words(text).into_iter().rfind(asks)?;
+        let word = words(text).into_iter().rfind(asks)?;
         Some(format!("{place} says `{word}`"))
     })
 }
@@ -272,7 +280,8 @@ fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource
     wanted
 }
 
-/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree or NoCloud's files.
+/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree, NoCloud's files or an OVF
+/// environment.
 ///
 /// Nothing is mounted. Errors: absent, or malformed where there is no seed on it.
 pub fn from_source(spec: &str, root: &Root, _settings: &Settings, findings: &mut Findings) -> Result<Seed> {
@@ -291,15 +300,16 @@ pub fn from_source(spec: &str, root: &Root, _settings: &Settings, findings: &mut
     read(&image, &format!("{spec} ({})", image.file_system().name()), root, findings)
 }
 
-/// Which of the two it is, is told by what is on it.
+/// Which one it is, is told by what is on it.
 fn read(medium: &dyn Medium, place: &str, root: &Root, findings: &mut Findings) -> Result<Seed> {
     // One that can't be read says so as well as the other.
     let is_config_drive = medium.list("openstack").map_or(true, |names| !names.is_empty());
     match is_config_drive {
         true => config_drive::read(medium, place, findings),
         false if nocloud::is_on(medium) => nocloud::read(medium, place, root, findings),
+        false if ovf::is_on(medium) => ovf::read(medium, place, findings),
         false => Err(Error::malformed(format!("{place} has no seed"))
-            .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`")),
+            .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`; a disc of vSphere ovf-env.xml")),
     }
 }
 

@@ -74,7 +74,7 @@ fn probe(context: &Context) -> Probe {
         return Probe { certainty: if is_asked_for { Certainty::Asked } else { Certainty::Here }, reason };
     }
     let device = match label(context) {
-        _ if !context.root.is_live() => NOT_LIVE.to_owned(),
+        _ if !context.root.is_machine() => NOT_LIVE.to_owned(),
         Some(label) => format!("no device is labelled {label}"),
         None => "the image's settings want no device looked at".to_owned(),
     };
@@ -142,7 +142,7 @@ fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Res
     findings.extend(said.map(|finding| Finding { severity: Severity::Warning, ..finding }));
     let drive = gathered.drive.take();
     let within = match label(context) {
-        _ if !context.root.is_live() => NOT_LIVE.to_owned(),
+        _ if !context.root.is_machine() => NOT_LIVE.to_owned(),
         Some(label) => format!("no device labelled {label} within {:?}", context.wait()),
         None => "no seed".to_owned(),
     };
