@@ -60,6 +60,8 @@ struct Candidate {
     certainty: Certainty,
     /// It is on a server.
     is_remote: bool,
+    /// The server has a name, which can't be looked up before the network is up.
+    needs_names: bool,
     /// Nothing more comes of it.
     is_over: bool,
     tried: Tried,
@@ -77,7 +79,7 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
+        Self { datasource, certainty: probe.certainty, is_remote, needs_names: false, is_over: false, tried }
     }
 
     /// Whether its medium may still come.
@@ -145,7 +147,10 @@ impl Search<'_> {
             Ok(fetched) => Some(fetched),
             Err(error) => {
                 match error.kind() {
-                    Kind::Transient => candidate.is_remote = true,
+                    Kind::Transient => {
+                        (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
+                        candidate.tried.reason = error.without_advice();
+                    }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
                 }
@@ -229,11 +234,12 @@ impl Search<'_> {
                     let reason = format!("{}; {when}", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Later => {
+                Reach::Ephemeral { .. } if !candidate.needs_names => {}
+                Reach::Later | Reach::Ephemeral { .. } => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Up | Reach::Ephemeral { .. } => {}
+                Reach::Up => {}
             }
         }
         if !self.candidates.iter().any(Candidate::is_to_ask) {
