@@ -11,6 +11,8 @@ use std::error::Error as StdError;
 
 mod answer;
 mod client;
+mod redirect;
+mod request;
 mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -19,7 +21,8 @@ mod tls;
 mod url;
 mod way;
 
-pub use client::{Client, Method, Request};
+pub use client::Client;
+pub use request::{Method, Request};
 pub use retry::{retry, spread};
 pub use url::{form, is_number, parse, shown_text};
 pub use way::{Interface, Way};

@@ -100,6 +100,7 @@ pub trait Tree {
 pub struct Root {
     path: PathBuf,
     top: Arc<OwnedFd>,
+    is_copy: bool,
 }
 
 impl Root {
@@ -109,12 +110,22 @@ impl Root {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let top = nix::fcntl::open(&path, flags, Mode::empty()).at("open the root", &path);
         let top = top.map_err(|error| error.help("the root of an image is the directory where it is mounted"))?;
-        Ok(Self { path, top: Arc::new(top) })
+        Ok(Self { path, top: Arc::new(top), is_copy: false })
     }
 
     /// Whether this is the running system.
     pub fn is_live(&self) -> bool {
         self.path == Path::new("/")
+    }
+
+    /// It as the copy of a machine: its `sys`, `proc` and `dev` are looked at too. Still nothing runs in it.
+    pub fn as_machine(self) -> Self {
+        Self { is_copy: true, ..self }
+    }
+
+    /// Whether a machine can be seen in it: the running system, or the copy of one. An image has none.
+    pub fn is_machine(&self) -> bool {
+        self.is_live() || self.is_copy
     }
 
     /// Where the tree is on the machine that runs the agent.

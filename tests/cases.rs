@@ -8,25 +8,28 @@
 //!       root.make    a script that changes the root when that is complete: called with its path
 //!       roots        names of tests/fixtures/roots, a line each: the commands are run on each; none: `debian`
 //!       root/        files on top of that root; a link stands for the file that it points at
-//!       http/        raw answers of a server on loopback, by path; a name that ends in `.hold` leaves the connection open
+//!       script       what a server on loopback answers, for @URL; see tests/server
 //!       settings/    files for --config, as @SETTINGS; @URL in them and in commands is the server's address
-//!       expected     what was printed, each exit code, and what has changed below the root; for each of the `roots`
+//!       expected     what was printed, each exit code, the requests that came to the server, and what has changed below
+//!                    the root; for each of the `roots`
 //!
 //! `FIRSTLIGHT_BLESS=1 cargo test --test cases` rewrites what is expected; `FIRSTLIGHT_CASE=NAME` runs one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test's panic is its verdict
 
+mod server;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use server::Server;
 use tree::{Entry, copy, fresh, snapshot};
 
 /// The agent's own records differ from run to run; that they are there is enough.
@@ -43,31 +46,53 @@ fn main() {
         .collect();
     names.sort();
     assert!(!names.is_empty(), "no such case");
-    let mut failed = 0;
-    for name in &names {
-        let case = tests.join("cases").join(name);
-        let scratch = tempfile::tempdir().expect("a scratch directory");
-        let seen = run(&case, scratch.path());
-        let expected = fs::read_to_string(case.join("expected")).unwrap_or_default();
-        if bless {
-            fs::write(case.join("expected"), &seen).expect("to write what is expected");
-        } else if seen != expected {
-            failed += 1;
-            let diff = similar::TextDiff::from_lines(&expected, &seen);
-            println!("FAIL {name}\n{}", diff.unified_diff().header("expected", "seen"));
+    // Some wait for a server rather than for the processor.
+    let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = check(&tests.join("cases").join(name), bless) {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        println!("FAIL {name}\n{why}");
+                    }
+                }
+            });
         }
-    }
+    });
+    let failed = failed.into_inner();
     println!("cases: {} passed, {failed} failed", names.len() - failed);
     assert!(failed == 0, "{failed} of {} cases failed", names.len());
 }
 
-fn run(case: &Path, scratch: &Path) -> String {
-    let Ok(roots) = fs::read_to_string(case.join("roots")) else { return run_on("debian", case, scratch) };
-    let on = |name: &str| format!("=== {name}\n\n{}", run_on(name, case, &scratch.join(name)));
-    roots.lines().map(on).collect::<Vec<_>>().join("\n")
+/// Runs a case; what is wrong with it.
+fn check(case: &Path, bless: bool) -> Result<(), String> {
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    let (seen, late) = run(case, scratch.path());
+    let expected = fs::read_to_string(case.join("expected")).unwrap_or_default();
+    if bless {
+        fs::write(case.join("expected"), &seen).expect("to write what is expected");
+    } else if seen != expected {
+        let diff = similar::TextDiff::from_lines(&expected, &seen);
+        return Err(diff.unified_diff().header("expected", "seen").to_string());
+    }
+    late.map_or(Ok(()), |took| Err(format!("its commands took {took:.1?}")))
 }
 
-fn run_on(distribution: &str, case: &Path, scratch: &Path) -> String {
+/// What was seen; how long the commands took, where that is too long.
+fn run(case: &Path, scratch: &Path) -> (String, Option<Duration>) {
+    let Ok(roots) = fs::read_to_string(case.join("roots")) else { return run_on("debian", case, scratch) };
+    let (mut all, mut late) = (Vec::new(), None);
+    for name in roots.lines() {
+        let (seen, took) = run_on(name, case, &scratch.join(name));
+        all.push(format!("=== {name}\n\n{seen}"));
+        late = late.or(took);
+    }
+    (all.join("\n"), late)
+}
+
+fn run_on(distribution: &str, case: &Path, scratch: &Path) -> (String, Option<Duration>) {
     let (root, seed) = (scratch.join("root"), scratch.join("seed"));
     fresh(distribution, &root);
     if case.join("root").exists() {
@@ -81,18 +106,20 @@ fn run_on(distribution: &str, case: &Path, scratch: &Path) -> String {
     } else if case.join("seed").exists() {
         copy(&case.join("seed"), &seed, "-a");
     }
-    let url = serve(case.join("http"));
+    let server = Server::start(case);
+    let url = &server.url;
     let settings = scratch.join("settings");
     if case.join("settings").exists() {
         copy(&case.join("settings"), &settings, "-a");
         for entry in fs::read_dir(&settings).expect("settings") {
             let path = entry.expect("an entry").path();
-            let text = fs::read_to_string(&path).expect("a text").replace("@URL", &url);
+            let text = fs::read_to_string(&path).expect("a text").replace("@URL", url);
             fs::write(path, text).expect("to write settings");
         }
     }
     let before = snapshot(&root);
     let mut seen = String::new();
+    let mut took = Duration::ZERO;
     let commands = fs::read_to_string(case.join("commands")).expect("commands");
     for line in commands.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
         let places = [
@@ -100,17 +127,19 @@ fn run_on(distribution: &str, case: &Path, scratch: &Path) -> String {
             ("@ROOT", &root),
             ("@CASE", &case.to_path_buf()),
             ("@SETTINGS", &settings),
-            ("@URL", &PathBuf::from(&url)),
+            ("@URL", &PathBuf::from(url)),
         ];
         let arguments = line.split_whitespace().map(|word| {
             places.iter().fold(word.to_owned(), |word, (name, place)| word.replace(name, &place.to_string_lossy()))
         });
+        let start = Instant::now();
         let output = Command::new(env!("CARGO_BIN_EXE_firstlight"))
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .output()
             .expect("the program");
+        took += start.elapsed();
         let _ = writeln!(seen, "$ firstlight {line}");
         for stream in [&output.stdout, &output.stderr] {
             let text = String::from_utf8_lossy(stream);
@@ -123,35 +152,16 @@ fn run_on(distribution: &str, case: &Path, scratch: &Path) -> String {
             let text = text.replace(&format!("{own}\n"), " root\n").replace(&format!("{own} ("), " root (");
             seen.push_str(&masked(&text));
         }
-        let _ = writeln!(seen, "exit {}\n", output.status.code().map_or("signal".to_owned(), |code| code.to_string()));
+        let _ = writeln!(seen, "exit {}", output.status.code().map_or("signal".to_owned(), |code| code.to_string()));
+        for request in server.requests() {
+            let _ = writeln!(seen, "    {request}");
+        }
+        seen.push('\n');
     }
     let mut changed = String::new();
     changes(&before, &snapshot(&root), &mut changed);
-    seen + &changed.replace(&url, "@URL")
-}
-
-/// Gives the files of `answers` to whoever asks, byte for byte, on loopback; the server's address.
-fn serve(answers: PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("its address"));
-    let own = url.clone();
-    std::thread::spawn(move || {
-        let mut held = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let mut request = String::new();
-            let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
-            while reader.read_line(&mut request).is_ok_and(|length| length > 2) {}
-            let path = request.split_whitespace().nth(1).unwrap_or("/").trim_start_matches('/').to_owned();
-            let answer = fs::read_to_string(answers.join(&path))
-                .unwrap_or_else(|_| "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned());
-            let _ = stream.write_all(answer.replace("@URL", &own).as_bytes());
-            if path.ends_with(".hold") {
-                held.push(stream);
-            }
-        }
-    });
-    url
+    let late = server.deadline.filter(|deadline| took > *deadline).map(|_| took);
+    (seen + &changed.replace(url, "@URL"), late)
 }
 
 /// Times and today's day of the shadow file differ from run to run.

@@ -26,12 +26,14 @@ use crate::root::{READ_LIMIT, Root};
 use crate::seed::{Document, Seed};
 use crate::userdata::{self, Script, UserData};
 
+mod detect;
 mod includes;
 mod network;
 mod reach;
 mod run;
 mod seek;
 
+pub use detect::{Seen, detect, without_secrets};
 pub use run::{change_power, run};
 
 use includes::{Fetcher, Remote};
@@ -135,24 +137,26 @@ pub struct Decision {
     pub findings: Findings,
 }
 
-/// Looks for the configuration, as a run does. The image's settings say where; `--source` overrules them.
-pub fn detect(options: &Options) -> Result<Detection> {
-    search(options, &[])
-}
-
-/// Looks for the configuration for a run of these stages; for a look where there are none.
+/// Looks for the configuration for a run of these stages; for a look where there are none. The image's settings say where;
+/// `--source` overrules them.
 fn search(options: &Options, stages: &[Stage]) -> Result<Detection> {
     let settings = settings(options)?;
-    if let Some(spec) = &options.source {
-        let mut findings = Findings::default();
-        let seed = datasource::from_source(spec, &options.root, &settings, &mut findings)?;
-        return Ok(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings });
+    if let Some(named) = named(options, &settings)? {
+        return Ok(named);
     }
     let guest = Guest::read(&options.root)?;
-    let reach = reach::reach(options, &guest, &settings, stages);
+    let reach = reach::reach(options, &guest, &settings, stages, true);
     let kept = seek::kept(&options.root);
     let (root, drives) = (&options.root, Drives::default());
     Ok(datasource::find(&Context { root, guest: &guest, settings: &settings, reach, kept, drives }))
+}
+
+/// What `--source` names.
+fn named(options: &Options, settings: &Settings) -> Result<Option<Detection>> {
+    let Some(spec) = &options.source else { return Ok(None) };
+    let mut findings = Findings::default();
+    let seed = datasource::from_source(spec, &options.root, settings, &mut findings)?;
+    Ok(Some(Detection { tried: Vec::new(), found: Some(Fetched { seed, drive: None }), findings }))
 }
 
 /// From raw bytes to everything that modules may know.

@@ -14,26 +14,41 @@ use crate::plan::step::Stage;
 /// How long cards are brought up for questions where the image has a network of its own, which comes up later.
 const BEFORE_OWN: Duration = Duration::from_secs(20);
 
-/// For a run of `stages`; for a look where there are none, which changes nothing.
-///
-/// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
-/// brings the cards up for its questions; else the network stage asks, when the network is up.
-pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage]) -> Reach {
-    if !options.root.is_live() {
+/// For a run of `stages`; for a look where there are none, which changes nothing. Without servers nothing is asked in
+/// any case.
+pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage], servers: bool) -> Reach {
+    let is_live = options.root.is_live();
+    if !options.root.is_machine() {
         return Reach::Nowhere("an image asks no server");
     }
-    if stages.first() == Some(&Stage::Network) || ephemeral::is_up() {
+    if servers && is_live && (stages.first() == Some(&Stage::Network) || ephemeral::is_up()) {
         return Reach::Up;
     }
-    if stages.is_empty() {
-        return Reach::Nowhere("the network is not up");
+    match in_local_stage(guest, settings) {
+        reach if !stages.is_empty() => reach,
+        Reach::Ephemeral { .. } if patience(guest, settings).is_none() => {
+            Reach::Look("the local stage asks, by cards that are brought up for the questions")
+        }
+        Reach::Ephemeral { .. } => Reach::Look(
+            "the local stage asks for a while, by cards that are brought up for the questions; then the network stage",
+        ),
+        _ => Reach::Look("the network stage asks, by the network that is configured already"),
     }
+}
+
+/// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
+/// brings the cards up for its questions; else the network stage asks, when the network is up.
+fn in_local_stage(guest: &Guest, settings: &Settings) -> Reach {
     if network::is_settled(guest, settings) {
         return Reach::Later;
     }
-    let has_own = || {
-        let renderer = network::renderer(settings, guest)?;
-        guest.nics.as_deref()?.iter().find_map(|nic| own::configuration(guest, renderer, nic))
-    };
-    Reach::Ephemeral { patience: has_own().is_some().then_some(BEFORE_OWN) }
+    Reach::Ephemeral { patience }
+}
+
+/// How long the cards are brought up for questions, on a guest whose cards are there: for a while where the image has a
+/// network of its own for one of them, with which the network stage can ask.
+fn patience(guest: &Guest, settings: &Settings) -> Option<Duration> {
+    let renderer = network::renderer(settings, guest)?;
+    let own = guest.nics.as_deref()?.iter().find_map(|nic| own::configuration(guest, renderer, nic));
+    own.map(|_| BEFORE_OWN)
 }

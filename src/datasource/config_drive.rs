@@ -43,7 +43,7 @@ fn probe(context: &Context) -> Probe {
     }
     let nothing = "no device is labelled config-2";
     match expected(context.guest) {
-        _ if !context.root.is_live() => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
+        _ if !context.root.is_machine() => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
         Some(why) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}, but {why}") },
         None => {
             Probe { certainty: Certainty::Unlikely, reason: format!("{nothing}, and nothing says that one is to come") }
@@ -53,8 +53,8 @@ fn probe(context: &Context) -> Probe {
 
 /// What says that a drive is to come.
 fn expected(guest: &Guest) -> Option<String> {
-    if let Some(word) = asked_for(guest, &["configdrive"]) {
-        return Some(format!("the kernel's command line says `{word}`"));
+    if let Some(who) = asked_for(guest, &["configdrive"]) {
+        return Some(who);
     }
     platform::openstack(guest)
 }
@@ -64,7 +64,7 @@ fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Res
         let medium = Directory::open(&context.root.outside(Path::new(directory))?)?;
         return Ok(Fetched { seed: usable(&medium, directory, context.guest, findings)?, drive: None });
     }
-    if !context.root.is_live() {
+    if !context.root.is_machine() {
         return Err(Error::absent(NOT_LIVE));
     }
     let found = drives(context);
@@ -115,7 +115,7 @@ mod tests {
     fn drive(scratch: &Scratch, name: &str, kind: Kind, image: &[u8]) -> Labelled {
         let path = scratch.join(name);
         fs::write(&path, image).unwrap();
-        device::probe(Device { name: name.to_owned(), path, kind }).unwrap()
+        device::examine(&Device { name: name.to_owned(), path, kind }).0.unwrap()
     }
 
     fn guest(scratch: &Scratch) -> Guest {
@@ -181,9 +181,12 @@ mod tests {
 
     #[test]
     fn a_drive_of_another_machine_is_said() {
+        const META: &str = r#"{"uuid": "83679162-1378-4288-a2d4-70e13ec132aa"}"#;
+        const SAME: &str = "83679162-1378-4288-a2d4-70e13ec132aa";
+        const OTHER: &str = "7d2b0f62-9f0c-4b3b-8a11-1f2e3d4c5b6a";
         let said = |uuid: &str, product: &str| {
             let scratch = crate::scratch::Scratch::new();
-            scratch.file("drive/openstack/latest/meta_data.json", r#"{"uuid": "B-1"}"#);
+            scratch.file("drive/openstack/latest/meta_data.json", &META.to_ascii_uppercase().replace("UUID", "uuid"));
             scratch.file("/sys/class/dmi/id/product_uuid", uuid);
             scratch.file("/sys/class/dmi/id/product_name", product);
             let (medium, guest) =
@@ -192,10 +195,11 @@ mod tests {
             usable(&medium, "/dev/sr0", &guest, &mut findings).unwrap();
             findings.iter().next().map(ToString::to_string)
         };
-        let warning = said("A-1\n", "OpenStack Nova").unwrap();
-        let expected = "meta_data.json: uuid: warning: /dev/sr0 is for `B-1`, and this machine is `a-1` by its firmware; it is used\n";
-        assert!(warning.starts_with(expected), "{warning}");
-        for (uuid, product) in [("b-1", "OpenStack Nova"), ("", "OpenStack Nova"), ("a-1", "Standard PC")] {
+        let warning = said(OTHER, "OpenStack Nova").unwrap();
+        let (drive, is) = (SAME.to_ascii_uppercase(), format!("and this machine is `{OTHER}` by its firmware"));
+        let expected = format!("meta_data.json: uuid: warning: /dev/sr0 is for `{drive}`, {is}; it is used\n");
+        assert!(warning.starts_with(&expected), "{warning}");
+        for (uuid, product) in [(SAME, "OpenStack Nova"), ("", "OpenStack Nova"), (OTHER, "Standard PC")] {
             assert_eq!(said(uuid, product), None, "{uuid} {product}");
         }
     }
@@ -210,6 +214,9 @@ mod tests {
             line.clone_into(&mut guest.command_line);
             expected(&guest)
         };
+        let mut labelled = plain.clone();
+        labelled.dmi.product_serial = "ds=configdrive".to_owned();
+        assert_eq!(expected(&labelled).as_deref(), Some("the firmware's serial number says `ds=configdrive`"));
         for line in
             ["quiet ds=configdrive ro", "ci.ds=ConfigDrive", "firstlight.datasource=config-drive", "ds=ConfigDrive;x"]
         {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use crate::datasource::{Context, Drive};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
-use crate::media::device::{self, Kind, Labelled};
+use crate::media::device::{self, Kind, Labelled, Look};
 use crate::media::{self, Medium};
 
 /// Why there are no drives to look at beneath the root of an image.
@@ -15,7 +15,7 @@ pub(super) const NOT_LIVE: &str = "the devices of this machine are not those of 
 /// The labelled drives of this machine, looked at once for all datasources.
 #[derive(Default)]
 pub struct Drives {
-    seen: RefCell<Option<Vec<Labelled>>>,
+    seen: RefCell<Option<Vec<Look>>>,
 }
 
 impl Drives {
@@ -23,17 +23,23 @@ impl Drives {
     pub(super) fn forget(&self) {
         self.seen.take();
     }
+
+    /// All devices as they were seen last; none where nobody had to look.
+    pub fn seen(&self) -> Vec<Look> {
+        self.seen.borrow().clone().unwrap_or_default()
+    }
 }
 
 impl Context<'_> {
     /// The drives with a label that is `wanted`, in the order in which they are taken. An image has none.
     pub(super) fn drives(&self, wanted: impl Fn(&str) -> bool) -> Vec<Labelled> {
-        if !self.root.is_live() {
+        if !self.root.is_machine() {
             return Vec::new();
         }
         let mut seen = self.drives.seen.borrow_mut();
-        let seen = seen.get_or_insert_with(|| device::labelled(self.root.path()));
-        seen.iter().filter(|drive| drive.labels.iter().any(|label| wanted(label))).cloned().collect()
+        let seen = seen.get_or_insert_with(|| device::look(self.root.path()));
+        let drives = seen.iter().filter_map(|look| look.drive.as_ref());
+        drives.filter(|drive| drive.labels.iter().any(|label| wanted(label))).cloned().collect()
     }
 }
 

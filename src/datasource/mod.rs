@@ -20,6 +20,7 @@ mod credentials;
 mod documents;
 mod drives;
 mod ec2;
+mod guestinfo;
 mod lxd;
 pub mod nocloud;
 pub mod none;
@@ -34,7 +35,7 @@ mod vmware;
 
 pub use drives::Drives;
 pub use reach::Reach;
-pub use search::find;
+pub use search::{ask_the_skipped, find};
 pub use service::Service;
 pub use source::from_source;
 
@@ -119,10 +120,11 @@ impl Context<'_> {
         self.settings.wait.unwrap_or(DEFAULT_WAIT)
     }
 
-    /// Whether this is still the machine that was configured before, by the uuid that its firmware has.
+    /// Whether this is still the machine that was configured before, as far as the uuid of its firmware tells: one that
+    /// never had any is not taken for another.
     fn is_same_machine(&self) -> bool {
         let uuid = self.guest.dmi.product_uuid.as_str();
-        !uuid.is_empty() && self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref() == Some(uuid))
+        self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref().unwrap_or_default() == uuid)
     }
 }
 
@@ -237,15 +239,29 @@ impl Detection {
     }
 }
 
-/// The word of the kernel's command line that asks for a datasource by one of these names: `ds=configdrive`.
+/// The words of `text` that name a datasource, cloud-init's too: `ds=configdrive`. They stand on the kernel's command line,
+/// or as the firmware's serial number, which a person can set where the command line is the image's own.
+pub fn words(text: &str) -> Vec<String> {
+    let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
+    line::words(text).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
+}
+
+/// Who asks for a datasource by one of these names, as a clause.
 fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     let asks = |word: &String| {
-        let Some((key, value)) = word.split_once('=') else { return false };
+        let (_, value) = word.split_once('=').unwrap_or_default();
         let source =
             value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
-        ["ds", "ci.ds", "ci.datasource", "firstlight.datasource"].contains(&key) && names.contains(&source.as_str())
+        names.contains(&source.as_str())
     };
-    line::words(&guest.command_line).into_iter().rfind(asks)
+    let places = [
+        ("the kernel's command line", &guest.command_line),
+        ("the firmware's serial number", &guest.dmi.product_serial),
+    ];
+    places.into_iter().find_map(|(place, text)| {
+        let word = words(text).into_iter().rfind(asks)?;
+        Some(format!("{place} says `{word}`"))
+    })
 }
 
 /// The datasources to ask, in order.

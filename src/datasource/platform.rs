@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which platform the firmware says that this machine is on: tables of what clouds write there.
 
+use crate::datasource::Context;
+use crate::datasource::drives;
+use crate::finding::{Finding, Origin};
 use crate::guest::{Dmi, Guest};
 
 /// A field of DMI, and values that each name the platform.
@@ -28,7 +31,51 @@ pub(super) fn openstack(guest: &Guest) -> Option<String> {
     named(guest, OPENSTACK)
 }
 
+/// Platforms that we have no datasource for, as ds-identify knows them. A value that ends with `*` is the beginning of one.
+const OTHERS: &[(&str, Names)] = &[
+    ("Akamai", (|dmi| &dmi.sys_vendor, &["Akamai", "Linode"])),
+    ("Alibaba Cloud", (|dmi| &dmi.product_name, &["Alibaba Cloud ECS"])),
+    ("Azure", (|dmi| &dmi.chassis_asset_tag, &["7783-7084-3265-9085-8269-3286-77"])),
+    ("CloudCIX", (|dmi| &dmi.product_name, &["CloudCIX"])),
+    ("CloudSigma", (|dmi| &dmi.product_name, &["CloudSigma"])),
+    ("CloudStack", (|dmi| &dmi.product_name, &["CloudStack*"])),
+    ("DigitalOcean", (|dmi| &dmi.sys_vendor, &["DigitalOcean"])),
+    ("Exoscale", (|dmi| &dmi.product_name, &["Exoscale*"])),
+    ("Google Compute Engine", (|dmi| &dmi.product_name, &["Google Compute Engine"])),
+    ("Google Compute Engine", (|dmi| &dmi.product_serial, &["GoogleCloud-*"])),
+    ("Hetzner", (|dmi| &dmi.sys_vendor, &["Hetzner"])),
+    ("NWCS", (|dmi| &dmi.sys_vendor, &["NWCS"])),
+    ("Oracle Cloud", (|dmi| &dmi.chassis_asset_tag, &["OracleCloud.com"])),
+    ("Scaleway", (|dmi| &dmi.sys_vendor, &["Scaleway"])),
+    ("SmartOS", (|dmi| &dmi.product_name, &["SmartDC*"])),
+    ("UpCloud", (|dmi| &dmi.sys_vendor, &["UpCloud"])),
+    ("Vultr", (|dmi| &dmi.sys_vendor, &["Vultr"])),
+];
+
+/// Labels of media of platforms that we have no datasource for.
+const LABELS: &[(&str, &str)] = &[("CONTEXT", "OpenNebula"), ("CLOUDMD", "RbxCloud"), ("cloudmd", "RbxCloud")];
+
+/// What to say where this is a platform that we have no datasource for.
+pub(super) fn unsupported(context: &Context) -> Option<Finding> {
+    let by_firmware =
+        || OTHERS.iter().find_map(|(name, names)| Some((*name, named(context.guest, std::slice::from_ref(names))?)));
+    let by_label = || {
+        let (label, name) = LABELS.iter().find(|(label, _)| !context.drives(|there| there == *label).is_empty())?;
+        Some((*name, drives::place(context.drives(|there| there == *label).first()?)))
+    };
+    let (name, why) = by_firmware().or_else(by_label)?;
+    let text = format!("there is no datasource for {name}: {why}");
+    let help =
+        "a medium labelled cidata or config-2, or the directory /etc/firstlight/seed, configures it all the same";
+    Some(Finding::note(&Origin::document("platform"), text).help(help))
+}
+
 fn named(guest: &Guest, names: &[Names]) -> Option<String> {
-    let name = names.iter().find_map(|(field, known)| Some(field(&guest.dmi)).filter(|name| known.contains(name)))?;
+    let is = |name: &str, known: &str| match known.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == known,
+    };
+    let is_known = |name: &&str, known: &[&str]| known.iter().any(|known| is(name, known));
+    let name = names.iter().find_map(|(field, known)| Some(field(&guest.dmi)).filter(|name| is_known(name, known)))?;
     Some(format!("the firmware names `{name}`"))
 }

@@ -3,26 +3,31 @@
 
 use std::time::{Duration, Instant};
 
-use crate::datasource::{Context, Service};
+use crate::config::base::Settings;
+use crate::datasource::Service;
 use crate::ephemeral::{self, Ephemeral};
+use crate::guest::Guest;
 use crate::http::{self, Way};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What may be asked of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Reach {
     /// Nothing, and why.
     Nowhere(&'static str),
+    /// Nothing: this is a look; and when a boot asks.
+    Look(&'static str),
     /// Nothing yet: a later stage goes on with the search, when the network is up.
     Later,
     /// It is up.
     Up,
     /// It is not, and what is asked for may well be its configuration: cards are brought up for the questions alone.
     Ephemeral {
-        /// For how long at most, where a later stage can go on; `None` where this is the only chance.
-        patience: Option<Duration>,
+        /// For how long at most, on this guest with the cards that are there by then: where a later stage can go on;
+        /// `None` where this is the only chance.
+        patience: fn(&Guest, &Settings) -> Option<Duration>,
     },
 }
 
@@ -63,9 +68,10 @@ impl Road {
 }
 
 impl Roads {
-    pub(super) fn open(context: &Context, deadline: Instant, timeout: Duration) -> Self {
-        let ephemeral = matches!(context.reach, Reach::Ephemeral { .. })
-            .then(|| Ephemeral::bring_up(context.guest.nics.as_deref().unwrap_or_default(), deadline));
+    /// By cards of `guest` that are brought up for the questions, or by the network that is up.
+    pub(super) fn open(reach: Reach, guest: &Guest, deadline: Instant, timeout: Duration) -> Self {
+        let ephemeral =
+            matches!(reach, Reach::Ephemeral { .. }).then(|| Ephemeral::bring_up(&guest.named_nics(), deadline));
         let mut roads = Self { roads: Vec::new(), ephemeral, deadline, timeout };
         if roads.ephemeral.is_none() {
             roads.add(ephemeral::ways_up());

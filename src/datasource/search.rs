@@ -4,12 +4,13 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use log::info;
+use log::{info, warn};
 
 use crate::datasource::reach::{Reach, Roads};
 use crate::datasource::service::DEFAULT_TIMEOUT;
 use crate::datasource::{
-    Certainty, Context, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried, wanted,
+    Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried,
+    platform, wanted,
 };
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Origin};
@@ -25,15 +26,32 @@ pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
     let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut search = Search { context, candidates, findings };
+    let mut search = Search { context, candidates, findings, most: None, at_most: None };
     let found = search.first(Certainty::Here);
-    let found = found.or_else(|| search.expect()).or_else(|| search.first(Certainty::Fallback));
+    let found = found.or_else(|| search.expect()).or_else(|| search.fall_back());
     if let Some(fetched) = &found {
         info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
         search.skip_the_others(&fetched.seed.datasource);
     }
-    let tried = search.candidates.into_iter().map(|candidate| candidate.tried).collect();
-    Detection { tried, found, findings: search.findings }
+    let mut detection = search.end(found);
+    let is_nothing = |tried: &Tried| matches!(tried.outcome, Outcome::Absent);
+    if detection.found.is_none() && detection.tried.iter().all(is_nothing) {
+        detection.findings.extend(platform::unsupported(context));
+    }
+    detection
+}
+
+/// Asks the servers that the platform is certain to have, and that were not asked as something else was found first; each
+/// no longer than a medium is waited for. For a look: a boot does not need them.
+pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
+    let is_skipped = |name: &str| tried.iter().any(|tried| tried.name == name && tried.outcome == Outcome::Skipped);
+    let skipped = DATASOURCES.iter().filter(|datasource| datasource.is_remote && is_skipped(datasource.name));
+    let candidates = skipped.map(|datasource| Candidate::look(datasource, context));
+    let candidates = candidates.filter(|candidate| candidate.certainty >= Certainty::Expected).collect();
+    let mut search =
+        Search { context, candidates, findings: Findings::default(), most: None, at_most: Some(context.wait()) };
+    let found = search.expect();
+    search.end(found)
 }
 
 /// A datasource on the way to its outcome.
@@ -103,14 +121,24 @@ impl Candidate {
 struct Search<'a> {
     context: &'a Context<'a>,
     candidates: Vec<Candidate>,
+    /// How long servers are asked at most, as a later stage can go on.
+    most: Option<Duration>,
     findings: Findings,
+    /// How long servers are asked at most, whatever else would count.
+    at_most: Option<Duration>,
 }
 
 impl Search<'_> {
+    /// What it came to.
+    fn end(self, found: Option<Fetched>) -> Detection {
+        let tried = self.candidates.into_iter().map(|candidate| candidate.tried).collect();
+        Detection { tried, found, findings: self.findings }
+    }
+
     /// The first that can be fetched without a server of those that are at least so certain; the most certain first, then
     /// by the order of the search.
     fn first(&mut self, least: Certainty) -> Option<Fetched> {
-        let Self { context, candidates, findings } = self;
+        let Self { context, candidates, findings, .. } = self;
         let is_promising = |it: &&mut Candidate| it.certainty >= least && !it.is_over && !it.is_remote;
         let mut promising: Vec<_> = candidates.iter_mut().filter(is_promising).collect();
         // Stable: datasources of the same certainty stay in the order of the search.
@@ -131,15 +159,24 @@ impl Search<'_> {
         })
     }
 
-    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes.
+    /// What does where there is no other, once nobody is left to be asked.
+    fn fall_back(&mut self) -> Option<Fetched> {
+        let is_over = self.candidates.iter().all(|candidate| candidate.tried.outcome != Outcome::Awaited);
+        is_over.then(|| self.first(Certainty::Fallback)).flatten()
+    }
+
+    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes,
+    /// and nothing need come for an instance that is known to be this one.
     fn expect(&mut self) -> Option<Fetched> {
         let media = Instant::now() + self.context.wait();
         let mut roads = self.roads();
+        let is_known = self.candidates.iter().any(|candidate| candidate.tried.outcome == Outcome::Known);
+        let may_come = self.context.root.is_live() && !is_known;
         // Before the next look, so that a drive which comes meanwhile is not missed.
         let uevents = Uevents::open();
         let mut is_said = false;
         loop {
-            let waits = self.context.root.is_live() && self.candidates.iter().any(Candidate::is_late);
+            let waits = may_come && self.candidates.iter().any(Candidate::is_late);
             if waits {
                 self.look_again();
                 if let Some(found) = self.first(Certainty::Here) {
@@ -184,7 +221,7 @@ impl Search<'_> {
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let known = context.kept.as_ref().filter(|kept| kept.datasource == candidate.datasource.name);
             // As cloud-init's check of an OpenStack instance: the firmware says the same as the kept seed.
-            if known.is_some_and(|kept| kept.id.eq_ignore_ascii_case(&context.guest.dmi.product_uuid)) {
+            if known.is_some_and(|kept| context.guest.dmi.has_uuid(&kept.id)) {
                 candidate.end(Outcome::Known, "the firmware's uuid is the id of the instance that is known");
                 continue;
             }
@@ -192,6 +229,10 @@ impl Search<'_> {
                 Reach::Nowhere(why) => {
                     let reason = format!("{}; {why}", candidate.tried.reason);
                     candidate.end(Outcome::Absent, reason);
+                }
+                Reach::Look(when) => {
+                    let reason = format!("{}; {when}", candidate.tried.reason);
+                    candidate.end(Outcome::Awaited, reason);
                 }
                 Reach::Ephemeral { .. } if !candidate.needs_names => {}
                 Reach::Later | Reach::Ephemeral { .. } => {
@@ -201,14 +242,24 @@ impl Search<'_> {
                 Reach::Up => {}
             }
         }
-        let patience = self.patience()?;
-        let timeout = self.context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
-        Some(Roads::open(context, Instant::now() + patience, timeout))
+        if !self.candidates.iter().any(Candidate::is_to_ask) {
+            return None;
+        }
+        let mut guest = context.guest.clone();
+        if let Reach::Ephemeral { patience } = context.reach {
+            // So early in the boot a card may be without its driver, or its name.
+            if let Err(error) = guest.wait_for_cards() {
+                warn!("{error}");
+            }
+            self.most = patience(&guest, context.settings);
+        }
+        let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
+        Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
     }
 
-    /// How long servers are asked; `None` where there is none to ask. A machine that was configured before has what it
-    /// needs, and waits no longer than for a medium; so does one whose platform may be another.
-    fn patience(&self) -> Option<Duration> {
+    /// How long servers are asked. A machine that was configured before has what it needs, and waits no longer than for a
+    /// medium; so does one whose platform may be another.
+    fn patience(&self) -> Duration {
         let asked: Vec<&Candidate> = self.candidates.iter().filter(|candidate| candidate.is_to_ask()).collect();
         let certain = asked.iter().any(|candidate| candidate.certainty >= Certainty::Expected);
         let known = |it: &&Candidate| {
@@ -219,10 +270,7 @@ impl Search<'_> {
             true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
             false => self.context.wait(),
         };
-        (!asked.is_empty()).then_some(match self.context.reach {
-            Reach::Ephemeral { patience: Some(most) } => patience.min(most),
-            _ => patience,
-        })
+        patience.min(self.most.or(self.at_most).unwrap_or(patience))
     }
 
     /// Asks for each datasource on each road whose turn it is.
@@ -260,19 +308,19 @@ impl Search<'_> {
 
     /// Says what became of those on servers that gave nothing.
     fn give_up(&mut self, roads: Option<&Roads>) {
-        let goes_on = matches!(self.context.reach, Reach::Ephemeral { patience: Some(_) });
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
             let answered_no = roads.is_some_and(|roads| roads.is_over(name));
             match candidate.certainty > Certainty::Possible && !answered_no {
                 false => candidate.end(Outcome::Absent, reason),
-                true if goes_on => {
+                true if self.most.is_some() => {
                     let reason = format!("{reason}; asked again when the network is up");
                     candidate.end(Outcome::Awaited, reason);
                 }
                 true => {
-                    let text = format!("no metadata: {reason}");
+                    let known = self.context.kept.as_ref().map(|kept| format!("; instance {} stays as it is", kept.id));
+                    let text = format!("no metadata: {reason}{}", known.unwrap_or_default());
                     let help = "`firstlight detect` tells what was asked; the request log is /var/log/firstlight.log";
                     self.findings.push(Finding::error(&Origin::document(name), text).help(help));
                     candidate.end(Outcome::Failed, reason);

@@ -13,20 +13,20 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server with metadata, as far as it is reached by one way.
 ///
-/// One that has never answered may be on another way, and is asked once; one that has answered is there, and is asked
-/// again until the deadline.
+/// One that has never given a document may be on another way, whatever answers here, and is asked once; one that has is
+/// there, and is asked again until the deadline.
 pub struct Service {
     client: Client,
     way: Way,
     deadline: Instant,
     timeout: Duration,
-    has_answered: Cell<bool>,
+    is_there: Cell<bool>,
 }
 
 impl Service {
     /// Nothing is asked yet. `timeout` is that of one try.
     pub fn new(way: Way, deadline: Instant, timeout: Duration) -> Self {
-        Self { client: Client::service(way.clone()), way, deadline, timeout, has_answered: Cell::new(false) }
+        Self { client: Client::service(way.clone()), way, deadline, timeout, is_there: Cell::new(false) }
     }
 
     /// The way to it.
@@ -38,11 +38,11 @@ impl Service {
     /// costs one request.
     ///
     /// # Errors
-    /// As [`Client::ask`]: transient where the server may have an answer later, or by another way.
+    /// As [`Client::ask`]: transient where the server may have an answer later; absent where this way can't lead to it.
     pub fn get(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         match self.ask(&Request { url, ..Request::default() }, limit) {
             Ok(response) => Ok(Some(response.body)),
-            Err(error) if error.is_absent() => Ok(None),
+            Err(error) if error.is_absent() && error.status().is_some() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -50,9 +50,9 @@ impl Service {
     /// What the server answers to `request`.
     ///
     /// # Errors
-    /// As [`Client::ask`], absent too.
+    /// As [`Client::ask`]. A status such as 401, which the caller may know what to do about, is in the error.
     pub fn ask(&self, request: &Request, limit: u64) -> Result<Response> {
-        let tries = if self.has_answered.get() { u32::MAX } else { 1 };
+        let tries = if self.is_there.get() { u32::MAX } else { 1 };
         // A run that is told to end here is ended at once: nothing has been changed yet.
         let sleep = |pause| {
             thread::sleep(pause);
@@ -60,9 +60,101 @@ impl Service {
         };
         http::retry(tries, self.deadline, sleep, || {
             let answer = self.client.ask(request, limit, self.deadline.min(Instant::now() + self.timeout));
-            let status = answer.as_ref().map_or_else(crate::error::Error::status, |answer| Some(answer.status));
-            self.has_answered.set(self.has_answered.get() || status.is_some());
+            self.is_there.set(self.is_there.get() || answer.is_ok());
             answer
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Kind};
+    use crate::http::scripted::{Answer, Scripted, dripping, held, raw, whole};
+
+    const URL: &str = "/latest?token=secret";
+
+    /// What a service gives that has given one document before and then answers so, in two seconds; and the number of
+    /// requests.
+    fn asked(mut answers: Vec<Answer>) -> (Result<Option<Vec<u8>>>, usize) {
+        answers.insert(0, whole("200 OK", "", "there"));
+        let server = Scripted::start(answers);
+        let service = Service::new(Way::routed(), Instant::now() + Duration::from_secs(2), Duration::from_millis(300));
+        assert_eq!(service.get(&server.url("/"), 100).unwrap().unwrap(), b"there");
+        let answer = service.get(&server.url(URL), 100);
+        (answer, server.requests().len() - 1)
+    }
+
+    fn good() -> Answer {
+        whole("200 OK", "", "good")
+    }
+
+    #[test]
+    fn what_may_come_later_is_asked_again_and_what_is_not_there_is_not() {
+        for answer in [
+            whole("408 Request Timeout", "", ""),
+            whole("429 Too Many Requests", "Retry-After: 1\r\n", ""),
+            whole("500 Internal Server Error", "", ""),
+            raw(""),
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+            held("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+            dripping("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n"),
+            held(""),
+        ] {
+            let (answer, requests) = asked(vec![answer, good()]);
+            assert_eq!((answer.unwrap().unwrap().as_slice(), requests), (b"good".as_slice(), 2));
+        }
+        for status in ["404 Not Found", "410 Gone"] {
+            let (answer, requests) = asked(vec![whole(status, "", ""), good()]);
+            assert_eq!((answer.unwrap(), requests), (None, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_final_is_left_to_the_caller_with_its_status() {
+        let announced = || held("HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\nx");
+        for (answer, status) in
+            [(whole("401 Unauthorized", "", ""), 401), (whole("403 Forbidden", "", ""), 403), (announced(), 200)]
+        {
+            let (answer, requests) = asked(vec![answer, good()]);
+            let error = answer.unwrap_err();
+            assert_eq!((error.kind(), error.status(), requests), (Kind::Fatal, Some(status), 1), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_that_has_given_nothing_yet_is_asked_once() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let once = |url: &str| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            Service::new(Way::routed(), deadline, Duration::from_millis(300)).get(url, 100).unwrap_err()
+        };
+        assert!(once(&format!("http://{nobody}/")).is_transient());
+        for first in [held(""), whole("503 Service Unavailable", "", "")] {
+            let server = Scripted::start(vec![first, good()]);
+            let error = once(&server.url("/"));
+            assert!(error.is_transient(), "{error}");
+            assert_eq!(server.requests().len(), 1);
+        }
+    }
+
+    #[test]
+    fn the_deadline_is_one_for_all_and_a_longer_pause_ends_it_at_once() {
+        let busy = || whole("500 Internal Server Error", "", "");
+        let start = Instant::now();
+        let (answer, requests) = asked((0..50).map(|_| busy()).collect());
+        assert!(answer.unwrap_err().is_transient() && (3..8).contains(&requests), "{requests}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+        let (answer, requests) = asked(vec![whole("503 Service Unavailable", "Retry-After: 3600\r\n", "")]);
+        let error: Error = answer.unwrap_err();
+        assert!(error.to_string().starts_with("the server wants to be left alone for 3600s: cannot fetch"), "{error}");
+        assert_eq!(requests, 1);
+    }
+
+    #[test]
+    fn a_way_that_can_not_lead_there_is_not_a_document_that_is_not_there() {
+        let service = Service::new(Way::routed(), Instant::now() + Duration::from_secs(9), DEFAULT_TIMEOUT);
+        assert!(service.get("http://[fe80::a9fe:a9fe]/", 100).unwrap_err().is_absent());
     }
 }

@@ -7,19 +7,23 @@ use std::time::Instant;
 
 use crate::config::base::{MetadataService, Settings};
 use crate::datasource::nocloud::Reader;
+use crate::datasource::openstack::NAME as OPENSTACK;
 use crate::datasource::service::DEFAULT_TIMEOUT;
-use crate::datasource::{Context, DEFAULT_MAX_WAIT, Drives, Reach, Service, config_drive, ec2, nocloud, openstack};
+use crate::datasource::{
+    Context, DEFAULT_MAX_WAIT, Drives, Reach, Service, config_drive, ec2, nocloud, openstack, ovf,
+};
 use crate::error::{At, Error, Result};
 use crate::finding::{Findings, Located, Origin};
 use crate::guest::Guest;
 use crate::http::{self, Way};
+use crate::instance::ec2::NAME as EC2;
 use crate::instance::nocloud::NAME as NOCLOUD;
 use crate::media::{self, Directory, Medium};
 use crate::root::Root;
 use crate::seed::Seed;
 
-/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree or NoCloud's
-/// files; or a server: `openstack:URL`, `ec2:URL`, and a URL alone for NoCloud's files.
+/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree,
+/// NoCloud's files or an OVF environment; or a server: `openstack:URL`, `ec2:URL`, and a URL alone for NoCloud's files.
 ///
 /// Nothing is mounted. A server is asked by the network as it is, for as long as the settings' `max_wait`.
 ///
@@ -69,8 +73,8 @@ impl Place<'_> {
         let mut settings = self.settings.clone();
         let (datasource, served) = match name {
             NOCLOUD => return nocloud::served(&url, &self.reader(), findings),
-            openstack::NAME => (openstack::DATASOURCE, &mut settings.openstack),
-            ec2::NAME => (ec2::DATASOURCE, &mut settings.ec2),
+            OPENSTACK => (openstack::DATASOURCE, &mut settings.openstack),
+            EC2 => (ec2::DATASOURCE, &mut settings.ec2),
             _ => {
                 return Err(Error::malformed(format!("nobody fetches {shown} as `{name}`"))
                     .help("name the service: nocloud:URL, openstack:URL or ec2:URL"));
@@ -96,16 +100,16 @@ impl Place<'_> {
         self.read(&image, &format!("{spec} ({})", image.file_system().name()), findings)
     }
 
-    /// Which of the two it is, is told by what is on it.
+    /// Which one it is, is told by what is on it.
     fn read(&self, medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Seed> {
         // One that can't be read says so as well as the other.
         let is_config_drive = medium.list("openstack").map_or(true, |names| !names.is_empty());
         match is_config_drive {
             true => config_drive::read(medium, place, findings),
             false if nocloud::is_on(medium) => nocloud::read(medium, place, &self.reader(), findings),
-            false => Err(Error::malformed(format!("{place} has no seed")).help(
-                "a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`",
-            )),
+            false if ovf::is_on(medium) => ovf::read(medium, place, findings),
+            false => Err(Error::malformed(format!("{place} has no seed"))
+                .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`; a disc of vSphere ovf-env.xml")),
         }
     }
 
@@ -155,7 +159,7 @@ mod tests {
         let answers = ["latest", r#"{"uuid": "i-1"}"#].map(good).into_iter().chain((0..4).map(|_| missing()));
         let server = Scripted::start(answers.collect());
         let seed = get(&format!("OpenStack:{}", server.url("/"))).unwrap();
-        assert_eq!((seed.datasource.as_str(), seed.place), (openstack::NAME, server.url("/openstack")));
+        assert_eq!((seed.datasource.as_str(), seed.place), (OPENSTACK, server.url("/openstack")));
         assert!(server.requests()[0].starts_with("GET /openstack HTTP"), "the base is the service's alone");
 
         for (spec, expected) in [

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::guest::{Guest, text};
+use crate::guest::{Guest, firmware, text};
 use crate::media::signature::{self, Signature};
 use crate::root::{Root, Tree as _};
 
@@ -59,9 +59,7 @@ impl Guest {
 
     /// Whether it is a container: its disks are its host's.
     pub fn is_container(&self) -> bool {
-        let marks = ["/run/systemd/container", "/run/host/container-manager", "/run/.containerenv", "/.dockerenv"];
-        let by_init = || self.read_text("/proc/1/environ").unwrap_or_default();
-        marks.iter().any(|mark| self.exists(mark)) || by_init().split('\0').any(|line| line.starts_with("container="))
+        firmware::is_container(&self.root)
     }
 
     /// Bytes of memory; `None` where the root shows none.

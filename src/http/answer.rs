@@ -32,12 +32,12 @@ fn busy(message: String, reply: &blocking::Response) -> Error {
     }
 }
 
-/// All of the body, at most `limit` bytes of it, before `deadline`.
+/// All of the body, at most `limit` bytes of it, before `deadline`. Errors know the status too: the server is there.
 pub fn read(mut reply: blocking::Response, limit: u64, deadline: Instant) -> Result<Response> {
     let status = reply.status().as_u16();
     let content_type = reply.headers().get(CONTENT_TYPE).and_then(|t| t.to_str().ok()).map(str::to_owned);
     let promised = reply.content_length();
-    let too_long = || Error::fatal(format!("the document is longer than the limit of {limit} bytes"));
+    let too_long = || Error::fatal(format!("the document is longer than the limit of {limit} bytes")).answered(status);
     if promised.is_some_and(|length| length > limit) {
         return Err(too_long());
     }
@@ -59,7 +59,7 @@ pub fn read(mut reply: blocking::Response, limit: u64, deadline: Instant) -> Res
             Err(error) => innermost(&error),
             Ok(_) => "then the server closed the connection".to_owned(),
         };
-        return Err(Error::transient(format!("got only {got}{of} bytes: {why}")));
+        return Err(Error::transient(format!("got only {got}{of} bytes: {why}")).answered(status));
     }
     Ok(Response { status, content_type, body })
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Asking: which way a request goes, and where a redirect may lead.
+//! Asking: which way a request goes, and the log of all requests.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{StatusCode, Url, blocking, redirect};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use reqwest::{StatusCode, Url, blocking, redirect::Policy};
 
 use crate::error::{Error, Result};
-use crate::http::answer::{read, refused};
+use crate::http::answer::read;
+use crate::http::redirect::next;
+use crate::http::request::{Method, Request, header_map};
 use crate::http::url::{is_near, parse, shown};
 use crate::http::{Response, USER_AGENT, Way, innermost, tls};
 
@@ -25,8 +28,17 @@ const MOST_REDIRECTS: usize = 5;
 /// Fetches documents.
 pub struct Client {
     roads: Mutex<HashMap<Road, blocking::Client>>,
-    /// Of a metadata service: the way to it.
-    way: Option<Way>,
+    way: Way,
+    /// It asks a metadata service.
+    is_service: bool,
+    /// What all connections go to, whatever the host of a URL.
+    socket: Option<PathBuf>,
+}
+
+/// What came of one request.
+enum Answer {
+    Document(Response),
+    Elsewhere(StatusCode, Url),
 }
 
 /// What a connection needs; the client of each is built when the first URL asks for it, so that plain HTTP never reads
@@ -37,58 +49,28 @@ struct Road {
     direct: bool,
 }
 
-/// What is asked of a server.
-#[derive(Clone, Copy, Default)]
-pub struct Request<'a> {
-    /// Where.
-    pub url: &'a str,
-    /// Name and value of each header beside the client's own. They may be a secret of this server: where a redirect leads
-    /// to another one they are left out.
-    pub headers: &'a [(String, String)],
-    /// How.
-    pub method: Method<'a>,
-}
-
-/// What a request is to do.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Method<'a> {
-    /// Fetches a document.
-    #[default]
-    Get,
-    /// Sends fields as [`form`](crate::http::form) writes them.
-    Post(&'a str),
-    /// Asks for something without sending anything, as tokens of EC2's metadata service are asked for.
-    Put,
-}
-
-impl Method<'_> {
-    /// What it does, for a person.
-    fn doing(self) -> &'static str {
-        match self {
-            Method::Get => "fetch",
-            Method::Post(_) => "post to",
-            Method::Put => "put to",
-        }
-    }
-}
-
 impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { roads: Mutex::default(), way: None }
+        Self { roads: Mutex::default(), way: Way::routed(), is_service: false, socket: None }
     }
 
     /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect that
     /// leads to another server.
     pub fn service(way: Way) -> Self {
-        Self { roads: Mutex::default(), way: Some(way) }
+        Self { roads: Mutex::default(), way, is_service: true, socket: None }
+    }
+
+    /// For a service of this machine's host at a Unix socket: else as a metadata service.
+    pub fn socket(path: PathBuf) -> Self {
+        Self { socket: Some(path), ..Self::service(Way::routed()) }
     }
 
     /// The document at `url`, at most `limit` bytes of it, before `deadline`.
     ///
     /// # Errors
-    /// Absent: the server says 404 or 410. Transient: no connection, no answer in time, half an answer, 408, 429 or
+    /// Absent: the server says 404 or 410; without a status, there is no such server by this way. Transient: no connection, no answer in time, half an answer, 408, 429 or
     /// a 500. Fatal: everything that asking again won't mend.
     pub fn get(&self, url: &str, limit: u64, deadline: Instant) -> Result<Response> {
         self.ask(&Request { url, ..Request::default() }, limit, deadline)
@@ -101,31 +83,44 @@ impl Client {
         let mut url = parse(request.url)?;
         let mut headers = header_map(request.headers)?;
         let mut method = request.method;
-        let doing = |url: &Url, method: Method| format!("cannot {} {}", method.doing(), shown(url));
         for _ in 0..=MOST_REDIRECTS {
-            let answered =
-                self.send(&url, &headers, method, deadline).and_then(|reply| Ok((next(&url, &reply)?, reply)));
-            let (other, reply) = answered.map_err(|error| error.while_doing(doing(&url, method)))?;
-            let Some(other) = other else {
-                return read(reply, limit, deadline).map_err(|error| error.while_doing(doing(&url, method)));
+            let (status, place) = match self.once(&url, &headers, method, limit, deadline)? {
+                Answer::Document(response) => return Ok(response),
+                Answer::Elsewhere(status, place) => (status, place),
             };
-            if other.origin() != url.origin() {
-                if self.way.is_some() {
-                    let error = Error::fatal(format!("{}: redirected to another server", doing(&url, method)));
-                    return Err(error.help("a metadata service answers itself"));
-                }
+            if place.origin() != url.origin() {
                 headers.clear();
             }
-            if !matches!(reply.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+            if !matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 method = Method::Get;
             }
-            url = other;
+            url = place;
         }
-        let error = Error::fatal(format!("{}: more than {MOST_REDIRECTS} redirects", doing(&url, method)));
+        let error = Error::fatal(format!("more than {MOST_REDIRECTS} redirects"));
+        let error = error.while_doing(format_args!("cannot {} {}", method.doing(), shown(&url)));
         Err(error.help("ask the server with a browser or curl where the document really is"))
     }
 
+    /// One request, and its line in the log: never a header or a body, which may be secrets.
+    fn once(&self, url: &Url, headers: &HeaderMap, method: Method, limit: u64, deadline: Instant) -> Result<Answer> {
+        let (start, shown) = (Instant::now(), shown(url));
+        let answer = self.send(url, headers, method, deadline).and_then(|reply| {
+            Ok(match next(url, &reply, self.is_service)? {
+                Some(place) => Answer::Elsewhere(reply.status(), place),
+                None => Answer::Document(read(reply, limit, deadline)?),
+            })
+        });
+        let outcome = match &answer {
+            Ok(Answer::Document(response)) => format!("{}, {} bytes", response.status, response.body.len()),
+            Ok(Answer::Elsewhere(status, _)) => status.to_string(),
+            Err(error) => error.without_advice(),
+        };
+        log::info!("{} {shown}: {outcome}, {} ms", method.name(), start.elapsed().as_millis());
+        answer.map_err(|error| error.while_doing(format_args!("cannot {} {shown}", method.doing())))
+    }
+
     fn send(&self, url: &Url, headers: &HeaderMap, method: Method, deadline: Instant) -> Result<blocking::Response> {
+        self.way.check(url)?;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Error::transient("no time left"));
@@ -149,58 +144,22 @@ impl Client {
         let tls = if road.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
         let mut builder = blocking::Client::builder()
             .user_agent(USER_AGENT)
-            .connect_timeout(if self.way.is_some() { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
-            .redirect(redirect::Policy::none())
+            .connect_timeout(if self.is_service { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
+            .redirect(Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls);
-        if road.direct || self.way.is_some() {
+        if road.direct || self.is_service {
             builder = builder.no_proxy();
         }
-        if let Some(interface) = self.way.as_ref().and_then(|way| way.interface.as_ref()) {
+        if let Some(interface) = &self.way.interface {
             builder = builder.interface(&interface.name);
+        }
+        if let Some(socket) = &self.socket {
+            builder = builder.unix_socket(socket.as_path());
         }
         let client = builder.build().map_err(|e| Error::fatal("cannot set up the HTTP client").because(e))?;
         roads.insert(road, client.clone());
         Ok(client)
-    }
-}
-
-/// The value of a header is not repeated: it may be a secret.
-fn header_map(headers: &[(String, String)]) -> Result<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        let header = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
-        let Some((header, mut value)) = header else {
-            return Err(Error::malformed(format!("`{}` can't be sent as a header", name.escape_debug())));
-        };
-        value.set_sensitive(true);
-        map.append(header, value);
-    }
-    Ok(map)
-}
-
-/// Where a redirect leads; `None` for an answer that is to be read.
-fn next(from: &Url, reply: &blocking::Response) -> Result<Option<Url>> {
-    let status = reply.status();
-    if status.is_success() {
-        return Ok(None);
-    }
-    if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-        return Err(refused(status, reply));
-    }
-    let place = reply.headers().get(LOCATION).and_then(|place| place.to_str().ok());
-    let to = place.and_then(|place| from.join(place).ok());
-    let to = to.ok_or_else(|| Error::fatal(format!("status {status} without a place to go to")))?;
-    allowed(from, &to)?;
-    Ok(Some(to))
-}
-
-fn allowed(from: &Url, to: &Url) -> Result<()> {
-    match (from.scheme(), to.scheme()) {
-        ("https", "http") => Err(Error::fatal(format!("redirected from https to plain http at {}", shown(to)))
-            .help("give the final URL if plain http is really meant")),
-        (_, "http" | "https") => Ok(()),
-        (_, other) => Err(Error::fatal(format!("redirected to a `{other}:` URL"))),
     }
 }
 
@@ -363,15 +322,6 @@ mod tests {
         assert_eq!(server.requests().len(), 6);
 
         assert_eq!(get(to("file:///etc/shadow")).unwrap_err().kind(), Kind::Fatal);
-    }
-
-    #[test]
-    fn no_redirect_takes_the_encryption_away() {
-        let url = |text: &str| parse(text).unwrap();
-        assert!(allowed(&url("http://a/"), &url("https://b/")).is_ok());
-        assert!(allowed(&url("https://a/"), &url("https://b/")).is_ok());
-        let error = allowed(&url("https://a/"), &url("http://me:secret@b/")).unwrap_err();
-        assert!(error.to_string().contains("plain http at http://b/"), "{error}");
     }
 
     proptest! {

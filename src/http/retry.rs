@@ -29,8 +29,13 @@ pub fn retry<T>(
             outcome => return outcome,
         };
         let wait = spread(pause, 25).max(error.retry_after().unwrap_or_default());
-        if deadline.saturating_duration_since(Instant::now()) <= wait {
-            return Err(error);
+        let time = deadline.saturating_duration_since(Instant::now());
+        if time <= wait {
+            let asked = error.retry_after().filter(|pause| time <= *pause);
+            return Err(match asked {
+                Some(pause) => error.while_doing(format_args!("the server wants to be left alone for {pause:?}")),
+                None => error,
+            });
         }
         log::info!("{}; trying again in {wait:.1?}", error.without_advice());
         if sleep(wait) {
@@ -50,6 +55,8 @@ pub fn spread(interval: Duration, percent: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::error::Error;
 
@@ -81,8 +88,43 @@ mod tests {
 
     #[test]
     fn a_pause_that_the_server_asks_for_and_that_ends_too_late_ends_the_trying() {
-        let (made, last) = tried(9, |_| Err(Error::transient("busy").not_before(Duration::from_secs(u32::MAX.into()))));
-        assert_eq!((made, last.unwrap_err().to_string().as_str()), (1, "busy"));
+        let (made, last) = tried(9, |_| Err(Error::transient("busy").not_before(Duration::from_secs(3600))));
+        let said = last.unwrap_err().to_string();
+        assert_eq!((made, said.as_str()), (1, "the server wants to be left alone for 3600s: busy"));
+    }
+
+    /// The pauses between tries that all fail, of servers that ask for `asked`.
+    fn pauses(tries: u32, deadline: Duration, asked: Option<Duration>) -> Vec<f64> {
+        let pauses = RefCell::new(Vec::new());
+        let sleep = |pause: Duration| {
+            pauses.borrow_mut().push(pause.as_secs_f64());
+            false
+        };
+        let busy = || match asked {
+            Some(pause) => Error::transient("busy").not_before(pause),
+            None => Error::transient("busy"),
+        };
+        retry(tries, Instant::now() + deadline, sleep, || Err::<(), _>(busy())).unwrap_err();
+        pauses.into_inner()
+    }
+
+    #[test]
+    fn pauses_double_up_to_ten_seconds_and_are_never_shorter_than_the_server_asks() {
+        let far = Duration::from_secs(1000);
+        let doubled = [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0];
+        for (pause, due) in pauses(9, far, None).iter().zip(doubled) {
+            assert!((0.74 * due..=1.26 * due).contains(pause), "{pause} for {due}");
+        }
+        let asked = pauses(9, far, Some(Duration::from_secs(2)));
+        assert_eq!((asked.len(), &asked[..3]), (8, [2.0, 2.0, 2.0].as_slice()));
+        assert!(asked[7] >= 7.5, "{asked:?}");
+    }
+
+    #[test]
+    fn no_pause_ends_after_the_deadline() {
+        // Nobody sleeps here, so that all of the time is left at each pause: the one of 6.4 s is too long.
+        let pauses = pauses(99, Duration::from_secs(4), None);
+        assert!(pauses.len() >= 4 && pauses.iter().all(|pause| *pause < 4.0), "{pauses:?}");
     }
 
     #[test]

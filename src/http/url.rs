@@ -44,20 +44,23 @@ pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<
     Ok(url.query().unwrap_or_default().to_owned())
 }
 
+/// The URL's host, where that is a number.
+pub fn number(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
+}
+
 /// Whether the host is a number of a network that no proxy should be asked for.
 pub fn is_near(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    match host.trim_matches(['[', ']']).parse() {
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local() || ip.is_private(),
-        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local(),
-        Err(_) => host == "localhost",
+    match number(url) {
+        Some(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local() || ip.is_private(),
+        Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local(),
+        None => url.host_str() == Some("localhost"),
     }
 }
 
 /// Whether the URL's host is a number, which nobody has to be asked for; no for what is no URL.
 pub fn is_number(url: &str) -> bool {
-    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    Url::parse(url).is_ok_and(|url| number(&url).is_some())
 }
 
 #[cfg(test)]

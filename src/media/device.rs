@@ -8,6 +8,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use log::debug;
 
@@ -90,24 +95,86 @@ fn device(root: &Path, name: String) -> Option<Device> {
     path.exists().then_some(Device { name, path, kind })
 }
 
-/// The devices that hold ISO 9660 or FAT with a label. One that can't be read is passed over.
-pub fn labelled(root: &Path) -> Vec<Labelled> {
-    devices(root).into_iter().filter_map(probe).collect()
+/// What a look at a device gave.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Its node.
+    pub path: PathBuf,
+    /// It, where it holds ISO 9660 or FAT with a label.
+    pub drive: Option<Labelled>,
+    /// What was seen, for a person.
+    pub told: String,
+    /// How long that took.
+    pub took: Duration,
 }
 
-/// Reads the label of one device.
-pub fn probe(device: Device) -> Option<Labelled> {
+/// How many devices are looked at together.
+const AT_ONCE: usize = 8;
+/// How long they are waited for: an empty drive may take seconds to say so, and one that is broken never does.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks at all devices together, so that none holds up the others; they are told in the order of [`devices`].
+pub fn look(root: &Path) -> Vec<Look> {
+    within(PATIENCE, devices(root), examine)
+}
+
+/// What `examine` makes of each device; one that it has not come back from in time is told as such, and left to itself.
+fn within(patience: Duration, devices: Vec<Device>, examine: fn(&Device) -> (Option<Labelled>, String)) -> Vec<Look> {
+    let deadline = Instant::now() + patience;
+    let look = move |device: &Device| {
+        let start = Instant::now();
+        let (drive, told) = examine(device);
+        debug!("{}: {told}", device.path.display());
+        Look { path: device.path.clone(), drive, told, took: start.elapsed() }
+    };
+    let silent = |device: &Device| Look {
+        path: device.path.clone(),
+        drive: None,
+        told: format!("no answer within {patience:?}"),
+        took: patience,
+    };
+    let mut looks: Vec<Option<Look>> = devices.iter().map(|_| None).collect();
+    let (devices, next, (sender, receiver)) = (Arc::new(devices), Arc::new(AtomicUsize::new(0)), mpsc::channel());
+    for _ in 0..devices.len().min(AT_ONCE) {
+        let (devices, next, sender) = (Arc::clone(&devices), Arc::clone(&next), sender.clone());
+        let work = move || {
+            let mut numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            while let Some((number, device)) = numbers.next().and_then(|it| Some((it, devices.get(it)?))) {
+                if sender.send((number, look(device))).is_err() {
+                    return;
+                }
+            }
+        };
+        // Where no thread is to be had at all, they are looked at one by one below.
+        if let Err(error) = thread::Builder::new().spawn(work) {
+            debug!("a thread to look at devices: {error}");
+        }
+    }
+    drop(sender);
+    let is_alone = loop {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok((number, look)) => looks.iter_mut().skip(number).take(1).for_each(|place| *place = Some(look.clone())),
+            Err(end) => break end == RecvTimeoutError::Disconnected,
+        }
+    };
+    let missing = |device| if is_alone { look(device) } else { silent(device) };
+    looks.into_iter().zip(devices.iter()).map(|(look, device)| look.unwrap_or_else(|| missing(device))).collect()
+}
+
+/// Reads the label of one device; and what was seen, for a person.
+pub fn examine(device: &Device) -> (Option<Labelled>, String) {
     match super::open(&device.path) {
         Ok(Some(image)) => {
             let (file_system, labels) = (image.file_system(), image.labels());
-            debug!("{}: {} {labels:?}", device.path.display(), file_system.name());
-            (!labels.is_empty()).then_some(Labelled { device, file_system, labels })
+            let told = match labels.is_empty() {
+                true => format!("{} without a label", file_system.name()),
+                false => format!("{}, labelled {}", file_system.name(), labels.join(", ")),
+            };
+            let drive = (!labels.is_empty()).then(|| Labelled { device: device.clone(), file_system, labels });
+            (drive, told)
         }
-        Ok(None) => None,
-        Err(error) => {
-            debug!("{}: {error}", device.path.display());
-            None
-        }
+        Ok(None) => (None, "neither ISO 9660 nor FAT".to_owned()),
+        Err(error) => (None, error.without_advice()),
     }
 }
 
@@ -134,11 +201,30 @@ mod tests {
         add(&root, "vda", &[("size", "4096\n")], b"no file system");
         add(&root, "loop0", &[("size", "0\n")], &NOVA_ISO.image());
         add(&root, "ram0", &[("size", "8192\n")], &NOVA_ISO.image());
-        let found = labelled(&root);
+        let looks = look(&root);
+        let found: Vec<&Labelled> = looks.iter().filter_map(|look| look.drive.as_ref()).collect();
         let names: Vec<&str> = found.iter().map(|found| found.device.name.as_str()).collect();
         assert_eq!(names, ["sr0", "vdb", "vdaa", "vdb1"]);
         assert_eq!(found[0].file_system, FileSystem::Iso9660);
         assert_eq!(found[1].file_system, FileSystem::Vfat);
         assert!(found.iter().all(|found| found.labels == ["config-2"]), "{found:?}");
+        let told: Vec<&str> = looks.iter().map(|look| look.told.as_str()).collect();
+        assert_eq!(told[..2], ["iso9660, labelled config-2", "neither ISO 9660 nor FAT"]);
+    }
+
+    #[test]
+    fn one_that_never_answers_holds_up_no_other() {
+        let device = |name: String| Device { path: Path::new("/dev").join(&name), name, kind: Kind::Disk };
+        let devices: Vec<Device> = (0..20).map(|number| device(format!("vd{number}"))).collect();
+        let start = Instant::now();
+        let looks = within(Duration::from_millis(300), devices, |device| {
+            if device.name == "vd3" {
+                thread::sleep(Duration::from_secs(30));
+            }
+            (None, device.name.clone())
+        });
+        assert!(start.elapsed() < Duration::from_secs(20));
+        let told: Vec<&str> = looks.iter().map(|look| look.told.as_str()).collect();
+        assert_eq!((told[2], told[3], told[19]), ("vd2", "no answer within 300ms", "vd19"));
     }
 }

@@ -76,16 +76,14 @@ fn probe(context: &Context) -> Probe {
         return Probe { certainty: if is_asked_for { Certainty::Asked } else { Certainty::Here }, reason };
     }
     let device = match label(context) {
-        _ if !context.root.is_live() => NOT_LIVE.to_owned(),
+        _ if !context.root.is_machine() => NOT_LIVE.to_owned(),
         Some(label) => format!("no device is labelled {label}"),
         None => "the image's settings want no device looked at".to_owned(),
     };
     let nothing = format!("no seed in {}; {device}", DIRECTORIES.join(", "));
-    let asking = lines.first().map(|line| (line.name.clone(), String::from_utf8_lossy(&line.bytes).into_owned()));
-    match asking.or_else(|| Some((COMMAND_LINE.to_owned(), asked_for(context.guest, &["nocloud", "nocloudnet"])?))) {
-        Some((place, word)) => {
-            Probe { certainty: Certainty::Expected, reason: format!("{nothing}; but {place} says `{word}`") }
-        }
+    let says = |line: &Document| format!("{} says `{}`", line.name, String::from_utf8_lossy(&line.bytes));
+    match lines.first().map(says).or_else(|| asked_for(context.guest, &["nocloud", "nocloudnet"])) {
+        Some(who) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}; but {who}") },
         None => Probe {
             certainty: Certainty::Unlikely,
             reason: format!(
@@ -146,7 +144,7 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
     findings.extend(said.map(|finding| Finding { severity: Severity::Warning, ..finding }));
     let drive = gathered.drive.take();
     let within = match label(context) {
-        _ if !context.root.is_live() => NOT_LIVE.to_owned(),
+        _ if !context.root.is_machine() => NOT_LIVE.to_owned(),
         Some(label) => format!("no device labelled {label} within {:?}", context.wait()),
         None => "no seed".to_owned(),
     };

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A look at where the configuration is: what a boot would find, by what, and in which order.
+
+use crate::boot::{Options, named, reach, seek, settings};
+use crate::datasource::{self, Context, Detection, Drives, Fetched, Kept, Outcome, Reach};
+use crate::error::Result;
+use crate::finding::{Finding, Findings, Origin};
+use crate::guest::{Dmi, Guest};
+use crate::instance::{Instance, without_userinfo};
+use crate::media::device::Look;
+use crate::seed::Seed;
+
+/// What was seen, and what it comes to.
+#[derive(Default)]
+pub struct Seen {
+    /// What became of each datasource.
+    pub detection: Detection,
+    /// What the firmware says of the machine.
+    pub dmi: Dmi,
+    /// Whether this is a container, which has no firmware of its own.
+    pub is_container: bool,
+    /// The words of the kernel's command line that name a datasource.
+    pub words: Vec<String>,
+    /// The devices that were looked at.
+    pub devices: Vec<Look>,
+    /// Where the image's settings name the datasources, and so their order.
+    pub order: Option<Origin>,
+    /// The instance of which a seed was kept.
+    pub kept: Option<Kept>,
+}
+
+/// Looks for the configuration as a boot does, and at what speaks for it. Servers are asked only where that is wanted and
+/// the network is up; then one that the platform has is asked too where something else was found first.
+pub fn detect(options: &Options, servers: bool) -> Result<Seen> {
+    let settings = settings(options)?;
+    if let Some(detection) = named(options, &settings)? {
+        return Ok(Seen { detection, ..Seen::default() });
+    }
+    let guest = Guest::read(&options.root)?;
+    let reach = reach::reach(options, &guest, &settings, &[], servers);
+    let kept = seek::kept(&options.root);
+    let (root, drives) = (&options.root, Drives::default());
+    let context = Context { root, guest: &guest, settings: &settings, reach, kept, drives };
+    let mut detection = datasource::find(&context);
+    if let (Reach::Up, Some(found)) = (reach, &detection.found) {
+        let other = datasource::ask_the_skipped(&context, &detection.tried);
+        let finding = compare(&mut detection.tried, &found.seed, other);
+        detection.findings.extend(finding);
+    }
+    let order = settings.datasources.as_ref().and_then(|names| names.first()).map(|name| name.origin.clone());
+    Ok(Seen {
+        detection,
+        is_container: guest.is_container(),
+        words: datasource::words(&guest.command_line).iter().map(|word| without_secrets(word)).collect(),
+        devices: context.drives.seen(),
+        kept: context.kept,
+        dmi: guest.dmi,
+        order,
+    })
+}
+
+/// Whether a server that was not needed names the same instance; what to say where it does not.
+fn compare(tried: &mut [datasource::Tried], seed: &Seed, other: Detection) -> Option<Finding> {
+    for asked in other.tried {
+        if let Some(skipped) = tried.iter_mut().find(|tried| tried.name == asked.name) {
+            skipped.reason = asked.reason;
+            skipped.took += asked.took;
+        }
+    }
+    let Fetched { seed: other, .. } = other.found?;
+    let id = |seed: &Seed| Instance::from_seed(seed, &mut Findings::default()).ok().map(|instance| instance.id.value);
+    let (own, others) = (id(seed)?, id(&other)?);
+    let agrees = own.eq_ignore_ascii_case(&others);
+    if let Some(skipped) =
+        tried.iter_mut().find(|tried| tried.name == other.datasource && tried.outcome == Outcome::Skipped)
+    {
+        skipped.reason =
+            format!("{}, which names {} instance", other.place, if agrees { "the same" } else { "another" });
+    }
+    let text = format!("says that this is the instance {others}; {} says {own}, and counts", seed.place);
+    let help = "a medium of another machine may have been left attached, or copied with its disk";
+    (!agrees).then(|| Finding::warning(&Origin::document(other.place), text).help(help))
+}
+
+/// A word, or a serial number, without what people put into URLs that is nobody's business.
+pub fn without_secrets(word: &str) -> String {
+    let bare = without_userinfo(word);
+    match bare.split_once('?') {
+        Some((path, _)) if bare.contains("://") => format!("{path}?..."),
+        _ => bare,
+    }
+}
