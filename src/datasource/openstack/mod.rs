@@ -79,9 +79,9 @@ impl<'a> Served<'a> {
     }
 
     fn seed(&self, settings: &Settings, findings: &mut Findings) -> Result<Fetched> {
-        let place = shown_text(&format!("{}/openstack", self.base));
+        let place = shown_text(&self.base);
         let wants_network = settings.openstack.as_ref().is_none_or(|it| it.apply_network_config != Some(false));
-        let seed = tree::read(self, NAME, &place, wants_network, findings)?;
+        let seed = tree::read(self, NAME, place.trim_end_matches('/'), wants_network, findings)?;
         instance_id(&seed)?;
         Ok(Fetched { seed, drive: None })
     }
@@ -173,7 +173,7 @@ mod tests {
         let (seed, requests, findings) = fetch_from(answers(&ASKED), None);
         let seed = seed.unwrap();
         assert_eq!((requests, findings), (asked(&ASKED), Vec::new()));
-        assert!(seed.place.starts_with("http://127.0.0.1:") && seed.place.ends_with("/openstack"), "{}", seed.place);
+        assert!(seed.place.starts_with("http://127.0.0.1:") && !seed.place.ends_with('/'), "{}", seed.place);
         let scratch = Scratch::new();
         FILES.iter().for_each(|(name, text)| scratch.file(&format!("openstack/{name}"), text));
         let medium = Directory::open(&scratch.path("")).unwrap();
