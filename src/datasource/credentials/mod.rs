@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, left_out, says_something};
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, by_firmware, left_out, says_something};
 use crate::datasource::drives::NOT_LIVE;
 use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for};
 use crate::error::{Error, Kind, Result};
@@ -192,19 +192,12 @@ fn read(places: &[Place], context: &Context, findings: &mut Findings) -> Result<
         place: found_in.join(" and "),
         meta_format: MetaFormat::NoCloud,
         meta_data: meta_data.unwrap_or_else(|| Document::new(META_DATA, "")),
-        more_meta_data: machine(&context.guest.dmi.product_uuid).into_iter().collect(),
+        more_meta_data: by_firmware(context.guest).into_iter().collect(),
         network: network.filter(says_something).map(|document| (NetworkFormat::NetworkConfig, document)),
         user_data: user_data.filter(|document| !document.bytes.is_empty()),
         vendor_data: vendor_data.filter(says_something).into_iter().collect(),
         content: Default::default(),
     })
-}
-
-/// Where nobody says which instance this is, it is the machine that it runs on: another user-data for the same machine is
-/// an edit, as it is on platforms with ids of their own. Where the firmware doesn't say which that is, the content tells.
-fn machine(uuid: &str) -> Option<Document> {
-    let meta_data = serde_json::json!({ "instance-id": uuid });
-    (!uuid.is_empty()).then(|| Document::new("the firmware's uuid", meta_data.to_string()))
 }
 
 #[cfg(test)]
