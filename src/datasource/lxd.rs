@@ -53,7 +53,7 @@ fn socket(root: &Root) -> Option<(&'static str, PathBuf)> {
 
 fn probe(context: &Context) -> Probe {
     // What is beneath an image may be the socket of the machine where it is built.
-    match context.root.is_live() {
+    match context.root.is_machine() {
         true => look(context.root, context.guest),
         false => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
     }
@@ -99,6 +99,9 @@ fn agent(guest: &Guest) -> Option<&'static str> {
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
+    if !context.root.is_live() {
+        return Err(Error::absent("the host is asked by the running machine alone"));
+    }
     // A known instance has what it needs.
     let is_known = context.kept.as_ref().is_some_and(|kept| kept.datasource == NAME);
     let seed = ask(context.root, if is_known { TIMEOUT } else { PATIENCE }, findings)?;
