@@ -148,6 +148,14 @@ impl Search<'_> {
                         (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
                         candidate.tried.reason = error.without_advice();
                     }
+                    // What was seen says more than that it has not come.
+                    Kind::Absent if candidate.certainty == Certainty::Expected => {
+                        let reason = &candidate.tried.reason;
+                        let waited =
+                            context.root.is_live().then(|| format!("{reason}; it was waited for {:?}", context.wait()));
+                        let reason = waited.unwrap_or_else(|| reason.clone());
+                        candidate.end(Outcome::Absent, reason);
+                    }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
                 }
