@@ -64,7 +64,7 @@ fn probe(context: &Context) -> Probe {
         // What is wrong with it is said when it is fetched.
         Err(error) => return Probe { certainty: Certainty::Here, reason: error.without_advice() },
     };
-    match word.filter(|_| context.root.is_live()) {
+    match word.filter(|_| context.root.is_machine()) {
         Some(word) => {
             let reason = format!("{reason}, but the kernel's command line says `{word}`");
             Probe { certainty: Certainty::Expected, reason }
@@ -105,7 +105,7 @@ fn find(context: &Context, findings: &mut Findings) -> Result<Environment> {
     };
     let discs = discs(context);
     if discs.is_empty() {
-        let no_disc = if context.root.is_live() { "no disc has an OVF environment" } else { NOT_LIVE };
+        let no_disc = if context.root.is_machine() { "no disc has an OVF environment" } else { NOT_LIVE };
         return Err(Error::absent(format!("{no_disc}; {without}")));
     }
     let (document, drive) = drives::first_readable(&discs, "disc with an OVF environment", findings, read)?;
@@ -270,7 +270,10 @@ mod tests {
         let seed = seed.unwrap();
         assert_eq!(probe.certainty, Certainty::Fallback);
         let who = instance(&seed);
-        assert_eq!((who.id.as_str(), who.properties["guestinfo.role"].as_str()), ("4237b3c0-0000-4000-8000-00000000000a", "db"));
+        assert_eq!(
+            (who.id.as_str(), who.properties["guestinfo.role"].as_str()),
+            ("4237b3c0-0000-4000-8000-00000000000a", "db")
+        );
         assert!(seed.user_data.is_none() && seed.vendor_data.is_empty() && who.hostname.is_none());
     }
 
