@@ -141,9 +141,13 @@ fn facts(seen: &Seen) -> Vec<String> {
     }
     let devices = seen.devices.iter();
     lines.extend(devices.map(|it| format!("{}: {} ({} ms)", it.path.display(), it.told, it.took.as_millis())));
+    let promising = seen.detection.tried.iter().filter(|tried| tried.outcome != Outcome::Absent).count();
     lines.push(match &seen.order {
         Some(origin) => format!("order: as {origin} has it"),
-        None => "order: what is here goes before what may come late or is on a server; else as listed".to_owned(),
+        None if promising > 1 => {
+            "order: what is here goes before what may come late or is on a server; else as listed".to_owned()
+        }
+        None => return lines,
     });
     lines
 }

@@ -53,7 +53,7 @@ fn socket(root: &Root) -> Option<(&'static str, PathBuf)> {
 
 fn probe(context: &Context) -> Probe {
     // What is beneath an image may be the socket of the machine where it is built.
-    match context.root.is_live() {
+    match context.root.is_machine() {
         true => look(context.root, context.guest),
         false => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
     }
@@ -67,7 +67,7 @@ fn look(root: &Root, guest: &Guest) -> Probe {
     }
     let nothing = format!("no socket {}", SOCKETS.join(" or "));
     let (certainty, why) = match (is_asked_for, machine(guest), agent(guest)) {
-        (Some(word), ..) => (Certainty::Expected, format!("but the kernel's command line says `{word}`")),
+        (Some(word), ..) => (Certainty::Expected, format!("but {word}")),
         (_, Some(machine), Some(agent)) => (Certainty::Expected, format!("but {machine}, and {agent} makes it")),
         (_, Some(machine), None) => {
             (Certainty::Unlikely, format!("{machine}, and there is no agent that would make it: {}", AGENTS.join(", ")))

@@ -121,8 +121,8 @@ fn of_unit() -> Option<PathBuf> {
 }
 
 fn probe(context: &Context) -> Probe {
-    match context.root.is_live() {
-        true => look(context.root, context.guest, of_unit()),
+    match context.root.is_machine() {
+        true => look(context.root, context.guest, of_unit().filter(|_| context.root.is_live())),
         false => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
     }
 }
@@ -143,16 +143,14 @@ fn look(root: &Root, guest: &Guest, of_unit: Option<PathBuf>) -> Probe {
         reason += " (for which the kernel's module qemu_fw_cfg is not loaded)";
     }
     match is_asked_for {
-        Some(word) => Probe {
-            certainty: Certainty::Expected,
-            reason: format!("{reason}; but the kernel's command line says `{word}`"),
-        },
+        Some(word) => Probe { certainty: Certainty::Expected, reason: format!("{reason}; but {word}") },
         None => Probe { certainty: Certainty::Unlikely, reason },
     }
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    let places = if context.root.is_live() { Place::all(context.root, of_unit()) } else { Vec::new() };
+    let of_unit = of_unit().filter(|_| context.root.is_live());
+    let places = if context.root.is_machine() { Place::all(context.root, of_unit) } else { Vec::new() };
     let seed = read(&places, context, findings)?;
     Ok(Fetched { seed, drive: None })
 }

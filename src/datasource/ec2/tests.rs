@@ -290,9 +290,9 @@ fn it_is_asked_only_where_something_says_that_it_is_there() {
 fn a_way_is_asked_for_the_addresses_that_it_leads_to() {
     let interface = |has_ipv4, has_ipv6| Interface { name: "ens5".to_owned(), index: 2, has_ipv4, has_ipv6 };
     let way = |has_ipv4, has_ipv6| Way { interface: Some(interface(has_ipv4, has_ipv6)) };
-    assert_eq!(addresses(None, &Way::routed(), true), [IPV4, IPV6]);
-    assert_eq!(addresses(None, &Way::routed(), false), [IPV4]);
-    assert_eq!(addresses(None, &way(false, true), true), [IPV6]);
-    assert_eq!(addresses(None, &way(false, true), false), [""; 0]);
-    assert_eq!(addresses(None, &way(true, false), true), [IPV4]);
+    assert_eq!(bases(None, &Way::routed(), true), [IPV4, IPV6]);
+    assert_eq!(bases(None, &Way::routed(), false), [IPV4]);
+    assert_eq!(bases(None, &way(false, true), true), [IPV6]);
+    assert_eq!(bases(None, &way(false, true), false), [""; 0]);
+    assert_eq!(bases(None, &way(true, false), true), [IPV4]);
 }

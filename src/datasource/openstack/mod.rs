@@ -5,7 +5,7 @@
 
 use crate::config::base::Settings;
 use crate::datasource::documents::instance_id;
-use crate::datasource::{Context, Datasource, Fetched, Probe, Service, asked_for, platform, service_probe};
+use crate::datasource::{Context, Datasource, Fetched, Probe, Service, addresses, asked_for, platform, service_probe};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::http::{Way, shown_text};
@@ -27,7 +27,8 @@ const LIST_LIMIT: u64 = 64 << 10;
 
 fn probe(context: &Context) -> Probe {
     let why = asked_for(context.guest, &[NAME]).or_else(|| platform::openstack(context.guest));
-    service_probe(context, NAME, why, "nothing says that this is OpenStack")
+    let at = addresses(context.settings.openstack.as_ref(), [IPV4, IPV6]);
+    service_probe(context, NAME, why, "nothing says that this is OpenStack", &at)
 }
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
@@ -49,13 +50,10 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
 /// Where the service may be. IPv4 goes first where the way has it: that is where most clouds have theirs, and a number that
 /// nobody has costs two seconds.
 fn bases(settings: &Settings, way: &Way) -> Vec<String> {
-    if let Some(urls) = settings.openstack.as_ref().and_then(|settings| settings.metadata_urls.as_ref()) {
-        return urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
-    }
     // An address of one link needs to know which.
     let (has_ipv4, has_ipv6) = way.interface.as_ref().map_or((true, false), |it| (it.has_ipv4, it.has_ipv6));
     let usual = [(has_ipv4, IPV4), (has_ipv6, IPV6)];
-    usual.into_iter().filter(|(has, _)| *has).map(|(_, url)| url.to_owned()).collect()
+    addresses(settings.openstack.as_ref(), usual.into_iter().filter(|(has, _)| *has).map(|(_, url)| url))
 }
 
 /// The tree on a server.
