@@ -46,7 +46,7 @@ impl Arguments {
 
 #[derive(Serialize)]
 struct Printed<'a> {
-    machine: BTreeMap<&'static str, String>,
+    machine: BTreeMap<String, String>,
     command_line: &'a [String],
     devices: Vec<Device<'a>>,
     order: Option<String>,
@@ -68,7 +68,7 @@ fn printed(seen: &Seen) -> Printed<'_> {
     let seed = seen.detection.found.as_ref().map(|fetched| &fetched.seed);
     let devices = seen.devices.iter();
     Printed {
-        machine: machine(&seen.dmi).into_iter().collect(),
+        machine: machine(&seen.dmi).into_iter().map(|(name, value)| (name.replace(' ', "_"), value)).collect(),
         command_line: &seen.words,
         devices: devices
             .map(|look| Device { path: &look.path, seen: &look.told, seconds: look.took.as_secs_f64() })
