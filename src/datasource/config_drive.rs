@@ -181,9 +181,12 @@ mod tests {
 
     #[test]
     fn a_drive_of_another_machine_is_said() {
+        const A: &str = "5b6d2f1e-8f0d-4a53-b0c4-6c2b8e2c9d11";
+        const B: &str = "0b1c2d3e-4f50-4162-8374-85960a1b2c3d";
         let said = |uuid: &str, product: &str| {
             let scratch = crate::scratch::Scratch::new();
-            scratch.file("drive/openstack/latest/meta_data.json", r#"{"uuid": "B-1"}"#);
+            scratch
+                .file("drive/openstack/latest/meta_data.json", r#"{"uuid": "0B1C2D3E-4F50-4162-8374-85960A1B2C3D"}"#);
             scratch.file("/sys/class/dmi/id/product_uuid", uuid);
             scratch.file("/sys/class/dmi/id/product_name", product);
             let (medium, guest) =
@@ -192,10 +195,13 @@ mod tests {
             usable(&medium, "/dev/sr0", &guest, &mut findings).unwrap();
             findings.iter().next().map(ToString::to_string)
         };
-        let warning = said("A-1\n", "OpenStack Nova").unwrap();
-        let expected = "meta_data.json: uuid: warning: /dev/sr0 is for `B-1`, and this machine is `a-1` by its firmware; it is used\n";
-        assert!(warning.starts_with(expected), "{warning}");
-        for (uuid, product) in [("b-1", "OpenStack Nova"), ("", "OpenStack Nova"), ("a-1", "Standard PC")] {
+        let warning = said(A, "OpenStack Nova").unwrap();
+        let expected = format!(
+            "meta_data.json: uuid: warning: /dev/sr0 is for `{}`, and this machine is `{A}` by its firmware; it is used\n",
+            B.to_uppercase()
+        );
+        assert!(warning.starts_with(&expected), "{warning}");
+        for (uuid, product) in [(B, "OpenStack Nova"), ("", "OpenStack Nova"), (A, "Standard PC")] {
             assert_eq!(said(uuid, product), None, "{uuid} {product}");
         }
     }

@@ -26,7 +26,7 @@ pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
     let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut search = Search { context, candidates, findings, most: None, at_most: None };
+    let mut search = Search { context, candidates, findings, at_most: None };
     let found = search.first(Certainty::Here);
     let found = found.or_else(|| search.expect()).or_else(|| search.fall_back());
     if let Some(fetched) = &found {
@@ -48,8 +48,7 @@ pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
     let skipped = DATASOURCES.iter().filter(|datasource| datasource.is_remote && is_skipped(datasource.name));
     let candidates = skipped.map(|datasource| Candidate::look(datasource, context));
     let candidates = candidates.filter(|candidate| candidate.certainty >= Certainty::Expected).collect();
-    let mut search =
-        Search { context, candidates, findings: Findings::default(), most: None, at_most: Some(context.wait()) };
+    let mut search = Search { context, candidates, findings: Findings::default(), at_most: Some(context.wait()) };
     let found = search.expect();
     search.end(found)
 }
@@ -60,6 +59,8 @@ struct Candidate {
     certainty: Certainty,
     /// It is on a server.
     is_remote: bool,
+    /// The server has a name, which can't be looked up before the network is up.
+    needs_names: bool,
     /// Nothing more comes of it.
     is_over: bool,
     tried: Tried,
@@ -77,7 +78,7 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
+        Self { datasource, certainty: probe.certainty, is_remote, needs_names: false, is_over: false, tried }
     }
 
     /// Whether its medium may still come.
@@ -119,8 +120,6 @@ impl Candidate {
 struct Search<'a> {
     context: &'a Context<'a>,
     candidates: Vec<Candidate>,
-    /// How long servers are asked at most, as a later stage can go on.
-    most: Option<Duration>,
     findings: Findings,
     /// How long servers are asked at most, whatever else would count.
     at_most: Option<Duration>,
@@ -145,7 +144,10 @@ impl Search<'_> {
             Ok(fetched) => Some(fetched),
             Err(error) => {
                 match error.kind() {
-                    Kind::Transient => candidate.is_remote = true,
+                    Kind::Transient => {
+                        (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
+                        candidate.tried.reason = error.without_advice();
+                    }
                     // What was seen says more than that it has not come.
                     Kind::Absent if candidate.certainty == Certainty::Expected => {
                         let (seen, wait) = (&candidate.tried.reason, context.wait());
@@ -239,11 +241,12 @@ impl Search<'_> {
                     let reason = format!("{}; {when}", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Later => {
+                Reach::Ephemeral { .. } if !candidate.needs_names => {}
+                Reach::Later | Reach::Ephemeral { .. } => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Up | Reach::Ephemeral { .. } => {}
+                Reach::Up => {}
             }
         }
         if !self.candidates.iter().any(Candidate::is_to_ask) {
@@ -255,7 +258,7 @@ impl Search<'_> {
             if let Err(error) = guest.wait_for_cards() {
                 warn!("{error}");
             }
-            self.most = patience(&guest, context.settings);
+            self.at_most = patience(&guest, context.settings);
         }
         let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
         Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
@@ -274,7 +277,7 @@ impl Search<'_> {
             true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
             false => self.context.wait(),
         };
-        patience.min(self.most.or(self.at_most).unwrap_or(patience))
+        patience.min(self.at_most.unwrap_or(patience))
     }
 
     /// Asks for each datasource on each road whose turn it is.
@@ -312,13 +315,14 @@ impl Search<'_> {
 
     /// Says what became of those on servers that gave nothing.
     fn give_up(&mut self, roads: Option<&Roads>) {
+        let goes_on = matches!(self.context.reach, Reach::Ephemeral { .. }) && self.at_most.is_some();
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
             let answered_no = roads.is_some_and(|roads| roads.is_over(name));
             match candidate.certainty > Certainty::Possible && !answered_no {
                 false => candidate.end(Outcome::Absent, reason),
-                true if self.most.is_some() => {
+                true if goes_on => {
                     let reason = format!("{reason}; asked again when the network is up");
                     candidate.end(Outcome::Awaited, reason);
                 }

@@ -273,13 +273,15 @@ fn it_is_asked_only_where_something_says_that_it_is_there() {
         probe(&Context { root: &root, guest: &guest, settings: &settings, reach, kept: None, drives })
     };
     let amazon = probed(AMAZON, "");
-    assert_eq!((amazon.certainty, amazon.reason.as_str()), (Certainty::Expected, "the firmware names `Amazon EC2`"));
+    let reason = "the firmware names `Amazon EC2`; it is at http://169.254.169.254 or http://[fd00:ec2::254]";
+    assert_eq!((amazon.certainty, amazon.reason.as_str()), (Certainty::Expected, reason));
     for (file, who) in [
         ("/proc/cmdline", "the kernel's command line"),
         ("/sys/class/dmi/id/product_serial", "the firmware's serial number"),
     ] {
         let asked = probed(&[(file, "ds=ec2\n")], "");
-        assert_eq!((asked.certainty, asked.reason), (Certainty::Expected, format!("{who} says `ds=ec2`")));
+        let reason = format!("{who} says `ds=ec2`; it is at http://169.254.169.254");
+        assert_eq!((asked.certainty, asked.reason), (Certainty::Expected, reason));
     }
     let kvm = &[("/sys/class/dmi/id/sys_vendor", "QEMU")];
     assert_eq!(probed(kvm, "").certainty, Certainty::Unlikely);
