@@ -67,7 +67,7 @@ fn look(root: &Root, guest: &Guest) -> Probe {
     }
     let nothing = format!("no socket {}", SOCKETS.join(" or "));
     let (certainty, why) = match (is_asked_for, machine(guest), agent(guest)) {
-        (Some(word), ..) => (Certainty::Expected, format!("but the kernel's command line says `{word}`")),
+        (Some(word), ..) => (Certainty::Expected, format!("but {word}")),
         (_, Some(machine), Some(agent)) => (Certainty::Expected, format!("but {machine}, and {agent} makes it")),
         (_, Some(machine), None) => {
             (Certainty::Unlikely, format!("{machine}, and there is no agent that would make it: {}", AGENTS.join(", ")))

@@ -150,10 +150,12 @@ impl Search<'_> {
                     }
                     // What was seen says more than that it has not come.
                     Kind::Absent if candidate.certainty == Certainty::Expected => {
-                        let reason = &candidate.tried.reason;
-                        let waited =
-                            context.root.is_live().then(|| format!("{reason}; it was waited for {:?}", context.wait()));
-                        let reason = waited.unwrap_or_else(|| reason.clone());
+                        let (seen, wait) = (&candidate.tried.reason, context.wait());
+                        let reason = match (context.root.is_live(), context.root.is_machine()) {
+                            (true, _) => format!("{seen}; it was waited for {wait:?}"),
+                            (_, true) => format!("{seen}; a boot waits {wait:?} for it"),
+                            _ => seen.clone(),
+                        };
                         candidate.end(Outcome::Absent, reason);
                     }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),

@@ -143,10 +143,7 @@ fn look(root: &Root, guest: &Guest, of_unit: Option<PathBuf>) -> Probe {
         reason += " (for which the kernel's module qemu_fw_cfg is not loaded)";
     }
     match is_asked_for {
-        Some(word) => Probe {
-            certainty: Certainty::Expected,
-            reason: format!("{reason}; but the kernel's command line says `{word}`"),
-        },
+        Some(word) => Probe { certainty: Certainty::Expected, reason: format!("{reason}; but {word}") },
         None => Probe { certainty: Certainty::Unlikely, reason },
     }
 }
