@@ -20,6 +20,7 @@ mod credentials;
 mod documents;
 mod drives;
 mod ec2;
+mod guestinfo;
 mod lxd;
 pub mod nocloud;
 pub mod none;
@@ -279,7 +280,8 @@ fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource
     wanted
 }
 
-/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree or NoCloud's files.
+/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree, NoCloud's files or an OVF
+/// environment.
 ///
 /// Nothing is mounted. Errors: absent, or malformed where there is no seed on it.
 pub fn from_source(spec: &str, root: &Root, _settings: &Settings, findings: &mut Findings) -> Result<Seed> {
@@ -298,15 +300,16 @@ pub fn from_source(spec: &str, root: &Root, _settings: &Settings, findings: &mut
     read(&image, &format!("{spec} ({})", image.file_system().name()), root, findings)
 }
 
-/// Which of the two it is, is told by what is on it.
+/// Which one it is, is told by what is on it.
 fn read(medium: &dyn Medium, place: &str, root: &Root, findings: &mut Findings) -> Result<Seed> {
     // One that can't be read says so as well as the other.
     let is_config_drive = medium.list("openstack").map_or(true, |names| !names.is_empty());
     match is_config_drive {
         true => config_drive::read(medium, place, findings),
         false if nocloud::is_on(medium) => nocloud::read(medium, place, root, findings),
+        false if ovf::is_on(medium) => ovf::read(medium, place, findings),
         false => Err(Error::malformed(format!("{place} has no seed"))
-            .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`")),
+            .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`; a disc of vSphere ovf-env.xml")),
     }
 }
 

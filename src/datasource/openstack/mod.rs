@@ -26,8 +26,7 @@ const IPV6: &str = "http://[fe80::a9fe:a9fe]";
 const LIST_LIMIT: u64 = 64 << 10;
 
 fn probe(context: &Context) -> Probe {
-    let word = asked_for(context.guest, &[NAME]).map(|word| format!("the kernel's command line says `{word}`"));
-    let why = word.or_else(|| platform::openstack(context.guest));
+    let why = asked_for(context.guest, &[NAME]).or_else(|| platform::openstack(context.guest));
     service_probe(context, NAME, why, "nothing says that this is OpenStack")
 }
 
