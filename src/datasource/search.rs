@@ -59,6 +59,8 @@ struct Candidate {
     certainty: Certainty,
     /// It is on a server.
     is_remote: bool,
+    /// The server has a name, which can't be looked up before the network is up.
+    needs_names: bool,
     /// Nothing more comes of it.
     is_over: bool,
     tried: Tried,
@@ -76,7 +78,7 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
+        Self { datasource, certainty: probe.certainty, is_remote, needs_names: false, is_over: false, tried }
     }
 
     /// Whether its medium may still come.
@@ -142,7 +144,18 @@ impl Search<'_> {
             Ok(fetched) => Some(fetched),
             Err(error) => {
                 match error.kind() {
-                    Kind::Transient => candidate.is_remote = true,
+                    Kind::Transient => {
+                        (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
+                        candidate.tried.reason = error.without_advice();
+                    }
+                    // What was seen says more than that it has not come.
+                    Kind::Absent if candidate.certainty == Certainty::Expected => {
+                        let reason = &candidate.tried.reason;
+                        let waited =
+                            context.root.is_live().then(|| format!("{reason}; it was waited for {:?}", context.wait()));
+                        let reason = waited.unwrap_or_else(|| reason.clone());
+                        candidate.end(Outcome::Absent, reason);
+                    }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
                 }
@@ -226,11 +239,12 @@ impl Search<'_> {
                     let reason = format!("{}; {when}", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Later => {
+                Reach::Ephemeral { .. } if !candidate.needs_names => {}
+                Reach::Later | Reach::Ephemeral { .. } => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Up | Reach::Ephemeral { .. } => {}
+                Reach::Up => {}
             }
         }
         if !self.candidates.iter().any(Candidate::is_to_ask) {
