@@ -26,7 +26,7 @@ pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stage
     }
     match in_local_stage(guest, settings) {
         reach if !stages.is_empty() => reach,
-        Reach::Ephemeral { patience: None } => {
+        Reach::Ephemeral { .. } if patience(guest, settings).is_none() => {
             Reach::Look("the local stage asks, by cards that are brought up for the questions")
         }
         Reach::Ephemeral { .. } => Reach::Look(
@@ -42,9 +42,13 @@ fn in_local_stage(guest: &Guest, settings: &Settings) -> Reach {
     if network::is_settled(guest, settings) {
         return Reach::Later;
     }
-    let has_own = || {
-        let renderer = network::renderer(settings, guest)?;
-        guest.nics.as_deref()?.iter().find_map(|nic| own::configuration(guest, renderer, nic))
-    };
-    Reach::Ephemeral { patience: has_own().is_some().then_some(BEFORE_OWN) }
+    Reach::Ephemeral { patience }
+}
+
+/// How long the cards are brought up for questions, on a guest whose cards are there: for a while where the image has a
+/// network of its own for one of them, with which the network stage can ask.
+fn patience(guest: &Guest, settings: &Settings) -> Option<Duration> {
+    let renderer = network::renderer(settings, guest)?;
+    let own = guest.nics.as_deref()?.iter().find_map(|nic| own::configuration(guest, renderer, nic));
+    own.map(|_| BEFORE_OWN)
 }

@@ -95,29 +95,28 @@ fn work(options: &Options, stages: &[Stage], status: &mut Status) -> Result<()> 
 /// Does what the seed asks for. `data` is the instance's, as soon as it is known.
 fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data: &mut Option<Value>) -> Result<()> {
     let live = options.root.is_live();
-    let goes_on = stages.first() == Some(&Stage::Network) && options.root.exists(state::SEARCH.as_ref());
-    let looks = stages.contains(&Stage::Local) || goes_on;
+    let resumes = stages.first() == Some(&Stage::Network) && options.root.exists(state::SEARCH.as_ref());
+    let looks = stages.contains(&Stage::Local) || resumes;
     let found = if looks { seek(options, stages)? } else { Found::of_this_boot(&options.root)? };
-    options.root.remove(state::SEARCH.as_ref())?;
-    if found.goes_on && live {
+    if found.goes_on {
         // The units of the network stage bring the network online.
         options.root.write(state::SEARCH.as_ref(), b"", 0o644)?;
         if !stages.contains(&Stage::Network) {
             report::want(&options.root, Stage::Network.name())?;
         }
+    } else if looks && (!resumes || found.seed.is_none()) {
+        options.root.remove(state::SEARCH.as_ref())?;
     }
     let Some(seed) = found.seed else {
+        if let ([Stage::Local, rest @ ..], true) = (stages, found.goes_on && stages.len() > 1) {
+            return work_for_seed(options, rest, status, data);
+        }
         status.status = Outcome::NoSeed;
         if looks {
             status.findings.clear();
             status.add(found.findings.iter().filter(|told| told.severity > Severity::Note), stages);
         }
-        return match stages {
-            [Stage::Local, rest @ ..] if found.goes_on && !rest.is_empty() => {
-                work_for_seed(options, rest, status, data)
-            }
-            _ => Ok(()),
-        };
+        return Ok(());
     };
     let mut decision = decide_for(options, seed, remote(stages, live), found.findings)?;
     let mut journal = Journal::read(&options.root, &decision.known.instance.id)?;
@@ -125,11 +124,14 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         decision.findings = without_late_cards(&decision);
     }
     let known = &decision.known;
-    let now = stages_now(stages, known, goes_on, journal.completed(Stage::Local));
+    let mut now = stages_now(stages, known, resumes, journal.completed(Stage::Local));
+    if found.goes_on {
+        now.retain(|stage| *stage == Stage::Local);
+    }
     let mut remembers = true;
     if looks {
         *data = Some(known.data.clone());
-        if let Err(error) = keep(&options.root, known) {
+        if let Err(error) = keep(&options.root, known, found.place.is_none()) {
             remembers = false;
             decision.findings.push(not_kept(&error));
             decision.plan.interrupted.clear();
@@ -147,16 +149,18 @@ fn work_for_seed(options: &Options, stages: &[Stage], status: &mut Status, data:
         journal.forget();
     }
     apply(options, &decision, &now, &mut journal, status)?;
-    if now.contains(&Stage::Local) && remembers {
+    if (now.contains(&Stage::Local) || resumes) && remembers {
         let own: Vec<Stage> = Stage::ALL.into_iter().filter(|it| stages.contains(it) || now.contains(it)).collect();
         want_later(options, &decision, &own, &mut journal)?;
         want_network(options, &decision, &own)?;
     }
+    if resumes {
+        // Only now: a run that was cut off before is made up for by the next one.
+        options.root.remove(state::SEARCH.as_ref())?;
+    }
     match stages {
         // By hand, all at once: the network is as good as it gets.
-        [Stage::Local, rest @ ..] if (now.len() < stages.len() || found.goes_on) && live => {
-            work_for_seed(options, rest, status, data)
-        }
+        [Stage::Local, rest @ ..] if now.len() < stages.len() && live => work_for_seed(options, rest, status, data),
         _ => Ok(()),
     }
 }
@@ -192,11 +196,11 @@ fn stages_now(stages: &[Stage], known: &Known, was_sought: bool, local_is_comple
     local.into_iter().chain(stages.iter().copied().filter(|stage| !awaits || *stage == Stage::Local)).collect()
 }
 
-/// Keeps the seed for the later stages and boots.
-fn keep(root: &Root, known: &Known) -> Result<()> {
+/// Keeps the seed for the later stages and boots; of one that `was_fetched` in this boot the machine that it is for as well.
+fn keep(root: &Root, known: &Known, was_fetched: bool) -> Result<()> {
     known.seed.save(root, &known.instance.id)?;
     let uuid = &known.guest.dmi.product_uuid;
-    if !uuid.is_empty() && root.is_live() {
+    if was_fetched && root.is_live() {
         root.write(&state::machine(&known.instance.id), format!("{uuid}\n").as_bytes(), 0o600)?;
     }
     root.link(state::INSTANCE.as_ref(), &state::instance(&known.instance.id))
@@ -322,6 +326,8 @@ fn apply(
 
 #[cfg(test)]
 mod awaiting;
+#[cfg(test)]
+mod resuming;
 
 #[cfg(test)]
 mod tests {

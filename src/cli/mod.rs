@@ -55,7 +55,8 @@ struct Common {
     /// Look at and change the system below DIR (an image's root) in place of the running one
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// Take the configuration from here and look nowhere else: a directory, an ISO or FAT image, a block device
+    /// Take the configuration from here and look nowhere else: a directory, an ISO or FAT image, a block device, the URL of
+    /// a NoCloud seed, or `openstack:URL` or `ec2:URL` of a metadata service
     #[arg(long, global = true, value_name = "SPEC", value_parser = NonEmptyStringValueParser::new())]
     source: Option<String>,
     /// Read the image's settings from FILE in place of /etc/firstlight

@@ -16,6 +16,7 @@ mod compose;
 mod dates;
 mod escape;
 mod events;
+mod flow;
 mod kind;
 mod mapping;
 mod methods;

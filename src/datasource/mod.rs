@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the configuration is: the datasources in the order in which they are asked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::config::base::{DatasourceName, Settings};
-use crate::error::{At, Error, Result};
+use crate::error::Result;
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Guest;
 use crate::instance::nocloud::line;
-use crate::media::{self, Directory, FileSystem, Medium};
+use crate::media::FileSystem;
 use crate::root::Root;
 use crate::seed::Seed;
 
@@ -20,6 +20,7 @@ mod credentials;
 mod documents;
 mod drives;
 mod ec2;
+mod guestinfo;
 mod lxd;
 pub mod nocloud;
 pub mod none;
@@ -29,12 +30,14 @@ mod platform;
 mod reach;
 mod search;
 mod service;
+mod source;
 mod vmware;
 
 pub use drives::Drives;
 pub use reach::Reach;
 pub use search::{ask_the_skipped, find};
 pub use service::Service;
+pub use source::from_source;
 
 /// The datasources in the order in which they are asked unless the image's settings name another: what is local before
 /// what is on a server. [`none`] is asked only where the settings name it.
@@ -117,10 +120,11 @@ impl Context<'_> {
         self.settings.wait.unwrap_or(DEFAULT_WAIT)
     }
 
-    /// Whether this is still the machine that was configured before, by the uuid that its firmware has.
+    /// Whether this is still the machine that was configured before, as far as the uuid of its firmware tells: one that
+    /// never had any is not taken for another.
     fn is_same_machine(&self) -> bool {
         let uuid = self.guest.dmi.product_uuid.as_str();
-        !uuid.is_empty() && self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref() == Some(uuid))
+        self.kept.as_ref().is_some_and(|kept| kept.machine.as_deref().unwrap_or_default() == uuid)
     }
 }
 
@@ -278,42 +282,10 @@ fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource
     wanted
 }
 
-/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree or NoCloud's files.
-///
-/// Nothing is mounted. Errors: absent, or malformed where there is no seed on it.
-pub fn from_source(spec: &str, root: &Root, _settings: &Settings, findings: &mut Findings) -> Result<Seed> {
-    if spec.contains("://") {
-        return Err(Error::fatal(format!("cannot fetch a seed from the URL {spec}"))
-            .help("name a directory, an ISO or FAT image, or a block device"));
-    }
-    let path = Path::new(spec);
-    if std::fs::metadata(path).at("open", path)?.is_dir() {
-        return read(&Directory::open(path)?, spec, root, findings);
-    }
-    let Some(image) = media::open(path)? else {
-        return Err(Error::malformed(format!("{spec} holds neither ISO 9660 nor FAT"))
-            .help("make it with `genisoimage -J -r -V config-2 -o FILE DIRECTORY`, or name the directory"));
-    };
-    read(&image, &format!("{spec} ({})", image.file_system().name()), root, findings)
-}
-
-/// Which of the two it is, is told by what is on it.
-fn read(medium: &dyn Medium, place: &str, root: &Root, findings: &mut Findings) -> Result<Seed> {
-    // One that can't be read says so as well as the other.
-    let is_config_drive = medium.list("openstack").map_or(true, |names| !names.is_empty());
-    match is_config_drive {
-        true => config_drive::read(medium, place, findings),
-        false if nocloud::is_on(medium) => nocloud::read(medium, place, root, findings),
-        false => Err(Error::malformed(format!("{place} has no seed"))
-            .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::finding::Origin;
-    use crate::media::fixtures::{FAT12, NOVA_ISO, Scratch};
 
     /// What a search in a root with these files comes to, where the settings name these datasources.
     fn search(files: &[(&str, &str)], names: Option<&[&'static str]>) -> Detection {
@@ -388,27 +360,5 @@ mod tests {
         for datasource in DATASOURCES {
             assert!(crate::config::base::DATASOURCES.contains(&datasource.name), "{}", datasource.name);
         }
-    }
-
-    #[test]
-    fn a_source_is_an_image_or_a_directory() {
-        let scratch = Scratch::new("source");
-        let mut findings = Findings::default();
-        let root = Root::open(&scratch).unwrap();
-        let mut seed =
-            |name: &str| from_source(&scratch.join(name).to_string_lossy(), &root, &Settings::default(), &mut findings);
-        std::fs::write(scratch.join("drive.iso"), NOVA_ISO.image()).unwrap();
-        std::fs::write(scratch.join("drive.img"), FAT12.image()).unwrap();
-        std::fs::write(scratch.join("junk"), "junk").unwrap();
-        std::fs::create_dir(scratch.join("empty")).unwrap();
-        let disc = seed("drive.iso").unwrap();
-        assert!(disc.place.ends_with("drive.iso (iso9660)"));
-        assert_eq!(Seed { place: disc.place.clone(), ..seed("drive.img").unwrap() }, disc);
-        assert!(seed("junk").unwrap_err().to_string().contains("holds neither ISO 9660 nor FAT"));
-        assert!(seed("empty").unwrap_err().to_string().contains("/empty has no seed"));
-        assert!(seed("missing").unwrap_err().is_absent());
-        let error =
-            from_source("http://192.0.2.1/seed", &root, &Settings::default(), &mut findings).unwrap_err().to_string();
-        assert!(error.starts_with("cannot fetch a seed from the URL"), "{error}");
     }
 }

@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::datasource::{Context, Service};
+use crate::config::base::Settings;
+use crate::datasource::Service;
 use crate::ephemeral::{self, Ephemeral};
+use crate::guest::Guest;
 use crate::http::{self, Way};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -13,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What may be asked of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Reach {
     /// Nothing, and why.
     Nowhere(&'static str),
@@ -25,8 +27,9 @@ pub enum Reach {
     Up,
     /// It is not, and what is asked for may well be its configuration: cards are brought up for the questions alone.
     Ephemeral {
-        /// For how long at most, where a later stage can go on; `None` where this is the only chance.
-        patience: Option<Duration>,
+        /// For how long at most, on this guest with the cards that are there by then: where a later stage can go on;
+        /// `None` where this is the only chance.
+        patience: fn(&Guest, &Settings) -> Option<Duration>,
     },
 }
 
@@ -69,15 +72,10 @@ impl Road {
 }
 
 impl Roads {
-    pub(super) fn open(context: &Context, deadline: Instant, timeout: Duration) -> Self {
-        let ephemeral = matches!(context.reach, Reach::Ephemeral { .. }).then(|| {
-            let mut guest = context.guest.clone();
-            // A card that is up keeps the name that it has, whatever udev has in mind for it.
-            if let Err(error) = guest.wait_for_cards() {
-                log::warn!("{error}");
-            }
-            Ephemeral::bring_up(guest.nics.as_deref().unwrap_or_default(), deadline)
-        });
+    /// By cards of `guest` that are brought up for the questions, or by the network that is up.
+    pub(super) fn open(reach: Reach, guest: &Guest, deadline: Instant, timeout: Duration) -> Self {
+        let ephemeral =
+            matches!(reach, Reach::Ephemeral { .. }).then(|| Ephemeral::bring_up(&guest.named_nics(), deadline));
         Self { roads: Vec::new(), ephemeral, ways_up: ephemeral::ways_up, deadline, timeout }
     }
 

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use log::info;
+use log::{info, warn};
 
 use crate::datasource::reach::{Reach, Roads};
 use crate::datasource::service::DEFAULT_TIMEOUT;
@@ -26,9 +26,9 @@ pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
     let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut search = Search { context, candidates, findings, at_most: None };
+    let mut search = Search { context, candidates, findings, most: None, at_most: None };
     let found = search.first(Certainty::Here);
-    let found = found.or_else(|| search.expect()).or_else(|| search.first(Certainty::Fallback));
+    let found = found.or_else(|| search.expect()).or_else(|| search.fall_back());
     if let Some(fetched) = &found {
         info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
         search.skip_the_others(&fetched.seed.datasource);
@@ -48,7 +48,8 @@ pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
     let skipped = DATASOURCES.iter().filter(|datasource| datasource.is_remote && is_skipped(datasource.name));
     let candidates = skipped.map(|datasource| Candidate::look(datasource, context));
     let candidates = candidates.filter(|candidate| candidate.certainty >= Certainty::Expected).collect();
-    let mut search = Search { context, candidates, findings: Findings::default(), at_most: Some(context.wait()) };
+    let mut search =
+        Search { context, candidates, findings: Findings::default(), most: None, at_most: Some(context.wait()) };
     let found = search.expect();
     search.end(found)
 }
@@ -59,6 +60,8 @@ struct Candidate {
     certainty: Certainty,
     /// It is on a server.
     is_remote: bool,
+    /// The server has a name, which can't be looked up before the network is up.
+    needs_names: bool,
     /// Nothing more comes of it.
     is_over: bool,
     tried: Tried,
@@ -76,7 +79,7 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
+        Self { datasource, certainty: probe.certainty, is_remote, needs_names: false, is_over: false, tried }
     }
 
     /// Whether its medium may still come.
@@ -118,6 +121,8 @@ impl Candidate {
 struct Search<'a> {
     context: &'a Context<'a>,
     candidates: Vec<Candidate>,
+    /// How long servers are asked at most, as a later stage can go on.
+    most: Option<Duration>,
     findings: Findings,
     /// How long servers are asked at most, whatever else would count.
     at_most: Option<Duration>,
@@ -142,7 +147,10 @@ impl Search<'_> {
             Ok(fetched) => Some(fetched),
             Err(error) => {
                 match error.kind() {
-                    Kind::Transient => candidate.is_remote = true,
+                    Kind::Transient => {
+                        (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
+                        candidate.tried.reason = error.without_advice();
+                    }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
                 }
@@ -151,15 +159,24 @@ impl Search<'_> {
         })
     }
 
-    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes.
+    /// What does where there is no other, once nobody is left to be asked.
+    fn fall_back(&mut self) -> Option<Fetched> {
+        let is_over = self.candidates.iter().all(|candidate| candidate.tried.outcome != Outcome::Awaited);
+        is_over.then(|| self.first(Certainty::Fallback)).flatten()
+    }
+
+    /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes,
+    /// and nothing need come for an instance that is known to be this one.
     fn expect(&mut self) -> Option<Fetched> {
         let media = Instant::now() + self.context.wait();
         let mut roads = self.roads();
+        let is_known = self.candidates.iter().any(|candidate| candidate.tried.outcome == Outcome::Known);
+        let may_come = self.context.root.is_live() && !is_known;
         // Before the next look, so that a drive which comes meanwhile is not missed.
         let uevents = Uevents::open();
         let mut is_said = false;
         loop {
-            let waits = self.context.root.is_live() && self.candidates.iter().any(Candidate::is_late);
+            let waits = may_come && self.candidates.iter().any(Candidate::is_late);
             if waits {
                 self.look_again();
                 if let Some(found) = self.first(Certainty::Here) {
@@ -217,21 +234,32 @@ impl Search<'_> {
                     let reason = format!("{}; {when}", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Later => {
+                Reach::Ephemeral { .. } if !candidate.needs_names => {}
+                Reach::Later | Reach::Ephemeral { .. } => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Up | Reach::Ephemeral { .. } => {}
+                Reach::Up => {}
             }
         }
-        let patience = self.patience()?;
-        let timeout = self.context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
-        Some(Roads::open(context, Instant::now() + patience, timeout))
+        if !self.candidates.iter().any(Candidate::is_to_ask) {
+            return None;
+        }
+        let mut guest = context.guest.clone();
+        if let Reach::Ephemeral { patience } = context.reach {
+            // So early in the boot a card may be without its driver, or its name.
+            if let Err(error) = guest.wait_for_cards() {
+                warn!("{error}");
+            }
+            self.most = patience(&guest, context.settings);
+        }
+        let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
+        Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
     }
 
-    /// How long servers are asked; `None` where there is none to ask. A machine that was configured before has what it
-    /// needs, and waits no longer than for a medium; so does one whose platform may be another.
-    fn patience(&self) -> Option<Duration> {
+    /// How long servers are asked. A machine that was configured before has what it needs, and waits no longer than for a
+    /// medium; so does one whose platform may be another.
+    fn patience(&self) -> Duration {
         let asked: Vec<&Candidate> = self.candidates.iter().filter(|candidate| candidate.is_to_ask()).collect();
         let certain = asked.iter().any(|candidate| candidate.certainty >= Certainty::Expected);
         let known = |it: &&Candidate| {
@@ -242,11 +270,7 @@ impl Search<'_> {
             true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
             false => self.context.wait(),
         };
-        let most = match self.context.reach {
-            Reach::Ephemeral { patience } => patience,
-            _ => self.at_most,
-        };
-        (!asked.is_empty()).then_some(most.map_or(patience, |most| patience.min(most)))
+        patience.min(self.most.or(self.at_most).unwrap_or(patience))
     }
 
     /// Asks for each datasource on each road whose turn it is.
@@ -284,19 +308,19 @@ impl Search<'_> {
 
     /// Says what became of those on servers that gave nothing.
     fn give_up(&mut self, roads: Option<&Roads>) {
-        let goes_on = matches!(self.context.reach, Reach::Ephemeral { patience: Some(_) });
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
             let answered_no = roads.is_some_and(|roads| roads.is_over(name));
             match candidate.certainty > Certainty::Possible && !answered_no {
                 false => candidate.end(Outcome::Absent, reason),
-                true if goes_on => {
+                true if self.most.is_some() => {
                     let reason = format!("{reason}; asked again when the network is up");
                     candidate.end(Outcome::Awaited, reason);
                 }
                 true => {
-                    let text = format!("no metadata: {reason}");
+                    let known = self.context.kept.as_ref().map(|kept| format!("; instance {} stays as it is", kept.id));
+                    let text = format!("no metadata: {reason}{}", known.unwrap_or_default());
                     let help = "`firstlight detect` tells what was asked; the request log is /var/log/firstlight.log";
                     self.findings.push(Finding::error(&Origin::document(name), text).help(help));
                     candidate.end(Outcome::Failed, reason);

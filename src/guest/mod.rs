@@ -94,6 +94,11 @@ impl Guest {
         self.wait_for_nics(|named, all| named.len() == all.len() && !nics::is_one_to_come(&root))
     }
 
+    /// The interfaces that have their final names by now: one that is up can't be given another.
+    pub fn named_nics(&self) -> Vec<Nic> {
+        self.nics.iter().flatten().filter(|nic| nics::is_named(nic, &self.root)).cloned().collect()
+    }
+
     /// Which family of distributions it is of, by os-release, else by the package manager that is there.
     pub fn family(&self) -> Family {
         let by_name = [
@@ -171,8 +176,13 @@ impl Guest {
     /// Whether there is a program of that name where the guest's shells look for it. A guide to another machine can't tell,
     /// and nothing is to be said against a document on account of where it is checked.
     pub fn has_tool(&self, name: &str) -> bool {
-        self.elsewhere
-            || TOOL_DIRECTORIES.iter().any(|directory| self.is_program(&format!("{directory}/{name}")) == Some(true))
+        self.elsewhere || self.tool(name).is_some()
+    }
+
+    /// Where the program of that name is.
+    pub fn tool(&self, name: &str) -> Option<String> {
+        let places = TOOL_DIRECTORIES.iter().map(|directory| format!("{directory}/{name}"));
+        places.into_iter().find(|path| self.is_program(path) == Some(true))
     }
 
     /// Whether there is that program, which is named as [`Guest::has_tool`] has it or by its path.

@@ -112,7 +112,7 @@ fn ended(mut program: Child, unneeded: impl Fn() -> bool) -> bool {
 }
 
 /// Whether udev is done with it and it has the name that udev chose; without udev the kernel's name stays.
-fn is_named(nic: &Nic, root: &Root) -> bool {
+pub fn is_named(nic: &Nic, root: &Root) -> bool {
     if !root.exists("/run/udev/control".as_ref()) {
         return true;
     }

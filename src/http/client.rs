@@ -324,6 +324,19 @@ mod tests {
         assert_eq!(get(to("file:///etc/shadow")).unwrap_err().kind(), Kind::Fatal);
     }
 
+    #[test]
+    fn a_metadata_service_leads_within_itself_alone() {
+        let to = |place: &str| whole("302 Found", &format!("Location: {place}\r\n"), "");
+        let far = Instant::now() + Duration::from_secs(10);
+        let server = Scripted::start(vec![to("/b"), whole("200 OK", "", "there")]);
+        assert_eq!(Client::service(Way::routed()).get(&server.url("/a"), 10, far).unwrap().body, b"there");
+        let other = Scripted::start(vec![whole("200 OK", "", "trap")]);
+        let server = Scripted::start(vec![to(&other.url("/trap?token=secret"))]);
+        let error = Client::service(Way::routed()).get(&server.url("/a"), 10, far).unwrap_err();
+        assert!(error.kind() == Kind::Fatal && error.to_string().contains("to another server"), "{error}");
+        assert!(!error.to_string().contains("secret") && other.requests().is_empty(), "{error}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::config::document::Node;
 use crate::config::json::BASE64;
 use crate::guest::Guest;
-use crate::instance::{Instance, nocloud};
+use crate::instance::{Instance, ec2, nocloud};
 use crate::seed::{MetaFormat, Seed};
 
 /// What stands for a value that is not everyone's to read; as in cloud-init, since programs look for it.
@@ -37,8 +37,14 @@ impl Instance {
         // As in cloud-init: a drive is its own cloud, whoever filled it. `configdrive` is what people's templates compare with.
         let platform = seed.datasource.replace('-', "");
         let named = self.cloud_name.as_deref();
-        let cloud_id = named.unwrap_or(&platform);
-        let cloud_name = named.unwrap_or(if seed.datasource == nocloud::NAME { "unknown" } else { &platform });
+        // Amazon's separate clouds are told by their regions; as there.
+        let cloud_id = match (named, self.region.as_deref().unwrap_or_default()) {
+            (Some("aws"), region) if region.starts_with("cn-") => "aws-china",
+            (Some("aws"), region) if region.starts_with("us-gov-") => "aws-gov",
+            _ => named.unwrap_or(&platform),
+        };
+        let is_anyones = [nocloud::NAME, ec2::NAME].contains(&seed.datasource.as_str());
+        let cloud_name = named.unwrap_or(if is_anyones { "unknown" } else { &platform });
         let kernel =
             |name: &str| guest.read_text(&format!("/proc/sys/kernel/{name}")).map(|text| text.trim().to_owned());
         let release = kernel("osrelease");
@@ -60,7 +66,7 @@ impl Instance {
             "platform": platform,
             "public_ssh_keys": self.public_keys.iter().map(|key| &key.value).collect::<Vec<_>>(),
             "python_version": null,
-            "region": null,
+            "region": self.region,
             "subplatform": subplatform(seed),
             "system_platform": system,
             "variant": variant(guest),
@@ -80,9 +86,12 @@ impl Instance {
         let mut raw = match seed.meta_format {
             MetaFormat::OpenStack => serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default(),
             MetaFormat::NoCloud => nocloud::data(seed, &self.id),
+            MetaFormat::Ec2 => ec2::data(seed),
         };
         alias(&mut raw, &[("hostname", "local_hostname"), ("uuid", "instance_id")]);
-        data.insert("ds".to_owned(), json!({ "meta_data": raw }));
+        let dynamic = ec2::dynamic(seed).map(|dynamic| ("dynamic".to_owned(), dynamic));
+        let ds: Map<String, Value> = [("meta_data".to_owned(), raw)].into_iter().chain(dynamic).collect();
+        data.insert("ds".to_owned(), ds.into());
         data.insert(
             "sys_info".to_owned(),
             json!({
@@ -107,6 +116,7 @@ fn subplatform(seed: &Seed) -> String {
         nocloud::NAME if seed.place.starts_with("/dev/") => "config-disk",
         nocloud::NAME => "seed-dir",
         "none" => return "config".to_owned(),
+        _ if seed.place.contains("://") => "metadata",
         other => return format!("{other} ({})", seed.place),
     };
     // Without its file system and label, and without the places that only add to it.

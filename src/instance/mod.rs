@@ -12,6 +12,7 @@ use crate::seed::{MetaFormat, Seed};
 const ID_LIMIT: usize = 255;
 
 mod data;
+pub mod ec2;
 mod environment;
 pub mod hostname;
 mod keys;
@@ -35,10 +36,14 @@ pub struct Instance {
     pub properties: BTreeMap<String, String>,
     /// Files that the platform hands in.
     pub files: Vec<Located<File>>,
+    /// Parts of the seed, in the platform's words, that it is to forget once they are kept (VMware's `redact`).
+    pub redact: Vec<Located<String>>,
     /// For the kernel's pool.
     pub random_seed: Option<Located<Vec<u8>>>,
     /// Where it runs.
     pub availability_zone: Option<String>,
+    /// Which of the cloud's regions that is in.
+    pub region: Option<String>,
     /// The cloud's own name for itself, where the platform can be several.
     pub cloud_name: Option<String>,
 }
@@ -76,8 +81,10 @@ impl Instance {
             public_keys: Vec::new(),
             properties: BTreeMap::new(),
             files: Vec::new(),
+            redact: Vec::new(),
             random_seed: None,
             availability_zone: None,
+            region: None,
             cloud_name: None,
         }
     }
@@ -90,6 +97,7 @@ impl Instance {
         let instance = match seed.meta_format {
             MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings)?,
             MetaFormat::NoCloud => nocloud::read(seed, findings)?,
+            MetaFormat::Ec2 => ec2::read(seed, findings)?,
         };
         // Its records lie in a directory of that name.
         let length = instance.id.chars().count();

@@ -40,7 +40,9 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         files: reader.files(content),
         random_seed: reader.random_seed(),
         availability_zone: reader.text("availability_zone").map(|zone| zone.value),
+        region: None,
         cloud_name: None,
+        redact: Vec::new(),
     })
 }
 

@@ -27,6 +27,7 @@ mod final_message;
 mod fingerprints;
 mod fs_setup;
 mod growpart;
+mod guestinfo;
 mod hostname;
 mod hosts;
 mod keyboard;
@@ -107,6 +108,7 @@ pub const MODULES: &[Module] = &[
     scripts::MODULE,
     runcmd::MODULE,
     scripts::AFTER_RUNCMD,
+    guestinfo::MODULE,
     fingerprints::MODULE,
     phone_home::MODULE,
     final_message::MODULE,

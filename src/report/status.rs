@@ -312,6 +312,7 @@ impl Status {
             (Some(id), status) => {
                 format!("{}: instance {id}, {} steps, {} changes", status.name(), self.steps_now, self.changes_now)
             }
+            (None, Outcome::Running) => "no configuration yet: the search goes on when the network is up".to_owned(),
             (None, status) => status.name().to_owned(),
         });
         lines

@@ -58,6 +58,8 @@ pub enum MetaFormat {
     OpenStack,
     /// NoCloud's `meta-data`: YAML, or a word of the kernel's command line.
     NoCloud,
+    /// The tree of EC2's meta-data, as JSON.
+    Ec2,
 }
 
 /// Everything that a datasource found.

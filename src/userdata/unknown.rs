@@ -2,9 +2,10 @@
 //! What to say of a part whose form is not known: what it looks like, and what to do about it.
 
 use crate::compression;
+use crate::encoding::base64;
 use crate::finding::Finding;
 use crate::userdata::form::{Form, sniff};
-use crate::userdata::mime;
+
 use crate::userdata::parts::Part;
 
 /// Ways to pack user-data that are not read, by their first bytes.
@@ -44,6 +45,6 @@ pub(super) fn finding(part: &Part) -> Finding {
 /// Whether it is base64 of something that would be read.
 fn is_base64(bytes: &[u8]) -> bool {
     let head: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(1024).collect();
-    let content = mime::base64(&head).unwrap_or_default();
+    let content = base64(&head).unwrap_or_default();
     compression::is_gzip(&content) || !matches!(sniff(&content).0, Form::Empty | Form::Unknown)
 }

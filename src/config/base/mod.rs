@@ -6,6 +6,7 @@
 //! whatever is more than a plain word shows its escapes (`\x20`); nowhere can it add a key, end a list or begin another
 //! value. An entry whose variable is missing is left out.
 
+mod datasources;
 mod network;
 mod nocloud;
 mod service;
@@ -146,14 +147,15 @@ pub fn settle(documents: &[Document], instance_data: Option<&Value>, findings: &
     }
     let Node { origin, data } = all;
     let Data::Mapping(entries) = data else { return (Settings::default(), Node::empty(origin)) };
-    let is_own = |key: &Node| matches!(key.text(), Some("firstlight" | "network" | "updates" | "datasource"));
+    const OWN: [&str; 5] = ["firstlight", "network", "updates", "datasource", "datasource_list"];
+    let is_own = |key: &Node| key.text().is_some_and(|key| OWN.contains(&key));
     let (own, defaults): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_own(key));
     let own = Node { origin: origin.clone(), data: Data::Mapping(own) };
     let block = own.get("firstlight").filter(|block| !block.is_null());
     let settings = block.and_then(|block| Settings::read(&built(block.clone(), findings), findings));
     let mut settings = settings.unwrap_or_default();
     Network::add_cloud_init(&mut settings.network, &own, findings);
-    NoCloud::add_cloud_init(&mut settings.nocloud, &own, findings);
+    datasources::add_cloud_init(&mut settings, &own, findings);
     (settings, Node { origin, data: Data::Mapping(defaults) })
 }
 

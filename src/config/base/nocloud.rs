@@ -2,9 +2,9 @@
 //! NoCloud in the image's settings: a whole seed there, or where one is.
 
 use crate::config::document::{Data, Node, Value};
-use crate::config::read::{Kind, Read, one_of, same_key, unfit};
+use crate::config::read::{Kind, Read, same_key, unfit};
 use crate::config::types::OrFalse;
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Findings, Located};
 
 crate::keys! {
     /// NoCloud: a seed in the settings themselves, or where one is. cloud-init's `datasource: {NoCloud: …}` is read too.
@@ -17,7 +17,8 @@ crate::keys! {
         vendor_data: String,
         /// Network-config, version 1 or 2.
         network_config: Inline,
-        /// Directory with a seed: a path, or `file:///DIRECTORY/`.
+        /// Where a seed is: a path, `file:///DIRECTORY/`, or the URL of a server. `%s` stands for the name of each file,
+        /// `__dmi.chassis-serial-number__` and its like for what the firmware says.
         seedfrom: Located<String>,
         /// Label of a medium; `cidata`. `false`, or cloud-init's null, for no medium.
         fs_label: OrFalse<String>,
@@ -43,26 +44,18 @@ impl Read for Inline {
 }
 
 impl NoCloud {
-    /// Adds what cloud-init's key of the same files says, where the block itself says nothing.
-    pub(super) fn add_cloud_init(nocloud: &mut Option<Self>, keys: &Node, findings: &mut Findings) {
-        let no_label = |node: Option<&Node>| {
-            let label = node.and_then(|node| {
-                node.entries().iter().find(|(key, _)| same_key(key.text().unwrap_or_default(), "fs_label"))
-            });
-            label.is_some_and(|(_, label)| label.is_null()).then_some(OrFalse(None))
-        };
-        let own = keys.get("firstlight").and_then(|block| block.get("nocloud"));
-        if let Some(nocloud) = nocloud {
-            nocloud.fs_label = nocloud.fs_label.take().or(no_label(own));
+    /// Heeds a null of its block where the label would stand: it is for no medium.
+    pub(super) fn heed_null_label(&mut self, block: &Node) {
+        let is_label = |key: &Node| same_key(key.text().unwrap_or_default(), "fs_label");
+        if block.entries().iter().any(|(key, label)| is_label(key) && label.is_null()) {
+            self.fs_label.get_or_insert(OrFalse(None));
         }
-        for (name, settings) in keys.get("datasource").into_iter().flat_map(Node::entries) {
-            if one_of(name, &["NoCloud"], &mut Findings::default()).is_none() {
-                let text = "settings of this datasource are not read; they are left out";
-                findings.push(Finding::warning(&name.origin, text));
-                continue;
-            }
-            let Some(mut read) = Self::read(settings, findings) else { continue };
-            read.fs_label = read.fs_label.or(no_label(Some(settings)));
+    }
+
+    /// Adds what cloud-init's block says, where our own says nothing.
+    pub(super) fn add_cloud_init(nocloud: &mut Option<Self>, block: &Node, findings: &mut Findings) {
+        if let Some(mut read) = Self::read(block, findings) {
+            read.heed_null_label(block);
             *nocloud = Some(nocloud.take().unwrap_or_default().over(read));
         }
     }
@@ -99,7 +92,7 @@ mod tests {
     #[test]
     fn our_own_block_goes_first_and_what_is_not_read_is_said() {
         let (own, findings) = read(
-            "firstlight: {nocloud: {seedfrom: /a}}\ndatasource:\n  NoCloud: {seedfrom: /b, fs_label: other}\n  Ec2: {}\n",
+            "firstlight: {nocloud: {seedfrom: /a}}\ndatasource:\n  NoCloud: {seedfrom: /b, fs_label: other}\n  Azure: {}\n",
         );
         let own = own.unwrap();
         assert_eq!((own.seedfrom.unwrap().as_str(), own.fs_label), ("/a", Some(OrFalse(Some("other".to_owned())))));

@@ -9,22 +9,24 @@ use std::path::Path;
 
 use crate::config::base::NoCloud;
 use crate::config::types::OrFalse;
-use crate::datasource::documents::says_something;
 use crate::datasource::drives::{self, NOT_LIVE};
-use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe, Service, asked_for};
+use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for};
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Findings, Origin, Severity};
+use crate::finding::{Finding, Findings, Located, Origin, Severity};
 use crate::guest::Guest;
 use crate::instance::nocloud::{self, NAME, line};
-use crate::instance::without_userinfo;
 use crate::media::device::Labelled;
 use crate::media::{Directory, Medium};
 use crate::root::{Root, Tree as _};
-use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
+use crate::seed::{Document, Seed};
 
+mod gathered;
+mod seedfrom;
 mod tree;
 
-use tree::Documents;
+pub use seedfrom::Reader;
+
+use gathered::Gathered;
 
 /// See the file's head.
 pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: false, probe, fetch };
@@ -64,12 +66,12 @@ fn lines(guest: &Guest) -> Vec<Document> {
 fn probe(context: &Context) -> Probe {
     let lines = lines(context.guest);
     let is_asked_for = !lines.is_empty() || asked_for(context.guest, &["nocloud", "nocloudnet"]).is_some();
-    let seedfrom = || Some(format!("a seed at {}", seedfrom(context.settings.nocloud.as_ref(), &lines)?));
+    let named = || Some(format!("a seed at {}", named(context.settings.nocloud.as_ref(), &lines)?));
     let here = directory(context.root)
         .map(|directory| format!("the directory {directory}"))
         .or_else(|| context.settings.nocloud.as_ref().is_some_and(is_inline).then(|| "the image's settings".to_owned()))
         .or_else(|| drives(context).first().map(drives::place))
-        .or_else(seedfrom);
+        .or_else(named);
     if let Some(reason) = here {
         return Probe { certainty: if is_asked_for { Certainty::Asked } else { Certainty::Here }, reason };
     }
@@ -97,16 +99,16 @@ fn is_inline(settings: &NoCloud) -> bool {
 }
 
 /// Where the rest of the seed is, as far as that is known without reading it.
-fn seedfrom(settings: Option<&NoCloud>, lines: &[Document]) -> Option<String> {
+fn named(settings: Option<&NoCloud>, lines: &[Document]) -> Option<String> {
     let by_settings = settings.and_then(|settings| settings.seedfrom.as_ref()).map(|from| from.value.clone());
     let by_line = || {
         let meta = nocloud::merged(lines, &mut Findings::default()).ok()?;
         Some(nocloud::text(&meta, "seedfrom", &mut Findings::default())?.value)
     };
-    by_settings.or_else(by_line).map(|from| without_userinfo(&from))
+    by_settings.or_else(by_line).map(|from| seedfrom::shown(&from))
 }
 
-fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
+fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let mut gathered = Gathered::default();
     for line in lines(context.guest) {
         gathered.line(line);
@@ -134,7 +136,7 @@ fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Res
         Err(_) => {}
     }
     let settled = context.settings.nocloud.as_ref().and_then(|settings| settings.seedfrom.as_ref());
-    gathered.follow(settled.map(|from| from.as_str()), context.root, findings)?;
+    gathered.follow(settled, &Reader { root: context.root, dmi: &context.guest.dmi, service }, findings)?;
     if gathered.places.is_empty() && !unusable.is_empty() {
         return Err(unusable.swap_remove(0));
     }
@@ -155,130 +157,18 @@ pub fn is_on(medium: &dyn Medium) -> bool {
 }
 
 /// The seed on a medium that a person names.
-pub fn read(medium: &dyn Medium, place: &str, root: &Root, findings: &mut Findings) -> Result<Seed> {
+pub fn read(medium: &dyn Medium, place: &str, reader: &Reader, findings: &mut Findings) -> Result<Seed> {
     let mut gathered = Gathered::default();
     gathered.add(tree::read(medium, place, findings)?, place.to_owned());
-    gathered.follow(None, root, findings)?;
+    gathered.follow(None, reader, findings)?;
     gathered.seed(findings)?.ok_or_else(|| Error::absent(format!("{place} has no seed")))
 }
 
-/// What the places give, in their order.
-#[derive(Default)]
-struct Gathered {
-    /// Those with documents; the one that others add to comes first.
-    places: Vec<String>,
-    meta_data: Vec<Document>,
-    user_data: Option<Document>,
-    vendor_data: Option<Document>,
-    network: Option<Document>,
-    drive: Option<Drive>,
-}
-
-impl Gathered {
-    /// A line: one that only says which datasource it is gives nothing.
-    fn line(&mut self, line: Document) {
-        let says = nocloud::parse(&line, &mut Findings::default()).is_ok_and(|keys| !keys.entries().is_empty());
-        self.meta_data.extend(says.then_some(line));
-    }
-
-    fn add(&mut self, documents: Documents, place: String) {
-        self.places.push(place);
-        self.meta_data.extend(documents.meta_data);
-        self.user_data = documents.user_data.or(self.user_data.take());
-        self.vendor_data = documents.vendor_data.or(self.vendor_data.take());
-        self.network = documents.network.or(self.network.take());
-    }
-
-    /// The seed within the image's settings.
-    fn settings(&mut self, settings: &NoCloud, findings: &mut Findings) {
-        let there = "the image's settings";
-        let document = |name: &str, text: &str| Document::new(format!("{name} in {there}"), text);
-        if is_inline(settings) {
-            let documents = Documents {
-                meta_data: settings.meta_data.as_ref().map(|text| document("meta-data", &text.0)),
-                user_data: settings.user_data.as_ref().map(|text| document("user-data", text)),
-                vendor_data: settings.vendor_data.as_ref().map(|text| document("vendor-data", text)),
-                network: settings.network_config.as_ref().map(|text| document("network-config", &text.0)),
-            };
-            self.add(documents, there.to_owned());
-        } else if settings.meta_data.is_some() || settings.user_data.is_some() {
-            let text = "a NoCloud seed in the settings has `meta_data` and `user_data`; one alone is left out";
-            findings.push(Finding::error(&Origin::document(there), text));
-        }
-    }
-
-    /// Reads what `seedfrom` names, by the settings or by the meta-data so far.
-    fn follow(&mut self, settled: Option<&str>, root: &Root, findings: &mut Findings) -> Result<()> {
-        let meta = nocloud::merged(&self.meta_data, findings)?;
-        let said = nocloud::text(&meta, "seedfrom", &mut Findings::default()).map(|from| from.value);
-        let Some(from) = settled.or(said.as_deref()).map(str::trim).filter(|from| !from.is_empty()) else {
-            return Ok(());
-        };
-        let shown = without_userinfo(from);
-        let path = match from.split_once("://") {
-            None => from,
-            Some((scheme, path)) if scheme.eq_ignore_ascii_case("file") => path.trim_start_matches("localhost"),
-            Some(_) => {
-                return Err(Error::malformed(format!(
-                    "the seed at {shown} comes over the network, which is not built yet"
-                ))
-                .help("give it on a medium labelled cidata, or in a directory: `seedfrom: file:///DIRECTORY/`"));
-            }
-        };
-        // The name of each file goes where `%s` is; at the end, it is a directory.
-        let directory = Path::new(path.trim_end_matches("%s"));
-        if !directory.is_absolute() {
-            return Err(Error::malformed(format!("the seed at {shown}: a path begins with `/`")));
-        }
-        let read =
-            root.outside(directory).and_then(|outside| tree::read(&Directory::open(&outside)?, &shown, findings));
-        self.add(read.map_err(|error| missing(error, &shown))?, shown.clone());
-        Ok(())
-    }
-
-    /// All of it as one seed; `None` where no place had one.
-    fn seed(self, findings: &mut Findings) -> Result<Option<Seed>> {
-        // Who it is, and nothing else, may stand on the line alone.
-        let mut places = self.places;
-        let named: Vec<&str> = self.meta_data.iter().map(|document| document.name.as_str()).collect();
-        let lines = [SERIAL, COMMAND_LINE].into_iter().filter(|line| named.contains(line));
-        // The medium before what stands in the image, as it is what people look for.
-        if self.drive.is_some() && places.len() > 1 {
-            let medium = places.iter().position(|place| place.starts_with("/dev/")).unwrap_or(0);
-            places.swap(0, medium);
-        }
-        places.extend(lines.map(str::to_owned));
-        let mut meta_data = self.meta_data.into_iter();
-        let Some(first) = meta_data.next() else { return Ok(None) };
-        let mut seed = Seed {
-            datasource: NAME.to_owned(),
-            place: places.join(" and "),
-            meta_format: MetaFormat::NoCloud,
-            meta_data: first,
-            more_meta_data: meta_data.collect(),
-            network: None,
-            user_data: self.user_data.filter(|document| !document.bytes.is_empty()),
-            vendor_data: self.vendor_data.filter(says_something).into_iter().collect(),
-            content: Default::default(),
-        };
-        let meta = nocloud::merged(seed.all_meta_data(), findings)?;
-        if nocloud::value(&meta, "dsmode").and_then(|mode| mode.text()) == Some("disabled") {
-            return Err(Error::absent(format!("{}: its meta-data says `dsmode: disabled`", seed.place)));
-        }
-        let network = self.network.filter(says_something).map(|document| (NetworkFormat::NetworkConfig, document));
-        seed.network = network.or_else(|| {
-            let text = nocloud::text(&meta, "network-interfaces", findings)?;
-            Some((NetworkFormat::Interfaces, Document::new("network-interfaces", text.value)))
-        });
-        Ok(Some(seed))
-    }
-}
-
-/// A place that somebody names has to be there.
-fn missing(error: Error, place: &str) -> Error {
-    let missing = error.is_absent();
-    let error = error.while_doing(format!("the seed at {place}"));
-    if missing { Error::malformed(error.without_advice()) } else { error }
+/// The seed on a server that a person names, as `seedfrom` would.
+pub fn served(url: &Located<String>, reader: &Reader, findings: &mut Findings) -> Result<Seed> {
+    let mut gathered = Gathered::default();
+    gathered.follow(Some(url), reader, findings)?;
+    gathered.seed(findings)?.ok_or_else(|| Error::absent(format!("no seed at {}", seedfrom::shown(url))))
 }
 
 #[cfg(test)]
@@ -290,6 +180,7 @@ mod tests {
     use crate::datasource::{Drives, Reach};
     use crate::instance::Instance;
     use crate::scratch::Scratch;
+    use crate::seed::NetworkFormat;
 
     /// What a root with these files is looked at as, and what it gives.
     fn seek(files: &[(&str, &str)]) -> (Probe, Result<Seed>, Vec<String>) {
@@ -371,10 +262,8 @@ mod tests {
     #[test]
     fn a_seed_that_cannot_be_had_is_said() {
         for (from, expected) in [
-            (
-                "http://ops:hunter2@192.0.2.1/",
-                "the seed at http://redacted@192.0.2.1/ comes over the network, which is not built yet\n",
-            ),
+            ("http://ops:hunter2@192.0.2.1/?t=hunter2", "the seed at http://192.0.2.1/?... is on a server"),
+            ("ftp://ops:hunter2@192.0.2.1/", "`seedfrom`: `ftp:` URLs are not supported\n"),
             ("file:///srv/seed/", "the seed at file:///srv/seed/: cannot open "),
             ("srv/seed", "the seed at srv/seed: a path begins with `/`"),
         ] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The four files of a NoCloud seed, on a medium or in a directory.
+//! The four files of a NoCloud seed, on a medium, in a directory or on a server.
 
-use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, left_out};
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, dispensable, optional};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::instance::nocloud;
@@ -29,30 +29,34 @@ pub(super) fn is_there(medium: &dyn Medium) -> bool {
 
 /// Reads the files.
 ///
-/// Errors: malformed without meta-data and user-data, both of which cloud-init asks for. Of the others one that can't be
-/// read is a finding.
+/// # Errors
+/// Malformed without meta-data and user-data, both of which cloud-init asks for. Of the others one that can't be read is a
+/// finding.
 pub(super) fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Documents> {
     let names = medium.list("").map_err(|error| error.while_doing(place))?;
-    let document = |wanted: &str, limit: u64| -> Result<Option<Document>> {
-        let Some(name) = name(&names, wanted) else { return Ok(None) };
-        Ok(medium.read(name, limit)?.map(|bytes| Document::new(wanted, bytes)))
-    };
-    let required = |wanted: &str, limit: u64| {
+    let file = |wanted: &str, limit: u64| name(&names, wanted).map_or(Ok(None), |name| medium.read(name, limit));
+    read_each(&file, place, findings)
+}
+
+/// As [`read`], of the files that `file` gives by their names, in cloud-init's order; it is asked once for each.
+pub(super) fn read_each(
+    file: &dyn Fn(&str, u64) -> Result<Option<Vec<u8>>>,
+    place: &str,
+    findings: &mut Findings,
+) -> Result<Documents> {
+    let required = |wanted: &str, limit: u64| -> Result<_> {
         let missing = || {
             Error::malformed(format!("{place} has no `{wanted}`"))
                 .help("a NoCloud seed has `meta-data` and `user-data`; either may be an empty file")
         };
-        document(wanted, limit).map_err(|error| error.while_doing(place))?.ok_or_else(missing)
+        let bytes = file(wanted, limit).map_err(|error| error.while_doing(place))?.ok_or_else(missing)?;
+        Ok(Some(Document::new(wanted, bytes)))
     };
-    let mut optional = |name: &str, limit: u64| {
-        document(name, limit).unwrap_or_else(|error| {
-            findings.push(left_out(name, error));
-            None
-        })
-    };
-    let (vendor_data, network) = (optional(VENDOR_DATA, FILE_LIMIT), optional(NETWORK_CONFIG, DOCUMENT_LIMIT));
-    let (meta_data, user_data) = (required(META_DATA, DOCUMENT_LIMIT)?, required(USER_DATA, FILE_LIMIT)?);
-    Ok(Documents { meta_data: Some(meta_data), user_data: Some(user_data), vendor_data, network })
+    let network = optional(NETWORK_CONFIG, file(NETWORK_CONFIG, DOCUMENT_LIMIT), findings)?;
+    let meta_data = required(META_DATA, DOCUMENT_LIMIT)?;
+    let user_data = required(USER_DATA, FILE_LIMIT)?;
+    let vendor_data = dispensable(VENDOR_DATA, file(VENDOR_DATA, FILE_LIMIT), findings);
+    Ok(Documents { meta_data, user_data, vendor_data, network })
 }
 
 /// As [`read`], of a place that gives way to others: malformed also where its meta-data can't be read.

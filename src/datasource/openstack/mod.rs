@@ -26,8 +26,7 @@ const IPV6: &str = "http://[fe80::a9fe:a9fe]";
 const LIST_LIMIT: u64 = 64 << 10;
 
 fn probe(context: &Context) -> Probe {
-    let word = asked_for(context.guest, &[NAME]).map(|word| format!("the kernel's command line says `{word}`"));
-    let why = word.or_else(|| platform::openstack(context.guest));
+    let why = asked_for(context.guest, &[NAME]).or_else(|| platform::openstack(context.guest));
     service_probe(context, NAME, why, "nothing says that this is OpenStack")
 }
 
@@ -116,11 +115,7 @@ mod tests {
     use crate::seed::Seed;
 
     /// What a server with these answers gives a machine whose settings name no other, and what it was asked for.
-    fn fetch_from(
-        answers: Vec<Answer>,
-        patience: Duration,
-        network: Option<bool>,
-    ) -> (Result<Seed>, Vec<String>, Vec<String>) {
+    fn fetch_from(answers: Vec<Answer>, network: Option<bool>) -> (Result<Seed>, Vec<String>, Vec<String>) {
         let server = Scripted::start(answers);
         let url = Located::new(server.url("/"), Origin::document("settings"));
         let service =
@@ -130,7 +125,7 @@ mod tests {
         let (root, guest) = (scratch.root(), Guest::read(&scratch.root()).unwrap());
         let (kept, drives): (Option<Kept>, _) = (None, Drives::default());
         let context = Context { root: &root, guest: &guest, settings: &settings, reach: Reach::Up, kept, drives };
-        let service = Service::new(Way::routed(), Instant::now() + patience, Duration::from_secs(5));
+        let service = Service::new(Way::routed(), Instant::now() + Duration::from_secs(60), Duration::from_secs(9));
         let mut findings = Findings::default();
         let seed = fetch(&context, Some(&service), &mut findings).map(|fetched| fetched.seed);
         let paths = server.requests().iter().map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect();
@@ -174,11 +169,9 @@ mod tests {
         paths.iter().map(|path| format!("/openstack{path}")).collect()
     }
 
-    const LONG: Duration = Duration::from_secs(60);
-
     #[test]
     fn a_server_gives_the_seed_of_a_drive_with_one_request_for_each_document() {
-        let (seed, requests, findings) = fetch_from(answers(&ASKED), LONG, None);
+        let (seed, requests, findings) = fetch_from(answers(&ASKED), None);
         let seed = seed.unwrap();
         assert_eq!((requests, findings), (asked(&ASKED), Vec::new()));
         assert!(seed.place.starts_with("http://127.0.0.1:") && seed.place.ends_with("/openstack"), "{}", seed.place);
@@ -189,42 +182,42 @@ mod tests {
         assert_eq!(seed, Seed { datasource: NAME.to_owned(), place: seed.place.clone(), ..drive });
 
         let without: Vec<&str> = ASKED.into_iter().filter(|path| !path.contains("network")).collect();
-        let (seed, requests, _) = fetch_from(answers(&without), LONG, Some(false));
+        let (seed, requests, _) = fetch_from(answers(&without), Some(false));
         assert_eq!((seed.unwrap().network, requests), (None, asked(&without)));
     }
 
     #[test]
     fn who_has_no_such_service_is_asked_once() {
         for list in [whole("404 Not Found", "", ""), whole("200 OK", "", "<html>welcome</html>")] {
-            let (seed, requests, _) = fetch_from(vec![list], LONG, None);
+            let (seed, requests, _) = fetch_from(vec![list], None);
             let error = seed.unwrap_err();
             assert!(error.is_absent() && error.to_string().contains("lists no known version"), "{error:?}");
             assert_eq!(requests, ["/openstack"]);
         }
         // Nobody is there: that may be otherwise by another way.
-        assert!(fetch_from(Vec::new(), LONG, None).0.unwrap_err().is_transient());
-        let (seed, ..) = fetch_from(answers(&["", "/a", "/b", "/c"]), LONG, None);
+        assert!(fetch_from(Vec::new(), None).0.unwrap_err().is_transient());
+        let (seed, ..) = fetch_from(answers(&["", "/a", "/b", "/c"]), None);
         let error = seed.unwrap_err();
         assert_eq!(error.kind(), crate::error::Kind::Malformed, "{error}");
     }
 
     #[test]
     fn what_may_come_later_is_waited_for_unless_it_is_the_vendor_s() {
-        let busy = || whole("503 Service Unavailable", "", "");
+        let busy = |headers: &str| whole("503 Service Unavailable", headers, "");
+        // Longer than anybody waits here.
+        let long = "Retry-After: 3600\r\n";
         let refused = || whole("403 Forbidden", "", "");
         let mut late = answers(&ASKED);
-        late.insert(3, busy());
-        let (seed, requests, findings) = fetch_from(late, LONG, None);
+        late.insert(3, busy(""));
+        let (seed, requests, findings) = fetch_from(late, None);
         assert!(seed.unwrap().user_data.is_some() && findings.is_empty());
         assert_eq!(requests.iter().filter(|path| path.ends_with("user_data")).count(), 2);
-        // The first pause is longer than this patience.
-        let short = Duration::from_millis(100);
         let mut never = answers(&ASKED);
-        never[3] = busy();
-        assert!(fetch_from(never, short, None).0.unwrap_err().is_transient());
+        never[3] = busy(long);
+        assert!(fetch_from(never, None).0.unwrap_err().is_transient());
         let mut vendor = answers(&ASKED);
-        (vendor[2], vendor[5]) = (refused(), busy());
-        let (seed, _, findings) = fetch_from(vendor, short, None);
+        (vendor[2], vendor[5]) = (refused(), busy(long));
+        let (seed, _, findings) = fetch_from(vendor, None);
         let seed = seed.unwrap();
         assert!(seed.user_data.is_some() && seed.network.is_none() && seed.vendor_data.is_empty());
         assert!(findings[0].starts_with("network_data.json: error: left out: cannot fetch http://"), "{findings:?}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! NoCloud's meta-data: YAML (so JSON too), a line of the kernel, or several of them one over the other.
+//! NoCloud's meta-data: YAML (so JSON too), a line of the kernel, an OVF environment, or several of them one over the other.
 //!
 //! Keys as cloud-init's `DataSourceNoCloud`: <https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html>. What
 //! has no meaning here is instance data: `ds.meta_data.NAME`.
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::config::document::{self, Data, Node};
 use crate::config::merge::overlay;
 use crate::config::read::{Read as _, same_key};
+use crate::config::types::OneOrMany;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located, Origin, Severity, closest};
@@ -18,6 +19,7 @@ use crate::instance::{Instance, hostname, keys};
 use crate::seed::{Document, Seed};
 
 pub mod line;
+pub mod ovf;
 
 /// The datasource's name.
 pub const NAME: &str = "nocloud";
@@ -37,6 +39,11 @@ const KEYS: [&str; 11] = [
     "meta",
 ];
 
+/// The first name is VMware's, which goes first there too.
+const PUBLIC_KEYS: [&str; 2] = ["public-keys-data", "public-keys"];
+/// VMware's, of which the second is the older name.
+const REDACT: [&str; 2] = ["redact", "cleanup-guestinfo"];
+
 /// Reads the seed's meta-data.
 pub fn read(seed: &Seed, findings: &mut Findings) -> Result<Instance> {
     let meta = merged(seed.all_meta_data(), findings)?;
@@ -52,6 +59,7 @@ pub fn read(seed: &Seed, findings: &mut Findings) -> Result<Instance> {
         hostname,
         public_keys: public_keys(&meta, findings),
         properties: properties(&meta, findings),
+        redact: redact(&meta, findings),
         random_seed: random_seed.map(|seed| seed.map(String::into_bytes)),
         availability_zone: text(&meta, "availability-zone", findings).map(|zone| zone.value),
         cloud_name: text(&meta, "cloud-name", findings).map(|name| name.value.to_lowercase()),
@@ -89,6 +97,9 @@ pub fn parse(document: &Document, findings: &mut Findings) -> Result<Node> {
     };
     if let Some(line) = line::parse(text, &origin) {
         return Ok(line);
+    }
+    if let Some(environment) = ovf::parse(text, &origin) {
+        return environment;
     }
     let unreadable = |findings: &Findings| {
         let wrong = findings.iter().rfind(|finding| finding.severity == Severity::Error).cloned();
@@ -138,7 +149,7 @@ fn by_content(seed: &Seed, origin: &Origin, findings: &mut Findings) -> Located<
 /// A mapping of names to keys, a list of keys, or keys line by line.
 fn public_keys(meta: &Node, findings: &mut Findings) -> Vec<Located<String>> {
     let mut found = Vec::new();
-    let Some(node) = value(meta, "public-keys") else { return found };
+    let Some(node) = PUBLIC_KEYS.iter().find_map(|key| value(meta, key)) else { return found };
     match &node.data {
         Data::Mapping(named) => named.iter().for_each(|(_, value)| keys_of(value, &mut found, findings)),
         _ => keys_of(node, &mut found, findings),
@@ -160,6 +171,12 @@ fn keys_of(node: &Node, found: &mut Vec<Located<String>>, findings: &mut Finding
         Data::Scalar(_) if node.is_null() => {}
         Data::Scalar(scalar) => keys::add(&scalar.text, &node.origin, found, findings),
     }
+}
+
+/// What the platform is to forget.
+fn redact(meta: &Node, findings: &mut Findings) -> Vec<Located<String>> {
+    let node = REDACT.iter().find_map(|key| value(meta, key));
+    node.and_then(|node| OneOrMany::read(node, findings)).map_or_else(Vec::new, |words| words.0)
 }
 
 fn unfit(node: &Node, expected: &str, findings: &mut Findings) {

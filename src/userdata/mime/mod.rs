@@ -11,7 +11,6 @@ use crate::finding::{Finding, Located, Origin};
 use crate::userdata::form;
 use crate::userdata::parts::{DEPTH_LIMIT, PART_LIMIT, Part, Parts};
 use entity::Entity;
-pub(super) use transfer::base64;
 
 /// Whether a text with this head is a message. For cloud-init each text is one that has `MIME-Version:` near its
 /// beginning, a script that writes mail too; here it has to stand in a header.

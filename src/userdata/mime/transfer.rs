@@ -3,17 +3,7 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-/// As people's tools write it: padded or not.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+use crate::encoding::base64;
 
 /// The content of `body`; borrowed where the encoding (`7bit`, `8bit`, `binary`) leaves bytes and lines as they are.
 ///
@@ -28,12 +18,6 @@ pub(super) fn decoded<'a>(body: &'a [u8], encoding: &str) -> Result<Cow<'a, [u8]
         },
         other => Err(format!("the transfer encoding `{other}` is not known")),
     }
-}
-
-/// What base64 over any number of lines stands for.
-pub(in crate::userdata) fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let dense: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    BASE64.decode(dense).ok()
 }
 
 /// As Python's `quopri`: what is no escape stands for itself.

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What `seedfrom` names: a directory, or a server. `%s` stands for the name of each file, `__dmi.KEY__` for what the
+//! firmware says.
+
+use std::path::Path;
+
+use crate::datasource::Service;
+use crate::datasource::nocloud::tree::{self, Documents};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Findings, Located};
+use crate::guest::Dmi;
+use crate::http;
+use crate::instance::without_userinfo;
+use crate::media::Directory;
+use crate::root::Root;
+
+/// What stands for the name of each file.
+const FILE: &str = "%s";
+
+/// How a token is named and what it stands for: as dmidecode(8) names it, and cloud-init after it.
+const KEYS: [(&str, fn(&Dmi) -> &str); 17] = [
+    ("baseboard-asset-tag", |dmi| &dmi.board_asset_tag),
+    ("baseboard-manufacturer", |dmi| &dmi.board_vendor),
+    ("baseboard-product-name", |dmi| &dmi.board_name),
+    ("baseboard-serial-number", |dmi| &dmi.board_serial),
+    ("baseboard-version", |dmi| &dmi.board_version),
+    ("bios-release-date", |dmi| &dmi.bios_date),
+    ("bios-vendor", |dmi| &dmi.bios_vendor),
+    ("bios-version", |dmi| &dmi.bios_version),
+    ("chassis-asset-tag", |dmi| &dmi.chassis_asset_tag),
+    ("chassis-manufacturer", |dmi| &dmi.chassis_vendor),
+    ("chassis-serial-number", |dmi| &dmi.chassis_serial),
+    ("chassis-version", |dmi| &dmi.chassis_version),
+    ("system-manufacturer", |dmi| &dmi.sys_vendor),
+    ("system-product-name", |dmi| &dmi.product_name),
+    ("system-serial-number", |dmi| &dmi.product_serial),
+    ("system-uuid", |dmi| &dmi.product_uuid),
+    ("system-version", |dmi| &dmi.product_version),
+];
+
+/// Reads what `seedfrom` names.
+pub struct Reader<'a> {
+    /// Directories are below it.
+    pub root: &'a Root,
+    /// For the tokens.
+    pub dmi: &'a Dmi,
+    /// The way to a server, where one may be asked.
+    pub service: Option<&'a Service>,
+}
+
+impl Reader<'_> {
+    /// The documents there, and their place for a person.
+    ///
+    /// # Errors
+    /// Malformed where there is no seed: a place that somebody names has to be there. Transient where it is on a server, and
+    /// that can't be asked by now.
+    pub(super) fn read(&self, from: &Located<String>, findings: &mut Findings) -> Result<(Documents, String)> {
+        let text = with_dmi(from, self.dmi, findings);
+        let text = text.trim();
+        let documents = match text.split_once("://") {
+            None => self.directory(text, text, findings),
+            Some((scheme, path)) if scheme.eq_ignore_ascii_case("file") => {
+                self.directory(path.trim_start_matches("localhost"), text, findings)
+            }
+            Some(_) => self.server(text, findings),
+        };
+        Ok((documents?, shown(text)))
+    }
+
+    fn directory(&self, path: &str, text: &str, findings: &mut Findings) -> Result<Documents> {
+        let place = format!("the seed at {text}");
+        // At the end, the name of each file makes a directory of what stands before it.
+        let directory = Path::new(path.trim_end_matches(FILE));
+        if !directory.is_absolute() {
+            return Err(Error::malformed(format!("{place}: a path begins with `/`")));
+        }
+        let opened = self.root.outside(directory).and_then(|outside| Directory::open(&outside));
+        let medium = opened.map_err(|error| Error::malformed(format!("{place}: {}", error.without_advice())))?;
+        tree::read(&medium, &place, findings)
+    }
+
+    fn server(&self, url: &str, findings: &mut Findings) -> Result<Documents> {
+        http::parse(url).map_err(|error| error.while_doing("`seedfrom`"))?;
+        let place = format!("the seed at {}", shown(url));
+        let Some(service) = self.service else {
+            let error = Error::transient(format!("{place} is on a server"));
+            return Err(if http::is_number(url) { error } else { error.on_a_named_host() });
+        };
+        tree::read_each(&|name, limit| service.get(&url_of(url, name), limit), &place, findings)
+    }
+}
+
+/// The URL of a file.
+fn url_of(base: &str, name: &str) -> String {
+    match base {
+        _ if base.contains(FILE) => base.replace(FILE, name),
+        _ if base.ends_with('/') || base.contains('?') => format!("{base}{name}"),
+        _ => format!("{base}/{name}"),
+    }
+}
+
+/// The place for a person: without the secrets that a URL may hold.
+pub(super) fn shown(from: &str) -> String {
+    match http::parse(from) {
+        Ok(_) => http::shown_text(from),
+        Err(_) => without_userinfo(from),
+    }
+}
+
+/// The text with its tokens replaced. One that is not known stays, and is said; so is one for which the firmware has
+/// nothing.
+fn with_dmi(from: &Located<String>, dmi: &Dmi, findings: &mut Findings) -> String {
+    const TOKEN: &str = "__dmi.";
+    let mut parts = from.split(TOKEN);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (key, rest) = part.split_once("__").unwrap_or((part, ""));
+        let field = KEYS.iter().find(|(name, _)| *name == key).map(|(_, field)| field(dmi));
+        if field.is_none_or(str::is_empty) {
+            let wrong =
+                if field.is_some() { "this machine's firmware has nothing" } else { "no such key of the firmware" };
+            let names = KEYS.map(|(name, _)| name);
+            let finding = Finding::error(&from.origin, format!("`{TOKEN}{key}__` in `seedfrom`: {wrong}"));
+            findings.push(if field.is_some() { finding } else { finding.did_you_mean(key, names) });
+        }
+        match field {
+            Some(value) => text = text + value + rest,
+            None => text = text + TOKEN + part,
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::finding::Origin;
+    use crate::http::Way;
+    use crate::http::scripted::{Answer, Scripted, whole};
+    use crate::scratch::Scratch;
+    use crate::seed::Document;
+
+    fn from(text: &str) -> Located<String> {
+        Located::new(text.to_owned(), Origin::document("settings"))
+    }
+
+    /// What a server with these answers gives, by which requests, and what is said.
+    fn fetched(path: &str, answers: Vec<Answer>) -> (Result<Documents>, Vec<String>, Vec<String>) {
+        let server = Scripted::start(answers);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let service = Service::new(Way::routed(), deadline, Duration::from_secs(9));
+        let scratch = Scratch::new();
+        let (root, dmi) = (scratch.root(), Dmi { chassis_serial: "7C".to_owned(), ..Dmi::default() });
+        let reader = Reader { root: &root, dmi: &dmi, service: Some(&service) };
+        let mut findings = Findings::default();
+        let documents = reader.read(&from(&server.url(path)), &mut findings).map(|(documents, _)| documents);
+        let paths = server.requests().iter().map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect();
+        (documents, paths, findings.iter().map(ToString::to_string).collect())
+    }
+
+    fn good(text: &str) -> Answer {
+        whole("200 OK", "", text)
+    }
+
+    fn missing() -> Answer {
+        whole("404 Not Found", "", "")
+    }
+
+    #[test]
+    fn each_file_costs_one_request_be_it_there_or_not() {
+        for (path, asked) in [
+            ("/s", "/s/%s"),
+            ("/?m=__dmi.chassis-serial-number__&f=", "/?m=7C&f=%s"),
+            ("/%s.yaml?m=__dmi.chassis-serial-number__", "/%s.yaml?m=7C"),
+        ] {
+            let asked =
+                ["network-config", "meta-data", "user-data", "vendor-data"].map(|name| asked.replace("%s", name));
+            let (documents, requests, said) =
+                fetched(path, vec![missing(), good("instance-id: i"), good(""), missing()]);
+            let (meta_data, user_data) = (Document::new("meta-data", "instance-id: i"), Document::new("user-data", ""));
+            let expected = Documents { meta_data: Some(meta_data), user_data: Some(user_data), ..Documents::default() };
+            assert_eq!((documents.unwrap(), requests, said), (expected, asked.to_vec(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_final_and_what_may_come_is_not() {
+        let (documents, requests, _) = fetched("/", vec![missing(), good(""), missing()]);
+        let error = documents.unwrap_err();
+        assert_eq!((error.kind(), requests.len()), (Kind::Malformed, 3));
+        assert!(error.to_string().contains("/ has no `user-data`\n"), "{error}");
+        // Longer than anybody waits here.
+        let busy = || whole("503 Service Unavailable", "Retry-After: 3600\r\n", "");
+        for answers in [vec![busy()], vec![missing(), good(""), busy()], Vec::new()] {
+            assert!(fetched("/", answers).0.unwrap_err().is_transient());
+        }
+        // Some stores say so of what they do not have.
+        let refused = whole("403 Forbidden", "", "");
+        let (documents, _, said) = fetched("/", vec![refused, good(""), good(""), busy()]);
+        assert!(documents.unwrap().vendor_data.is_none());
+        assert!(said[0].starts_with("network-config: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
+        assert!(said[1].starts_with("vendor-data: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
+    }
+
+    #[test]
+    fn a_host_with_a_name_is_for_when_names_can_be_looked_up() {
+        let scratch = Scratch::new();
+        let reader = Reader { root: &scratch.root(), dmi: &Dmi::default(), service: None };
+        for (url, needs_names) in
+            [("http://192.0.2.1/", false), ("https://[fd00::1]:8/%s", false), ("http://seed.lan/", true)]
+        {
+            let error = reader.read(&from(url), &mut Findings::default()).unwrap_err();
+            assert_eq!((error.is_transient(), error.needs_names()), (true, needs_names), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_firmware_fills_in_tokens() {
+        let dmi =
+            Dmi { product_uuid: "u-1".to_owned(), chassis_serial: "__dmi.system-uuid__".to_owned(), ..Dmi::default() };
+        let mut findings = Findings::default();
+        for (text, expected) in [
+            ("http://h/__dmi.system-uuid__/__dmi.system-uuid__/", "http://h/u-1/u-1/"),
+            // What the firmware says is not looked at again.
+            ("/a/__dmi.chassis-serial-number__", "/a/__dmi.system-uuid__"),
+            ("/a/__b__/", "/a/__b__/"),
+        ] {
+            assert_eq!(with_dmi(&from(text), &dmi, &mut findings), expected);
+        }
+        assert_eq!(findings.iter().count(), 0);
+        assert_eq!(
+            with_dmi(&from("/__dmi.bios-vendor__/__dmi.system-uid__"), &dmi, &mut findings),
+            "//__dmi.system-uid__"
+        );
+        let said: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "settings: error: `__dmi.bios-vendor__` in `seedfrom`: this machine's firmware has nothing",
+                "settings: error: `__dmi.system-uid__` in `seedfrom`: no such key of the firmware\n    help: did you mean `system-uuid`?"
+            ]
+        );
+    }
+}
