@@ -181,9 +181,11 @@ mod tests {
 
     #[test]
     fn a_drive_of_another_machine_is_said() {
+        const ONE: &str = "83679162-1378-4288-a2d4-70e13ec132aa";
+        const OTHER: &str = "D8E02D56-2648-49A3-BF97-6BE8F1204F38";
         let said = |uuid: &str, product: &str| {
             let scratch = crate::scratch::Scratch::new();
-            scratch.file("drive/openstack/latest/meta_data.json", r#"{"uuid": "B-1"}"#);
+            scratch.file("drive/openstack/latest/meta_data.json", &format!(r#"{{"uuid": "{OTHER}"}}"#));
             scratch.file("/sys/class/dmi/id/product_uuid", uuid);
             scratch.file("/sys/class/dmi/id/product_name", product);
             let (medium, guest) =
@@ -192,10 +194,12 @@ mod tests {
             usable(&medium, "/dev/sr0", &guest, &mut findings).unwrap();
             findings.iter().next().map(ToString::to_string)
         };
-        let warning = said("A-1\n", "OpenStack Nova").unwrap();
-        let expected = "meta_data.json: uuid: warning: /dev/sr0 is for `B-1`, and this machine is `a-1` by its firmware; it is used\n";
-        assert!(warning.starts_with(expected), "{warning}");
-        for (uuid, product) in [("b-1", "OpenStack Nova"), ("", "OpenStack Nova"), ("a-1", "Standard PC")] {
+        let warning = said(ONE, "OpenStack Nova").unwrap();
+        let expected = format!(
+            "meta_data.json: uuid: warning: /dev/sr0 is for `{OTHER}`, and this machine is `{ONE}` by its firmware; it is used\n"
+        );
+        assert!(warning.starts_with(&expected), "{warning}");
+        for (uuid, product) in [(OTHER, "OpenStack Nova"), ("", "OpenStack Nova"), (ONE, "Standard PC")] {
             assert_eq!(said(uuid, product), None, "{uuid} {product}");
         }
     }

@@ -270,7 +270,10 @@ mod tests {
         let seed = seed.unwrap();
         assert_eq!(probe.certainty, Certainty::Fallback);
         let who = instance(&seed);
-        assert_eq!((who.id.as_str(), who.properties["guestinfo.role"].as_str()), ("4237b3c0-0000-4000-8000-00000000000a", "db"));
+        assert_eq!(
+            (who.id.as_str(), who.properties["guestinfo.role"].as_str()),
+            ("4237b3c0-0000-4000-8000-00000000000a", "db")
+        );
         assert!(seed.user_data.is_none() && seed.vendor_data.is_empty() && who.hostname.is_none());
     }
 
