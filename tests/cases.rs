@@ -69,7 +69,7 @@ fn main() {
 /// Runs a case; what is wrong with it.
 fn check(case: &Path, bless: bool) -> Result<(), String> {
     let scratch = tempfile::tempdir().expect("a scratch directory");
-    let (seen, late) = run(case, scratch.path());
+    let (seen, wrong) = run(case, scratch.path());
     let expected = fs::read_to_string(case.join("expected")).unwrap_or_default();
     if bless {
         fs::write(case.join("expected"), &seen).expect("to write what is expected");
@@ -77,22 +77,22 @@ fn check(case: &Path, bless: bool) -> Result<(), String> {
         let diff = similar::TextDiff::from_lines(&expected, &seen);
         return Err(diff.unified_diff().header("expected", "seen").to_string());
     }
-    late.map_or(Ok(()), |took| Err(format!("its commands took {took:.1?}")))
+    wrong.map_or(Ok(()), Err)
 }
 
-/// What was seen; how long the commands took, where that is too long.
-fn run(case: &Path, scratch: &Path) -> (String, Option<Duration>) {
+/// What was seen; what is wrong whatever is expected.
+fn run(case: &Path, scratch: &Path) -> (String, Option<String>) {
     let Ok(roots) = fs::read_to_string(case.join("roots")) else { return run_on("debian", case, scratch) };
-    let (mut all, mut late) = (Vec::new(), None);
+    let (mut all, mut wrong) = (Vec::new(), None);
     for name in roots.lines() {
-        let (seen, took) = run_on(name, case, &scratch.join(name));
+        let (seen, why) = run_on(name, case, &scratch.join(name));
         all.push(format!("=== {name}\n\n{seen}"));
-        late = late.or(took);
+        wrong = wrong.or(why);
     }
-    (all.join("\n"), late)
+    (all.join("\n"), wrong)
 }
 
-fn run_on(distribution: &str, case: &Path, scratch: &Path) -> (String, Option<Duration>) {
+fn run_on(distribution: &str, case: &Path, scratch: &Path) -> (String, Option<String>) {
     let (root, seed) = (scratch.join("root"), scratch.join("seed"));
     fresh(distribution, &root);
     if case.join("root").exists() {
@@ -160,8 +160,16 @@ fn run_on(distribution: &str, case: &Path, scratch: &Path) -> (String, Option<Du
     }
     let mut changed = String::new();
     changes(&before, &snapshot(&root), &mut changed);
-    let late = server.deadline.filter(|deadline| took > *deadline).map(|_| took);
-    (seen + &changed.replace(url, "@URL"), late)
+    let log = fs::read_to_string(root.join("var/log/firstlight.log")).unwrap_or_default();
+    let logged =
+        log.lines().filter(|line| line.contains(url) && line.contains(" info: ") && line.ends_with(" ms")).count();
+    if logged > 0 {
+        let _ = writeln!(changed, "{logged} requests in the log");
+    }
+    let late = server.deadline.filter(|deadline| took > *deadline).map(|_| format!("its commands took {took:.1?}"));
+    let told = server.secrets.iter().find(|secret| logged == 0 || log.contains(*secret));
+    let told = told.map(|secret| format!("the log is to have the requests and not `{secret}`"));
+    (seen + &changed.replace(url, "@URL"), late.or(told))
 }
 
 /// Times and today's day of the shadow file differ from run to run.

@@ -2,7 +2,7 @@
 //! The rules of the house that the compiler does not know: imports go down the floors of `src/lib.rs`, no two rooms
 //! need each other, and every file says first what it is about.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test's panic is its verdict
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test's panic is its verdict
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -93,7 +93,6 @@ impl<'a> Fetcher<'a> {
             false
         };
         let body = http::retry(u32::MAX, deadline, sleep, get)?.body;
-        log::info!("{}: {} bytes of user-data", http::shown_text(url), body.len());
         self.room.set(self.room.get().saturating_sub(body.len()));
         if let Err(error) = self.keep(url, &body) {
             log::warn!("{error}; it will be fetched again");

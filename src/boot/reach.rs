@@ -16,6 +16,9 @@ const BEFORE_OWN: Duration = Duration::from_secs(20);
 
 /// For a run of `stages`; for a look where there are none, which changes nothing. Without servers nothing is asked in
 /// any case.
+///
+/// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
+/// brings the cards up for its questions; else the network stage asks, when the network is up.
 pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage], servers: bool) -> Reach {
     let is_live = options.root.is_live();
     if !options.root.is_machine() {
@@ -24,25 +27,17 @@ pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stage
     if servers && is_live && (stages.first() == Some(&Stage::Network) || ephemeral::is_up()) {
         return Reach::Up;
     }
-    match in_local_stage(guest, settings) {
-        reach if !stages.is_empty() => reach,
-        Reach::Ephemeral { .. } if patience(guest, settings).is_none() => {
-            Reach::Look("the local stage asks, by cards that are brought up for the questions")
+    let goes_by_own = network::is_settled(guest, settings);
+    if !stages.is_empty() {
+        return if goes_by_own { Reach::Later } else { Reach::Ephemeral { patience } };
+    }
+    Reach::Look(match patience(guest, settings) {
+        _ if goes_by_own => "the network stage asks, by the network that is configured already",
+        None => "the local stage asks, by cards that are brought up for the questions",
+        Some(_) => {
+            "the local stage asks for a while, by cards that are brought up for the questions; then the network stage"
         }
-        Reach::Ephemeral { .. } => Reach::Look(
-            "the local stage asks for a while, by cards that are brought up for the questions; then the network stage",
-        ),
-        _ => Reach::Look("the network stage asks, by the network that is configured already"),
-    }
-}
-
-/// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
-/// brings the cards up for its questions; else the network stage asks, when the network is up.
-fn in_local_stage(guest: &Guest, settings: &Settings) -> Reach {
-    if network::is_settled(guest, settings) {
-        return Reach::Later;
-    }
-    Reach::Ephemeral { patience }
+    })
 }
 
 /// How long the cards are brought up for questions, on a guest whose cards are there: for a while where the image has a

@@ -143,7 +143,7 @@ fn facts(seen: &Seen) -> Vec<String> {
     lines.extend(devices.map(|it| format!("{}: {} ({} ms)", it.path.display(), it.told, it.took.as_millis())));
     lines.push(match &seen.order {
         Some(origin) => format!("order: as {origin} has it"),
-        None => "order: what is here, before what may come late or is on a server; else as they stand here".to_owned(),
+        None => "order: what is here goes before what may come late or is on a server; else as listed".to_owned(),
     });
     lines
 }

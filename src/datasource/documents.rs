@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located, Origin};
+use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::seed::{Document, Seed};
 
@@ -48,4 +49,13 @@ pub(super) fn instance_id(seed: &Seed) -> Result<Located<String>> {
     // What there is to say of its entries is said when the seed is understood.
     let instance = Instance::from_seed(seed, &mut Findings::default());
     instance.map(|instance| instance.id).map_err(|error| error.while_doing(&seed.place))
+}
+
+/// Who an instance is that nobody named: the machine that it runs on. Another user-data for the same machine is an edit then,
+/// as it is on platforms with ids of their own. `None` where the firmware does not say which machine this is: then the
+/// content tells.
+pub(super) fn by_firmware(guest: &Guest) -> Option<Document> {
+    let uuid = guest.dmi.product_uuid.as_str();
+    let meta_data = serde_json::json!({ "instance-id": uuid });
+    (!uuid.is_empty()).then(|| Document::new("the firmware's uuid", meta_data.to_string()))
 }

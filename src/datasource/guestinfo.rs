@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::compression::{gunzip, is_gzip};
-use crate::datasource::Context;
 use crate::datasource::documents::FILE_LIMIT;
+use crate::datasource::{Context, platform};
 use crate::encoding::base64;
 use crate::error::{Error, Kind, Result};
-use crate::guest::Dmi;
 use crate::program;
 
 /// The tools in the order in which they are asked, each with the arguments before the question. The first is quicker;
@@ -41,20 +40,15 @@ pub(super) enum Variable {
     Wiped,
 }
 
-/// Whether the firmware says that this is a virtual machine of VMware's.
-pub(super) fn is_vmware(dmi: &Dmi) -> bool {
-    dmi.sys_vendor.starts_with("VMware") || dmi.product_name.starts_with("VMware")
-}
-
 impl Guestinfo {
     /// # Errors
     /// Absent, with the reason: this is no such machine (unless `asked` says so all the same), or has no such tool.
     pub(super) fn of(context: &Context, asked: bool) -> Result<Self> {
-        if !context.root.is_live() {
-            return Err(Error::absent("an image has no guestinfo variables; name its seed with --source"));
-        }
-        if !asked && !is_vmware(&context.guest.dmi) {
+        if !asked && platform::vmware(context.guest).is_none() {
             return Err(Error::absent("the firmware does not name VMware"));
+        }
+        if !context.root.is_live() {
+            return Err(Error::absent("guestinfo variables are told to the running machine alone"));
         }
         let tool = |(name, before): (&str, _)| Some((PathBuf::from(context.guest.tool(name)?), before));
         let tools: Vec<_> = TOOLS.into_iter().filter_map(tool).collect();

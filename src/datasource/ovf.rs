@@ -9,10 +9,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::compression::{gunzip, is_gzip};
-use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, left_out};
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, by_firmware, dispensable};
 use crate::datasource::drives::{self, NOT_LIVE};
-use crate::datasource::guestinfo::{Guestinfo, Variable, is_vmware, name};
-use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe, Service, asked_for};
+use crate::datasource::guestinfo::{Guestinfo, Variable, name};
+use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe, Service, asked_for, platform};
 use crate::encoding::base64;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings};
@@ -64,7 +64,7 @@ fn probe(context: &Context) -> Probe {
         // What is wrong with it is said when it is fetched.
         Err(error) => return Probe { certainty: Certainty::Here, reason: error.without_advice() },
     };
-    match word.filter(|_| context.root.is_live()) {
+    match word.filter(|_| context.root.is_machine()) {
         Some(word) => {
             let reason = format!("{reason}, but the kernel's command line says `{word}`");
             Probe { certainty: Certainty::Expected, reason }
@@ -76,11 +76,7 @@ fn probe(context: &Context) -> Probe {
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let Environment { document, place, drive } = find(context, findings)?;
     let mut seed = seed(document, place, findings)?;
-    let uuid = &context.guest.dmi.product_uuid;
-    if !uuid.is_empty() {
-        let line = format!("instance-id: \"{uuid}\"");
-        seed.more_meta_data.push(Document::new("/sys/class/dmi/id/product_uuid", line));
-    }
+    seed.more_meta_data.extend(by_firmware(context.guest));
     Ok(Fetched { seed, drive })
 }
 
@@ -109,7 +105,7 @@ fn find(context: &Context, findings: &mut Findings) -> Result<Environment> {
     };
     let discs = discs(context);
     if discs.is_empty() {
-        let no_disc = if context.root.is_live() { "no disc has an OVF environment" } else { NOT_LIVE };
+        let no_disc = if context.root.is_machine() { "no disc has an OVF environment" } else { NOT_LIVE };
         return Err(Error::absent(format!("{no_disc}; {without}")));
     }
     let (document, drive) = drives::first_readable(&discs, "disc with an OVF environment", findings, read)?;
@@ -125,7 +121,7 @@ fn plain(name: &str) -> String {
 /// Discs that are labelled for it; and where the firmware names VMware, those of any label that have the file.
 fn discs(context: &Context) -> Vec<Labelled> {
     let labelled = context.drives(|label| LABELS.contains(&plain(label).as_str()));
-    if !labelled.is_empty() || !is_vmware(&context.guest.dmi) {
+    if !labelled.is_empty() || platform::vmware(context.guest).is_none() {
         return labelled;
     }
     let mut others = context.drives(|label| !OTHERS.contains(&plain(label).as_str()));
@@ -174,10 +170,8 @@ fn seed(document: Document, place: String, findings: &mut Findings) -> Result<Se
         );
     }
     let mut part = |key: &str, limit: u64| {
-        let property = property(key)?;
         let title = format!("{key} in {}", document.name);
-        let bytes = unpacked(&property.value, limit).map_err(|error| findings.push(left_out(&title, error)));
-        Some(Document::new(title, bytes.ok()?))
+        dispensable(&title, property(key).map(|it| unpacked(&it.value, limit)).transpose(), findings)
     };
     let user_data = part("user-data", FILE_LIMIT);
     let network = part("network-config", DOCUMENT_LIMIT).map(|document| (NetworkFormat::NetworkConfig, document));
@@ -229,7 +223,7 @@ mod tests {
         if let Some(environment) = environment {
             scratch.file(&format!("{DIRECTORY}/OVF_ENV.XML"), environment);
         }
-        scratch.file("/sys/class/dmi/id/product_uuid", "4237B3C0-AAAA\n");
+        scratch.file("/sys/class/dmi/id/product_uuid", "4237B3C0-0000-4000-8000-00000000000A\n");
         let (root, settings) = (scratch.root(), Settings::default());
         let guest = Guest::read(&root).unwrap();
         let (reach, drives) = (Reach::Nowhere("an image asks no server"), Drives::default());
@@ -276,7 +270,10 @@ mod tests {
         let seed = seed.unwrap();
         assert_eq!(probe.certainty, Certainty::Fallback);
         let who = instance(&seed);
-        assert_eq!((who.id.as_str(), who.properties["guestinfo.role"].as_str()), ("4237b3c0-aaaa", "db"));
+        assert_eq!(
+            (who.id.as_str(), who.properties["guestinfo.role"].as_str()),
+            ("4237b3c0-0000-4000-8000-00000000000a", "db")
+        );
         assert!(seed.user_data.is_none() && seed.vendor_data.is_empty() && who.hostname.is_none());
     }
 

@@ -26,9 +26,17 @@ const OPENSTACK: &[Names] = &[
     ),
 ];
 
+/// VMware's hypervisors, from the desktop's to the cloud's.
+const VMWARE: &[Names] = &[(|dmi| &dmi.sys_vendor, &["VMware*"]), (|dmi| &dmi.product_name, &["VMware*"])];
+
 /// Why this is OpenStack; `None` where nothing says so.
 pub(super) fn openstack(guest: &Guest) -> Option<String> {
     named(guest, OPENSTACK)
+}
+
+/// Why this is a virtual machine of VMware's; `None` where nothing says so.
+pub(super) fn vmware(guest: &Guest) -> Option<String> {
+    named(guest, VMWARE)
 }
 
 /// Platforms that we have no datasource for, as ds-identify knows them. A value that ends with `*` is the beginning of one.

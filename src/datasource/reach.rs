@@ -11,6 +11,8 @@ use crate::http::{self, Way};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often a network that should be up is looked at while it has no address.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What may be asked of the network.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,8 @@ pub(super) struct Roads {
     roads: Vec<Road>,
     /// Cards that are brought up for the questions; taken down with this.
     ephemeral: Option<Ephemeral>,
+    /// The ways of a network that is up by itself.
+    ways_up: fn() -> Vec<Way>,
     deadline: Instant,
     timeout: Duration,
 }
@@ -72,11 +76,7 @@ impl Roads {
     pub(super) fn open(reach: Reach, guest: &Guest, deadline: Instant, timeout: Duration) -> Self {
         let ephemeral =
             matches!(reach, Reach::Ephemeral { .. }).then(|| Ephemeral::bring_up(&guest.named_nics(), deadline));
-        let mut roads = Self { roads: Vec::new(), ephemeral, deadline, timeout };
-        if roads.ephemeral.is_none() {
-            roads.add(ephemeral::ways_up());
-        }
-        roads
+        Self { roads: Vec::new(), ephemeral, ways_up: ephemeral::ways_up, deadline, timeout }
     }
 
     fn add(&mut self, ways: Vec<Way>) {
@@ -92,7 +92,9 @@ impl Roads {
 
     /// Those whose turn it is.
     pub(super) fn due(&mut self) -> impl Iterator<Item = &mut Road> {
-        let ways = self.ephemeral.as_mut().map(Ephemeral::new_ways).unwrap_or_default();
+        let ways = self.ephemeral.as_mut().map_or_else(self.ways_up, Ephemeral::new_ways);
+        let is_new = |way: &Way| self.roads.iter().all(|road| road.service.way() != way);
+        let ways = ways.into_iter().filter(is_new).collect();
         self.add(ways);
         let now = Instant::now();
         self.roads.iter_mut().filter(move |road| road.next <= now)
@@ -102,8 +104,13 @@ impl Roads {
     pub(super) fn next(&self, open: &[&str]) -> Option<Instant> {
         let has_question = |road: &&Road| open.iter().any(|name| !road.is_over(name));
         let next = self.roads.iter().filter(has_question).map(|road| road.next).min();
-        let may_come = !open.is_empty() && self.ephemeral.as_ref().is_some_and(|it| !it.is_complete());
-        let next = if may_come { Some(next.unwrap_or(self.deadline)) } else { next };
+        let next = match &self.ephemeral {
+            _ if open.is_empty() => None,
+            Some(ephemeral) if !ephemeral.is_complete() => next.or(Some(self.deadline)),
+            // What waits for the network has found it up, and yet it is not.
+            None if self.roads.is_empty() => Some(Instant::now() + LOOK),
+            _ => next,
+        };
         next.filter(|_| Instant::now() < self.deadline).map(|next| next.min(self.deadline))
     }
 
@@ -127,5 +134,73 @@ impl Roads {
             Some(ephemeral) => ephemeral.why_none(),
             None => "the network has no address".to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::http::Interface;
+
+    thread_local! {
+        /// The ways of the network of a test.
+        static NETWORK: RefCell<Vec<Way>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn comes(way: Way) {
+        NETWORK.with_borrow_mut(|ways| ways.push(way));
+    }
+
+    fn by(name: &str) -> Way {
+        Way { interface: Some(Interface { name: name.to_owned(), index: 2, has_ipv4: true, has_ipv6: false }) }
+    }
+
+    fn roads(deadline: Instant) -> Roads {
+        let ways_up = || NETWORK.with_borrow(Clone::clone);
+        Roads { roads: Vec::new(), ephemeral: None, ways_up, deadline, timeout: Duration::from_secs(1) }
+    }
+
+    fn names(roads: &mut Roads) -> Vec<String> {
+        roads.due().map(|road| road.service.way().to_string()).collect()
+    }
+
+    #[test]
+    fn a_network_that_comes_late_is_taken_when_it_comes() {
+        let mut roads = roads(Instant::now() + Duration::from_secs(60));
+        assert!(names(&mut roads).is_empty());
+        assert!(roads.next(&["ec2"]).unwrap() <= Instant::now() + LOOK, "it is looked at again");
+        assert!(!roads.is_over("ec2") && roads.why_none().is_some());
+        assert_eq!(roads.next(&[]), None, "nobody asks");
+        comes(Way::routed());
+        assert_eq!(names(&mut roads), ["the network"]);
+        comes(by("eth1"));
+        assert_eq!(names(&mut roads), ["the network", "eth1"], "each way is there once");
+    }
+
+    #[test]
+    fn a_service_is_missing_when_every_way_says_so() {
+        let mut roads = roads(Instant::now() + Duration::from_secs(60));
+        comes(Way::routed());
+        comes(by("eth1"));
+        roads.due().take(1).for_each(|road| road.end("ec2"));
+        assert!(!roads.is_over("ec2") && roads.next(&["ec2"]).is_some());
+        roads.due().skip(1).for_each(|road| road.end("ec2"));
+        assert!(roads.is_over("ec2"));
+        assert_eq!(roads.next(&["ec2"]), None);
+        assert!(roads.next(&["ec2", "openstack"]).is_some(), "for that one they are open");
+    }
+
+    #[test]
+    fn nothing_is_asked_too_early_nor_after_the_deadline() {
+        let mut roads = roads(Instant::now() + Duration::from_secs(60));
+        comes(Way::routed());
+        roads.due().for_each(|road| road.put_off(Some(Duration::from_secs(30))));
+        assert!(names(&mut roads).is_empty());
+        let left = roads.next(&["ec2"]).unwrap() - Instant::now();
+        assert!((29..=30).contains(&left.as_secs()), "{left:?}");
+        roads.deadline = Instant::now();
+        assert_eq!(roads.next(&["ec2"]), None);
     }
 }

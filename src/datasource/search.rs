@@ -26,7 +26,7 @@ pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
     let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut search = Search { context, candidates, findings, most: None, at_most: None };
+    let mut search = Search { context, candidates, findings, at_most: None };
     let found = search.first(Certainty::Here);
     let found = found.or_else(|| search.expect()).or_else(|| search.fall_back());
     if let Some(fetched) = &found {
@@ -48,8 +48,7 @@ pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
     let skipped = DATASOURCES.iter().filter(|datasource| datasource.is_remote && is_skipped(datasource.name));
     let candidates = skipped.map(|datasource| Candidate::look(datasource, context));
     let candidates = candidates.filter(|candidate| candidate.certainty >= Certainty::Expected).collect();
-    let mut search =
-        Search { context, candidates, findings: Findings::default(), most: None, at_most: Some(context.wait()) };
+    let mut search = Search { context, candidates, findings: Findings::default(), at_most: Some(context.wait()) };
     let found = search.expect();
     search.end(found)
 }
@@ -121,8 +120,6 @@ impl Candidate {
 struct Search<'a> {
     context: &'a Context<'a>,
     candidates: Vec<Candidate>,
-    /// How long servers are asked at most, as a later stage can go on.
-    most: Option<Duration>,
     findings: Findings,
     /// How long servers are asked at most, whatever else would count.
     at_most: Option<Duration>,
@@ -150,6 +147,14 @@ impl Search<'_> {
                     Kind::Transient => {
                         (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
                         candidate.tried.reason = error.without_advice();
+                    }
+                    // What was seen says more than that it has not come.
+                    Kind::Absent if candidate.certainty == Certainty::Expected => {
+                        let reason = &candidate.tried.reason;
+                        let waited =
+                            context.root.is_live().then(|| format!("{reason}; it was waited for {:?}", context.wait()));
+                        let reason = waited.unwrap_or_else(|| reason.clone());
+                        candidate.end(Outcome::Absent, reason);
                     }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
@@ -251,7 +256,7 @@ impl Search<'_> {
             if let Err(error) = guest.wait_for_cards() {
                 warn!("{error}");
             }
-            self.most = patience(&guest, context.settings);
+            self.at_most = patience(&guest, context.settings);
         }
         let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
         Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
@@ -270,7 +275,7 @@ impl Search<'_> {
             true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
             false => self.context.wait(),
         };
-        patience.min(self.most.or(self.at_most).unwrap_or(patience))
+        patience.min(self.at_most.unwrap_or(patience))
     }
 
     /// Asks for each datasource on each road whose turn it is.
@@ -308,13 +313,14 @@ impl Search<'_> {
 
     /// Says what became of those on servers that gave nothing.
     fn give_up(&mut self, roads: Option<&Roads>) {
+        let goes_on = matches!(self.context.reach, Reach::Ephemeral { .. }) && self.at_most.is_some();
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
             let answered_no = roads.is_some_and(|roads| roads.is_over(name));
             match candidate.certainty > Certainty::Possible && !answered_no {
                 false => candidate.end(Outcome::Absent, reason),
-                true if self.most.is_some() => {
+                true if goes_on => {
                     let reason = format!("{reason}; asked again when the network is up");
                     candidate.end(Outcome::Awaited, reason);
                 }

@@ -29,6 +29,11 @@ impl Service {
         Self { client: Client::service(way.clone()), way, deadline, timeout, is_there: Cell::new(false) }
     }
 
+    /// One that a person names: it is there, by the only way that there is.
+    pub fn only(deadline: Instant, timeout: Duration) -> Self {
+        Self { is_there: Cell::new(true), ..Self::new(Way::routed(), deadline, timeout) }
+    }
+
     /// The way to it.
     pub fn way(&self) -> &Way {
         &self.way
@@ -148,7 +153,7 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(10));
         let (answer, requests) = asked(vec![whole("503 Service Unavailable", "Retry-After: 3600\r\n", "")]);
         let error: Error = answer.unwrap_err();
-        assert!(error.to_string().starts_with("the server wants to be left alone for 3600s: cannot fetch"), "{error}");
+        assert!(error.to_string().ends_with("wants to be left alone for 3600 s"), "{error}");
         assert_eq!(requests, 1);
     }
 

@@ -2,12 +2,10 @@
 //! The seed that a person names (`--source`): a directory, an image, a device, or a server.
 
 use std::path::Path;
-use std::thread;
 use std::time::Instant;
 
 use crate::config::base::{MetadataService, Settings};
 use crate::datasource::nocloud::Reader;
-use crate::datasource::openstack::NAME as OPENSTACK;
 use crate::datasource::service::DEFAULT_TIMEOUT;
 use crate::datasource::{
     Context, DEFAULT_MAX_WAIT, Drives, Reach, Service, config_drive, ec2, nocloud, openstack, ovf,
@@ -15,15 +13,15 @@ use crate::datasource::{
 use crate::error::{At, Error, Result};
 use crate::finding::{Findings, Located, Origin};
 use crate::guest::Guest;
-use crate::http::{self, Way};
+use crate::http;
 use crate::instance::ec2::NAME as EC2;
 use crate::instance::nocloud::NAME as NOCLOUD;
 use crate::media::{self, Directory, Medium};
 use crate::root::Root;
 use crate::seed::Seed;
 
-/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree,
-/// NoCloud's files or an OVF environment; or a server: `openstack:URL`, `ec2:URL`, and a URL alone for NoCloud's files.
+/// The seed that a person names: a directory, an image file or a block device, with a config drive's tree, NoCloud's
+/// files or an OVF environment; or a server: `openstack:URL`, `ec2:URL`, and a URL alone for NoCloud's files.
 ///
 /// Nothing is mounted. A server is asked by the network as it is, for as long as the settings' `max_wait`.
 ///
@@ -33,20 +31,8 @@ pub fn from_source(spec: &str, root: &Root, settings: &Settings, findings: &mut 
     let guest = Guest::read(root)?;
     let deadline = Instant::now() + settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT);
     let timeout = settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
-    let service = Service::new(Way::routed(), deadline, timeout);
-    let place = Place { root, guest: &guest, settings, service: &service };
-    let sleep = |pause| {
-        thread::sleep(pause);
-        false
-    };
-    http::retry(u32::MAX, deadline, sleep, || {
-        let mut said = Findings::default();
-        let seed = place.seed(spec, &mut said);
-        if !seed.as_ref().is_err_and(Error::is_transient) {
-            findings.extend(said);
-        }
-        seed
-    })
+    let service = Service::only(deadline, timeout);
+    Place { root, guest: &guest, settings, service: &service }.seed(spec, findings)
 }
 
 /// Where the seed is for, and how it is asked for.
@@ -73,7 +59,7 @@ impl Place<'_> {
         let mut settings = self.settings.clone();
         let (datasource, served) = match name {
             NOCLOUD => return nocloud::served(&url, &self.reader(), findings),
-            OPENSTACK => (openstack::DATASOURCE, &mut settings.openstack),
+            openstack::NAME => (openstack::DATASOURCE, &mut settings.openstack),
             EC2 => (ec2::DATASOURCE, &mut settings.ec2),
             _ => {
                 return Err(Error::malformed(format!("nobody fetches {shown} as `{name}`"))

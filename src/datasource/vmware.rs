@@ -5,12 +5,12 @@
 //! user-data be wiped has none at the next boot. Here what was kept stays.
 
 use crate::config::document::{Data, Node};
-use crate::datasource::documents::left_out;
+use crate::datasource::documents::{by_firmware, left_out};
 use crate::datasource::guestinfo::{Guestinfo, Variable, decoded, name};
 use crate::datasource::{Certainty, Context, Datasource, Fetched, Kept, Probe, Service, asked_for};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings};
-use crate::guest::Dmi;
+use crate::guest::Guest;
 use crate::instance::nocloud;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
@@ -25,9 +25,6 @@ const KEYS: [&str; 3] = [METADATA, USERDATA, VENDORDATA];
 const METADATA: &str = "metadata";
 const USERDATA: &str = "userdata";
 const VENDORDATA: &str = "vendordata";
-
-/// The id of an instance to which nobody gave one.
-const UUID: &str = "/sys/class/dmi/id/product_uuid";
 
 /// The variables, where they may be asked for: the firmware names VMware, or somebody names this datasource.
 fn guestinfo(context: &Context) -> Result<Guestinfo> {
@@ -46,7 +43,7 @@ fn probe(context: &Context) -> Probe {
         Err(error) => error.without_advice(),
     };
     // One that is set from outside while the machine starts may be late.
-    match word.filter(|_| context.root.is_live()) {
+    match word.filter(|_| context.root.is_machine()) {
         Some(word) => {
             let reason = format!("{reason}, but the kernel's command line says `{word}`");
             Probe { certainty: Certainty::Expected, reason }
@@ -58,21 +55,22 @@ fn probe(context: &Context) -> Probe {
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let kept = context.kept.as_ref().filter(|kept| kept.datasource == NAME && context.is_same_machine());
     let kept = kept.and_then(|kept| Some((kept, Seed::load(context.root, &kept.id).ok()??)));
-    Ok(Fetched { seed: read(&guestinfo(context)?, &context.guest.dmi, kept, findings)?, drive: None })
+    Ok(Fetched { seed: read(&guestinfo(context)?, context.guest, kept, findings)?, drive: None })
 }
 
 /// Reads the variables. `kept` is what this very machine was configured with before.
 ///
 /// # Errors
 /// Absent: none is set. Malformed: the metadata can't be read. Of the others one that can't be read is a finding.
-fn read(guestinfo: &Guestinfo, dmi: &Dmi, kept: Option<(&Kept, Seed)>, findings: &mut Findings) -> Result<Seed> {
+fn read(guestinfo: &Guestinfo, guest: &Guest, kept: Option<(&Kept, Seed)>, findings: &mut Findings) -> Result<Seed> {
     let metadata = guestinfo.get(METADATA)?;
     let mut others = [None, None];
     for (key, variable) in [USERDATA, VENDORDATA].into_iter().zip(&mut others) {
         match guestinfo.get(key) {
             Ok(value) => *variable = value,
-            Err(error) if error.kind() == Kind::Malformed => findings.push(left_out(&name(key), error)),
-            Err(error) => return Err(error),
+            // Without what is there and can't be asked for, the instance would count as configured.
+            Err(error) if error.kind() != Kind::Malformed => return Err(error),
+            Err(error) => findings.push(left_out(&name(key), error)),
         }
     }
     let mut all = metadata.iter().chain(others.iter().flatten()).peekable();
@@ -85,9 +83,9 @@ fn read(guestinfo: &Guestinfo, dmi: &Dmi, kept: Option<(&Kept, Seed)>, findings:
         _ => Document::new(name(METADATA), ""),
     };
     let meta = nocloud::parse(&meta_data, &mut Findings::default())?;
-    let uuid = (!dmi.product_uuid.is_empty()).then_some(&dmi.product_uuid);
     let id = nocloud::text(&meta, "instance-id", &mut Findings::default()).map(|id| id.value);
-    let kept = kept.filter(|(kept, _)| id.as_ref().or(uuid) == Some(&kept.id)).map(|(_, seed)| seed);
+    let id = id.unwrap_or_else(|| guest.dmi.product_uuid.clone());
+    let kept = kept.filter(|(kept, _)| id == kept.id).map(|(_, seed)| seed);
     let mut document = |at: usize, before: Option<&Document>| match others.get_mut(at).and_then(Option::take)? {
         Variable::Document(bytes) => Some(Document::new(name(KEYS.get(at + 1)?), bytes)),
         Variable::Wiped => before.cloned(),
@@ -103,7 +101,7 @@ fn read(guestinfo: &Guestinfo, dmi: &Dmi, kept: Option<(&Kept, Seed)>, findings:
         place: "guestinfo".to_owned(),
         meta_format: MetaFormat::NoCloud,
         meta_data,
-        more_meta_data: uuid.map(|uuid| Document::new(UUID, format!("instance-id: \"{uuid}\""))).into_iter().collect(),
+        more_meta_data: by_firmware(guest).into_iter().collect(),
         network: network(&meta, findings).map(|document| (NetworkFormat::NetworkConfig, document)),
         user_data,
         vendor_data: vendor_data.into_iter().collect(),
@@ -143,8 +141,9 @@ mod tests {
     fn seek(variables: &[(&str, &str)], kept: Option<(&Kept, Seed)>) -> (Result<Seed>, Vec<String>) {
         let scratch = Scratch::new();
         let mut findings = Findings::default();
-        let dmi = Dmi { product_uuid: MACHINE.to_owned(), ..Dmi::default() };
-        let seed = read(&vmtoolsd(&scratch, variables), &dmi, kept, &mut findings);
+        let mut guest = Guest::read(&scratch.root()).unwrap();
+        guest.dmi.product_uuid = MACHINE.to_owned();
+        let seed = read(&vmtoolsd(&scratch, variables), &guest, kept, &mut findings);
         (seed, findings.iter().map(ToString::to_string).collect())
     }
 

@@ -25,10 +25,10 @@ pub fn refused(status: StatusCode, reply: &blocking::Response) -> Error {
 /// The date form of `Retry-After` is left out: it needs a clock that is right, which a VM at first boot may not have.
 fn busy(message: String, reply: &blocking::Response) -> Error {
     let pause = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u32>().ok());
-    let error = Error::transient(message);
     match pause {
-        Some(seconds) => error.not_before(Duration::from_secs(seconds.into())),
-        None => error,
+        Some(seconds) => Error::transient(format!("{message} and wants to be left alone for {seconds} s"))
+            .not_before(Duration::from_secs(seconds.into())),
+        None => Error::transient(message),
     }
 }
 

@@ -56,8 +56,8 @@ impl Client {
         Self { roads: Mutex::default(), way: Way::routed(), is_service: false, socket: None }
     }
 
-    /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect that
-    /// leads to another server.
+    /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect from an
+    /// address of platforms' services to another server.
     pub fn service(way: Way) -> Self {
         Self { roads: Mutex::default(), way, is_service: true, socket: None }
     }

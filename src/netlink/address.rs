@@ -59,6 +59,11 @@ impl Address {
 
     /// What gives it to the interface; one that is there gets the lifetimes of this.
     pub fn add(&self) -> Message {
+        self.lend(FOREVER)
+    }
+
+    /// As [`add`](Self::add), for so many seconds: then the kernel itself takes it away, and the routes from it.
+    pub fn lend(&self, seconds: u32) -> Message {
         let mut message = self.message(NEW, flags::CREATE | flags::REPLACE);
         if let IpAddr::V4(v4) = self.address
             && self.length <= 30
@@ -69,8 +74,8 @@ impl Address {
         if let Some(label) = &self.label {
             message.text(3, label);
         }
-        let preferred = if self.deprecated { 0 } else { FOREVER };
-        let lifetimes = [preferred, FOREVER, 0, 0].map(u32::to_ne_bytes);
+        let preferred = if self.deprecated { 0 } else { seconds };
+        let lifetimes = [preferred, seconds, 0, 0].map(u32::to_ne_bytes);
         message.attribute(6, lifetimes.as_flattened());
         message
     }

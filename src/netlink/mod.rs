@@ -35,12 +35,19 @@ pub struct State {
 impl State {
     /// All that is there. Errors: the kernel's own (no netlink in this sandbox), and more than is read.
     pub fn read(socket: &mut Socket) -> io::Result<Self> {
-        let all = |kind: u16, length: usize| Message::new(kind, flags::DUMP, [0; 16].get(..length).unwrap_or_default());
+        Ok(Self {
+            routes: socket.list(&all(route::GET, route::HEAD), Route::read)?,
+            rules: socket.list(&all(rule::GET, rule::HEAD), Rule::read)?,
+            ..Self::read_links(socket)?
+        })
+    }
+
+    /// Interfaces and addresses alone. Errors as [`State::read`].
+    pub fn read_links(socket: &mut Socket) -> io::Result<Self> {
         Ok(Self {
             interfaces: socket.list(&all(interface::GET, interface::HEAD), Interface::read)?,
             addresses: socket.list(&all(address::GET, address::HEAD), Address::read)?,
-            routes: socket.list(&all(route::GET, route::HEAD), Route::read)?,
-            rules: socket.list(&all(rule::GET, rule::HEAD), Rule::read)?,
+            ..Self::default()
         })
     }
 
@@ -53,6 +60,11 @@ impl State {
     pub fn index(&self, name: &str) -> Option<u32> {
         self.interface(name).map(|interface| interface.index)
     }
+}
+
+/// What asks for all objects of a kind, whose struct has that length.
+fn all(kind: u16, length: usize) -> Message {
+    Message::new(kind, flags::DUMP, [0; 16].get(..length).unwrap_or_default())
 }
 
 /// `AF_INET` or `AF_INET6`.

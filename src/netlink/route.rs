@@ -79,13 +79,22 @@ impl Route {
 
     /// What makes it, in place of another to the same place with the same metric in the same table.
     pub fn replace(&self) -> Message {
+        self.message(flags::REPLACE)
+    }
+
+    /// What makes it, unless there is another to the same place with the same metric in the same table.
+    pub fn add(&self) -> Message {
+        self.message(flags::EXCLUSIVE)
+    }
+
+    fn message(&self, wanted: u16) -> Message {
         let (to, length) = self.to;
         let hints = if self.on_link { ON_LINK } else { 0 };
         // Tables behind 255 are in an attribute alone.
         let low = u8::try_from(self.table).unwrap_or(0);
         let mut head = vec![family(to), length, 0, 0, low, STATIC, self.scope, self.kind];
         head.extend(hints.to_ne_bytes());
-        let mut message = Message::new(NEW, flags::CREATE | flags::REPLACE | flags::ACKNOWLEDGE, &head);
+        let mut message = Message::new(NEW, flags::CREATE | flags::ACKNOWLEDGE | wanted, &head);
         if length > 0 {
             message.attribute(1, &octets(to));
         }

@@ -28,11 +28,18 @@ pub fn meaning(nic: &Nic, origin: &Origin) -> Match {
     }
 }
 
-/// The interface to try first: one with a carrier, then one that may have it once it is up; among those `eth0`, then
-/// by name, `ens3` before `ens10`. The same order as cloud-init's.
+/// The interface to try first.
 pub fn best(nics: &[Nic]) -> Option<&Nic> {
-    let candidates = nics.iter().filter(|nic| !nic.name.starts_with("veth") && may_lead_somewhere(nic));
-    candidates.min_by_key(|nic| (nic.carrier != Some(true), nic.name != "eth0", natural(&nic.name)))
+    candidates(nics).into_iter().next()
+}
+
+/// The interfaces that may lead somewhere: those with a carrier, then those that may have it once they are up; among those
+/// `eth0`, then by name, `ens3` before `ens10`. The same order as cloud-init's.
+pub fn candidates(nics: &[Nic]) -> Vec<&Nic> {
+    let mut candidates: Vec<&Nic> =
+        nics.iter().filter(|nic| !nic.name.starts_with("veth") && may_lead_somewhere(nic)).collect();
+    candidates.sort_by_cached_key(|nic| (nic.carrier != Some(true), nic.name != "eth0", natural(&nic.name)));
+    candidates
 }
 
 fn may_lead_somewhere(nic: &Nic) -> bool {

@@ -3,9 +3,11 @@
 //!
 //!     METHOD PATH ACTION, ACTION...   one for each such request in turn; the last is for all that follow
 //!     deadline SECONDS                the case fails where its commands take longer
+//!     secret WORD                     the case fails where the log has it
 //!
-//! Of several rules the first that fits counts; `*` at the end of a path stands for whatever follows; what no rule fits
-//! is answered with 404. Actions:
+//! Of several rules the first that fits counts; one `*` in a path stands for whatever is there; what no rule fits is
+//! answered with 404. Where time decides how often the same is answered, `...` after the last action has it shown once.
+//! Actions:
 //!
 //!     STATUS HEADER: VALUE; ...   that status without a body; @URL in a value is the server's own address
 //!     text WORDS                  these words as a document (without a comma)
@@ -37,6 +39,8 @@ pub struct Server {
     pub url: String,
     /// How long the commands may take.
     pub deadline: Option<Duration>,
+    /// What no log may have.
+    pub secrets: Vec<String>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -46,12 +50,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let script = fs::read_to_string(case.join("script")).unwrap_or_default();
-        let mut rules = Vec::new();
-        let mut deadline = None;
+        let (mut rules, mut secrets, mut deadline) = (Vec::new(), Vec::new(), None);
         for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            match line.strip_prefix("deadline ") {
-                Some(seconds) => deadline = Some(Duration::from_secs(seconds.parse().expect("seconds"))),
-                None => rules.push(Rule::parse(line)),
+            match line.split_once(' ') {
+                Some(("deadline", seconds)) => deadline = Some(Duration::from_secs(seconds.parse().expect("seconds"))),
+                Some(("secret", word)) => secrets.push(word.to_owned()),
+                _ => rules.push(Rule::parse(line)),
             }
         }
         let requests = Arc::<Mutex<Vec<String>>>::default();
@@ -64,7 +68,7 @@ impl Server {
                 thread::spawn(move || drop(script.serve(&peer)));
             }
         });
-        Self { url, deadline, requests }
+        Self { url, deadline, secrets, requests }
     }
 
     /// The requests since the last call, each with what it was answered.
@@ -98,8 +102,8 @@ impl Rule {
     }
 
     fn fits(&self, method: &str, path: &str) -> bool {
-        let fits = match self.path.strip_suffix('*') {
-            Some(start) => path.starts_with(start),
+        let fits = match self.path.split_once('*') {
+            Some((start, end)) => path.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
             None => path == self.path,
         };
         fits && method == self.method
@@ -131,10 +135,17 @@ impl Script {
             let token = header(TOKEN).map(|token| format!(" (token {token})")).unwrap_or_default();
             let rule = self.rules.iter().find(|rule| rule.fits(method, path));
             let action = rule.map_or_else(|| "404".to_owned(), Rule::next);
-            self.requests.lock().expect("the requests").push(format!("{method} {path}{token}: {action}"));
-            if !self.act(peer, &action)? {
+            self.note(format!("{method} {path}{token}: {action}"));
+            if !self.act(peer, action.trim_end_matches(" ..."))? {
                 return Ok(());
             }
+        }
+    }
+
+    fn note(&self, request: String) {
+        let mut requests = self.requests.lock().expect("the requests");
+        if !request.ends_with(" ...") || requests.last() != Some(&request) {
+            requests.push(request);
         }
     }
 

@@ -64,7 +64,7 @@ fn settle(socket: &mut Socket, name: &str) {
         }
         if interface.running {
             // It changes nothing, and has to wait for the lock under which the kernel tells IPv6 of the carrier.
-            if let Err(error) = socket.request(requests::up(interface.index, true)) {
+            if let Err(error) = socket.request(Interface::set_up(interface.index, true)) {
                 log::debug!("{name}: {error}");
             }
             return;
@@ -171,7 +171,7 @@ impl Maker<'_> {
             }
             Task::Up { name } => {
                 let index = self.there(name)?.index;
-                self.ask(requests::up(index, true))
+                self.ask(Interface::set_up(index, true))
             }
             Task::Address { name, address } => self.address(name, address),
             Task::Route { name, route } => self.route(name.as_deref(), route),
@@ -216,9 +216,9 @@ impl Maker<'_> {
         if !interface.up {
             return action(self);
         }
-        self.ask(requests::up(interface.index, false))?;
+        self.ask(Interface::set_up(interface.index, false))?;
         let result = action(self);
-        self.ask(requests::up(interface.index, true))?;
+        self.ask(Interface::set_up(interface.index, true))?;
         result
     }
 
@@ -252,7 +252,7 @@ impl Maker<'_> {
             return Ok(());
         }
         // Some options of a bond want it down, and the mode wants it without members; those come back afterwards.
-        self.ask(requests::up(interface.index, false))?;
+        self.ask(Interface::set_up(interface.index, false))?;
         if settings.iter().any(|setting| setting.option.kernel == "mode" && !has(&interface, setting)) {
             let members: Vec<u32> =
                 self.state.interfaces.iter().filter(|m| m.master == interface.index).map(|m| m.index).collect();
@@ -276,7 +276,7 @@ impl Maker<'_> {
             self.ask(requests::master(interface.index, 0))?;
         }
         if interface.up && master.kind == "bond" {
-            self.ask(requests::up(interface.index, false))?;
+            self.ask(Interface::set_up(interface.index, false))?;
         }
         self.ask(requests::master(interface.index, master.index))
     }

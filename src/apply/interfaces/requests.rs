@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an interface is changed with: `RTM_NEWLINK` and its attributes.
 
+use crate::netlink::Interface;
 use crate::netlink::message::{Message, flags};
 use crate::network::model::options::{Form, Setting};
 use crate::network::prefix::Mac;
 use crate::network::render::kernel::{Make, number};
 use crate::plan::interfaces::{IPV6_TARGETS, targets};
 
-/// `RTM_NEWLINK`: makes an interface, or changes one.
-const NEW: u16 = 16;
-/// `IFF_UP`.
-const UP: u32 = 1;
 /// `IFLA_LINKINFO`, and in it `IFLA_INFO_KIND`, `IFLA_INFO_DATA`, `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`.
 const INFO: u16 = 18;
 const KIND: u16 = 1;
@@ -18,20 +15,15 @@ const DATA: u16 = 2;
 const PORT_KIND: u16 = 4;
 const PORT_DATA: u16 = 5;
 
-fn message(index: u32, state: u32, mask: u32, more: u16) -> Message {
-    let head = [0, index, state, mask].map(u32::to_ne_bytes);
-    Message::new(NEW, flags::ACKNOWLEDGE | more, head.as_flattened())
-}
-
 fn one(index: u32, attribute: u16, value: &[u8]) -> Message {
-    let mut message = message(index, 0, 0, 0);
+    let mut message = Interface::change(index, 0, 0, 0);
     message.attribute(attribute, value);
     message
 }
 
 /// Another name.
 pub fn rename(index: u32, name: &str) -> Message {
-    let mut message = message(index, 0, 0, 0);
+    let mut message = Interface::change(index, 0, 0, 0);
     message.text(3, name);
     message
 }
@@ -51,14 +43,9 @@ pub fn master(index: u32, master: u32) -> Message {
     one(index, 10, &master.to_ne_bytes())
 }
 
-/// Up or down.
-pub fn up(index: u32, up: bool) -> Message {
-    message(index, if up { UP } else { 0 }, UP, 0)
-}
-
 /// A new interface; `parent` is the number of what a VLAN is upon.
 pub fn create(name: &str, make: &Make, parent: u32, mac: Option<Mac>, settings: &[Setting]) -> Message {
-    let mut message = message(0, 0, 0, flags::CREATE | flags::EXCLUSIVE);
+    let mut message = Interface::change(0, 0, 0, flags::CREATE | flags::EXCLUSIVE);
     message.text(3, name);
     if let Some(mac) = mac {
         message.attribute(1, mac.octets());
@@ -101,7 +88,7 @@ pub fn port(index: u32, setting: &Setting) -> Message {
 }
 
 fn info(index: u32, kind: u16, name: &str, data: u16, fill: impl FnOnce(&mut Message)) -> Message {
-    let mut message = message(index, 0, 0, 0);
+    let mut message = Interface::change(index, 0, 0, 0);
     message.nested(INFO, |message| {
         message.text(kind, name).nested(data, fill);
     });

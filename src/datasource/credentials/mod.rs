@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, left_out, says_something};
+use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, by_firmware, left_out, says_something};
 use crate::datasource::drives::NOT_LIVE;
 use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for};
 use crate::error::{Error, Kind, Result};
@@ -116,13 +116,13 @@ fn decoded((value, is_packed): (&[u8], bool)) -> Result<Vec<u8>> {
 }
 
 /// What systemd gave to our unit, where it was told to.
-fn of_unit() -> Option<PathBuf> {
-    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+fn of_unit(root: &Root) -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| root.is_live()).map(PathBuf::from)
 }
 
 fn probe(context: &Context) -> Probe {
-    match context.root.is_live() {
-        true => look(context.root, context.guest, of_unit()),
+    match context.root.is_machine() {
+        true => look(context.root, context.guest, of_unit(context.root)),
         false => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
     }
 }
@@ -138,7 +138,7 @@ fn look(root: &Root, guest: &Guest, of_unit: Option<PathBuf>) -> Probe {
         return Probe { certainty: if is_asked_for.is_some() { Certainty::Asked } else { Certainty::Here }, reason };
     }
     let places: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
-    let mut reason = format!("no credential {} in {}", NAMES.join(" or "), places.join(", "));
+    let mut reason = format!("no credential firstlight.* in {}", places.join(", "));
     if guest.dmi.sys_vendor == "QEMU" && !root.exists(Path::new("/sys/firmware/qemu_fw_cfg")) {
         reason += " (for which the kernel's module qemu_fw_cfg is not loaded)";
     }
@@ -152,8 +152,10 @@ fn look(root: &Root, guest: &Guest, of_unit: Option<PathBuf>) -> Probe {
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    let places = if context.root.is_live() { Place::all(context.root, of_unit()) } else { Vec::new() };
-    let seed = read(&places, context, findings)?;
+    if !context.root.is_machine() {
+        return Err(Error::absent(NOT_LIVE));
+    }
+    let seed = read(&Place::all(context.root, of_unit(context.root)), context, findings)?;
     Ok(Fetched { seed, drive: None })
 }
 
@@ -189,22 +191,15 @@ fn read(places: &[Place], context: &Context, findings: &mut Findings) -> Result<
     }
     Ok(Seed {
         datasource: NAME.to_owned(),
-        place: format!("credentials in {}", found_in.join(" and ")),
+        place: found_in.join(" and "),
         meta_format: MetaFormat::NoCloud,
         meta_data: meta_data.unwrap_or_else(|| Document::new(META_DATA, "")),
-        more_meta_data: machine(&context.guest.dmi.product_uuid).into_iter().collect(),
+        more_meta_data: by_firmware(context.guest).into_iter().collect(),
         network: network.filter(says_something).map(|document| (NetworkFormat::NetworkConfig, document)),
         user_data: user_data.filter(|document| !document.bytes.is_empty()),
         vendor_data: vendor_data.filter(says_something).into_iter().collect(),
         content: Default::default(),
     })
-}
-
-/// Where nobody says which instance this is, it is the machine that it runs on: another user-data for the same machine is
-/// an edit, as it is on platforms with ids of their own. Where the firmware doesn't say which that is, the content tells.
-fn machine(uuid: &str) -> Option<Document> {
-    let meta_data = serde_json::json!({ "instance-id": uuid });
-    (!uuid.is_empty()).then(|| Document::new("the firmware's uuid", meta_data.to_string()))
 }
 
 #[cfg(test)]
@@ -286,7 +281,7 @@ mod tests {
         assert_eq!(Instance::from_seed(&seed, &mut Findings::default()).unwrap().id.value, "i-1");
         assert_eq!((text(seed.user_data.as_ref()), text(seed.vendor_data.first())), ("#!/bin/system", "#!/bin/v"));
         assert_eq!(text(seed.network.as_ref().map(|network| &network.1)), "version: 2");
-        assert_eq!(seed.place, format!("credentials in /run/credentials/unit and {SYSTEM} and {FW_CFG} and {SMBIOS}"));
+        assert_eq!(seed.place, format!("/run/credentials/unit and {SYSTEM} and {FW_CFG} and {SMBIOS}"));
     }
 
     #[test]

@@ -40,20 +40,12 @@ pub(super) fn of(guest: &Guest) -> Option<Platform> {
     if let Some((name, field, _)) = NAMES.into_iter().find(|(_, field, known)| says(*field, known)) {
         return Some(Platform { name, why: format!("the firmware names `{}`", field(dmi)) });
     }
-    // Xen says it to guests that have no DMI; it would say it to a container about its host.
-    let hypervisor = guest.read_text("/sys/hypervisor/uuid").filter(|_| !guest.is_container()).unwrap_or_default();
-    let is_amazon = begins_with_ec2(hypervisor.trim()) || is_amazon(&dmi.product_uuid, &dmi.product_serial);
-    is_amazon.then(|| Platform { name: AWS, why: "the machine's uuid begins with `ec2`".to_owned() })
-}
-
-/// Amazon's machines have one uuid, which begins with `ec2`, for both. Its first groups may stand there with their bytes
-/// in the other order, in which firmware before SMBIOS 2.6 is read.
-fn is_amazon(uuid: &str, serial: &str) -> bool {
-    /// Where the groups begin that have one order alone.
-    const NODE: usize = 18;
-    let swapped = uuid.get(6..8).zip(uuid.get(4..5)).is_some_and(|(first, next)| first == "ec" && next == "2");
-    let same = uuid.get(NODE..).zip(serial.get(NODE..)).is_some_and(|(uuid, serial)| uuid.eq_ignore_ascii_case(serial));
-    (swapped || begins_with_ec2(uuid)) && begins_with_ec2(serial) && same
+    // Amazon's machines have one uuid for both.
+    let by_firmware = begins_with_ec2(&dmi.product_serial) && dmi.has_uuid(&dmi.product_serial);
+    // Xen tells it to guests that have no DMI; to a container it would tell its host's.
+    let by_xen =
+        || !guest.is_container() && guest.read_text("/sys/hypervisor/uuid").is_some_and(|it| begins_with_ec2(&it));
+    (by_firmware || by_xen()).then(|| Platform { name: AWS, why: "the machine's uuid begins with `ec2`".to_owned() })
 }
 
 fn begins_with_ec2(uuid: &str) -> bool {
@@ -92,7 +84,7 @@ mod tests {
         assert_eq!(name(&[("product_uuid", uuid), ("product_serial", &uuid.replace("cdef", "cdee"))]), None);
         assert_eq!(name(&[("/sys/hypervisor/uuid", uuid), ("/run/systemd/container", "lxc")]), None);
         assert_eq!(name(&[("sys_vendor", "QEMU"), ("product_name", "Standard PC (Q35 + ICH9, 2009)")]), None);
-        assert_eq!(name(&[("product_uuid", "é\u{20ac}"), ("product_serial", "ec2é")]), None, "no boundary of bytes");
+        assert_eq!(name(&[("product_uuid", "ecé"), ("product_serial", "ecé")]), None, "no boundary of bytes");
     }
 
     #[test]
