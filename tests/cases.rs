@@ -167,7 +167,8 @@ fn run_on(distribution: &str, case: &Path, scratch: &Path) -> (String, Option<St
         let _ = writeln!(changed, "{logged} requests in the log");
     }
     let late = server.deadline.filter(|deadline| took > *deadline).map(|_| format!("its commands took {took:.1?}"));
-    let told = server.secrets.iter().find(|secret| log.contains(*secret)).map(|_| "a secret is in the log".to_owned());
+    let told = server.secrets.iter().find(|secret| logged == 0 || log.contains(*secret));
+    let told = told.map(|secret| format!("the log is to have the requests and not `{secret}`"));
     (seen + &changed.replace(url, "@URL"), late.or(told))
 }
 

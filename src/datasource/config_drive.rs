@@ -181,12 +181,12 @@ mod tests {
 
     #[test]
     fn a_drive_of_another_machine_is_said() {
-        const A: &str = "5b6d2f1e-8f0d-4a53-b0c4-6c2b8e2c9d11";
-        const B: &str = "0b1c2d3e-4f50-4162-8374-85960a1b2c3d";
+        const META: &str = r#"{"uuid": "83679162-1378-4288-a2d4-70e13ec132aa"}"#;
+        const SAME: &str = "83679162-1378-4288-a2d4-70e13ec132aa";
+        const OTHER: &str = "7d2b0f62-9f0c-4b3b-8a11-1f2e3d4c5b6a";
         let said = |uuid: &str, product: &str| {
             let scratch = crate::scratch::Scratch::new();
-            scratch
-                .file("drive/openstack/latest/meta_data.json", r#"{"uuid": "0B1C2D3E-4F50-4162-8374-85960A1B2C3D"}"#);
+            scratch.file("drive/openstack/latest/meta_data.json", &META.to_ascii_uppercase().replace("UUID", "uuid"));
             scratch.file("/sys/class/dmi/id/product_uuid", uuid);
             scratch.file("/sys/class/dmi/id/product_name", product);
             let (medium, guest) =
@@ -195,13 +195,11 @@ mod tests {
             usable(&medium, "/dev/sr0", &guest, &mut findings).unwrap();
             findings.iter().next().map(ToString::to_string)
         };
-        let warning = said(A, "OpenStack Nova").unwrap();
-        let expected = format!(
-            "meta_data.json: uuid: warning: /dev/sr0 is for `{}`, and this machine is `{A}` by its firmware; it is used\n",
-            B.to_uppercase()
-        );
+        let warning = said(OTHER, "OpenStack Nova").unwrap();
+        let (drive, is) = (SAME.to_ascii_uppercase(), format!("and this machine is `{OTHER}` by its firmware"));
+        let expected = format!("meta_data.json: uuid: warning: /dev/sr0 is for `{drive}`, {is}; it is used\n");
         assert!(warning.starts_with(&expected), "{warning}");
-        for (uuid, product) in [(B, "OpenStack Nova"), ("", "OpenStack Nova"), (A, "Standard PC")] {
+        for (uuid, product) in [(SAME, "OpenStack Nova"), ("", "OpenStack Nova"), (OTHER, "Standard PC")] {
             assert_eq!(said(uuid, product), None, "{uuid} {product}");
         }
     }

@@ -29,6 +29,11 @@ impl Service {
         Self { client: Client::service(way.clone()), way, deadline, timeout, is_there: Cell::new(false) }
     }
 
+    /// One that a person names: it is there, by the only way that there is.
+    pub fn only(deadline: Instant, timeout: Duration) -> Self {
+        Self { is_there: Cell::new(true), ..Self::new(Way::routed(), deadline, timeout) }
+    }
+
     /// The way to it.
     pub fn way(&self) -> &Way {
         &self.way

@@ -2,7 +2,6 @@
 //! The seed that a person names (`--source`): a directory, an image, a device, or a server.
 
 use std::path::Path;
-use std::thread;
 use std::time::Instant;
 
 use crate::config::base::{MetadataService, Settings};
@@ -14,7 +13,7 @@ use crate::datasource::{
 use crate::error::{At, Error, Result};
 use crate::finding::{Findings, Located, Origin};
 use crate::guest::Guest;
-use crate::http::{self, Way};
+use crate::http;
 use crate::instance::ec2::NAME as EC2;
 use crate::instance::nocloud::NAME as NOCLOUD;
 use crate::media::{self, Directory, Medium};
@@ -32,20 +31,8 @@ pub fn from_source(spec: &str, root: &Root, settings: &Settings, findings: &mut 
     let guest = Guest::read(root)?;
     let deadline = Instant::now() + settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT);
     let timeout = settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
-    let service = Service::new(Way::routed(), deadline, timeout);
-    let place = Place { root, guest: &guest, settings, service: &service };
-    let sleep = |pause| {
-        thread::sleep(pause);
-        false
-    };
-    http::retry(u32::MAX, deadline, sleep, || {
-        let mut said = Findings::default();
-        let seed = place.seed(spec, &mut said);
-        if !seed.as_ref().is_err_and(Error::is_transient) {
-            findings.extend(said);
-        }
-        seed
-    })
+    let service = Service::only(deadline, timeout);
+    Place { root, guest: &guest, settings, service: &service }.seed(spec, findings)
 }
 
 /// Where the seed is for, and how it is asked for.
@@ -158,7 +145,7 @@ mod tests {
         let answers = ["latest", r#"{"uuid": "i-1"}"#].map(good).into_iter().chain((0..4).map(|_| missing()));
         let server = Scripted::start(answers.collect());
         let seed = get(&format!("OpenStack:{}", server.url("/"))).unwrap();
-        assert_eq!((seed.datasource.as_str(), seed.place), (openstack::NAME, server.url("/openstack")));
+        assert_eq!((seed.datasource.as_str(), seed.place), (openstack::NAME, server.url("")));
         assert!(server.requests()[0].starts_with("GET /openstack HTTP"), "the base is the service's alone");
 
         for (spec, expected) in [

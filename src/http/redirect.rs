@@ -6,10 +6,10 @@ use reqwest::{StatusCode, Url, blocking};
 
 use crate::error::{Error, Result};
 use crate::http::answer::refused;
-use crate::http::url::shown;
+use crate::http::url::{is_of_platform, shown};
 
-/// Where a redirect leads; `None` for an answer that is to be read. One that `stays` leads to the same server.
-pub fn next(from: &Url, reply: &blocking::Response, stays: bool) -> Result<Option<Url>> {
+/// Where a redirect leads; `None` for an answer that is to be read.
+pub fn next(from: &Url, reply: &blocking::Response, of_service: bool) -> Result<Option<Url>> {
     let status = reply.status();
     if status.is_success() {
         return Ok(None);
@@ -20,13 +20,14 @@ pub fn next(from: &Url, reply: &blocking::Response, stays: bool) -> Result<Optio
     let place = reply.headers().get(LOCATION).and_then(|place| place.to_str().ok());
     let to = place.and_then(|place| from.join(place).ok());
     let to = to.ok_or_else(|| Error::fatal(format!("status {status} without a place to go to")))?;
-    allowed(from, &to, stays)?;
+    allowed(from, &to, of_service)?;
     Ok(Some(to))
 }
 
-fn allowed(from: &Url, to: &Url, stays: bool) -> Result<()> {
+/// A service of the platform leads to nobody else; a server that a person named may.
+fn allowed(from: &Url, to: &Url, of_service: bool) -> Result<()> {
     match (from.scheme(), to.scheme()) {
-        _ if stays && to.origin() != from.origin() => {
+        _ if of_service && is_of_platform(from) && to.origin() != from.origin() => {
             Err(Error::fatal(format!("redirected to another server, {}", shown(to)))
                 .help("a metadata service answers itself: something else may have its address"))
         }
@@ -52,12 +53,17 @@ mod tests {
     }
 
     #[test]
-    fn a_metadata_service_sends_nobody_away() {
+    fn a_service_of_the_platform_sends_nobody_away() {
         let url = |text: &str| parse(text).unwrap();
-        assert!(allowed(&url("http://a/x"), &url("http://a/y"), true).is_ok());
-        for other in ["http://b/x", "http://a:81/x", "https://a/x"] {
-            let error = allowed(&url("http://a/x"), &url(other), true).unwrap_err();
-            assert!(error.to_string().contains("to another server"), "{error}");
+        for base in ["http://169.254.169.254", "http://[fe80::a9fe:a9fe]", "http://[fd00:ec2::254]"] {
+            let from = url(&format!("{base}/x"));
+            assert!(allowed(&from, &url(&format!("{base}/y")), true).is_ok());
+            for other in ["http://b/x".to_owned(), format!("{base}:81/x"), "https://169.254.169.254/x".to_owned()] {
+                let error = allowed(&from, &url(&other), true).unwrap_err();
+                assert!(error.to_string().contains("to another server"), "{error}");
+            }
+            assert!(allowed(&from, &url("http://b/"), false).is_ok());
         }
+        assert!(allowed(&url("http://seeds.example/x"), &url("https://seeds.example/x"), true).is_ok());
     }
 }

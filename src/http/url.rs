@@ -58,6 +58,15 @@ pub fn is_near(url: &Url) -> bool {
     }
 }
 
+/// Whether the host is a number of a network that nothing leads out of, where platforms have their services.
+pub fn is_of_platform(url: &Url) -> bool {
+    match number(url) {
+        Some(IpAddr::V4(ip)) => ip.is_link_local(),
+        Some(IpAddr::V6(ip)) => ip.is_unicast_link_local() || ip.is_unique_local(),
+        None => false,
+    }
+}
+
 /// Whether the URL's host is a number, which nobody has to be asked for; no for what is no URL.
 pub fn is_number(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| number(&url).is_some())
