@@ -181,9 +181,12 @@ mod tests {
 
     #[test]
     fn a_drive_of_another_machine_is_said() {
+        const META: &str = r#"{"uuid": "83679162-1378-4288-a2d4-70e13ec132aa"}"#;
+        const SAME: &str = "83679162-1378-4288-a2d4-70e13ec132aa";
+        const OTHER: &str = "7d2b0f62-9f0c-4b3b-8a11-1f2e3d4c5b6a";
         let said = |uuid: &str, product: &str| {
             let scratch = crate::scratch::Scratch::new();
-            scratch.file("drive/openstack/latest/meta_data.json", r#"{"uuid": "B-1"}"#);
+            scratch.file("drive/openstack/latest/meta_data.json", &META.to_ascii_uppercase().replace("UUID", "uuid"));
             scratch.file("/sys/class/dmi/id/product_uuid", uuid);
             scratch.file("/sys/class/dmi/id/product_name", product);
             let (medium, guest) =
@@ -192,10 +195,11 @@ mod tests {
             usable(&medium, "/dev/sr0", &guest, &mut findings).unwrap();
             findings.iter().next().map(ToString::to_string)
         };
-        let warning = said("A-1\n", "OpenStack Nova").unwrap();
-        let expected = "meta_data.json: uuid: warning: /dev/sr0 is for `B-1`, and this machine is `a-1` by its firmware; it is used\n";
-        assert!(warning.starts_with(expected), "{warning}");
-        for (uuid, product) in [("b-1", "OpenStack Nova"), ("", "OpenStack Nova"), ("a-1", "Standard PC")] {
+        let warning = said(OTHER, "OpenStack Nova").unwrap();
+        let (drive, is) = (SAME.to_ascii_uppercase(), format!("and this machine is `{OTHER}` by its firmware"));
+        let expected = format!("meta_data.json: uuid: warning: /dev/sr0 is for `{drive}`, {is}; it is used\n");
+        assert!(warning.starts_with(&expected), "{warning}");
+        for (uuid, product) in [(SAME, "OpenStack Nova"), ("", "OpenStack Nova"), (OTHER, "Standard PC")] {
             assert_eq!(said(uuid, product), None, "{uuid} {product}");
         }
     }

@@ -44,11 +44,11 @@ impl Guestinfo {
     /// # Errors
     /// Absent, with the reason: this is no such machine (unless `asked` says so all the same), or has no such tool.
     pub(super) fn of(context: &Context, asked: bool) -> Result<Self> {
-        if !context.root.is_live() {
-            return Err(Error::absent("an image has no guestinfo variables; name its seed with --source"));
-        }
         if !asked && platform::vmware(context.guest).is_none() {
             return Err(Error::absent("the firmware does not name VMware"));
+        }
+        if !context.root.is_live() {
+            return Err(Error::absent("guestinfo variables are told to the running machine alone"));
         }
         let tool = |(name, before): (&str, _)| Some((PathBuf::from(context.guest.tool(name)?), before));
         let tools: Vec<_> = TOOLS.into_iter().filter_map(tool).collect();

@@ -53,7 +53,7 @@ fn socket(root: &Root) -> Option<(&'static str, PathBuf)> {
 
 fn probe(context: &Context) -> Probe {
     // What is beneath an image may be the socket of the machine where it is built.
-    match context.root.is_live() {
+    match context.root.is_machine() {
         true => look(context.root, context.guest),
         false => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
     }
@@ -99,14 +99,23 @@ fn agent(guest: &Guest) -> Option<&'static str> {
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    let (path, outside) = socket(context.root).ok_or_else(|| Error::absent(format!("no {}", SOCKETS.join(" or "))))?;
-    let api = Api { client: Client::socket(outside), deadline: Instant::now() + PATIENCE };
-    let seed = api.seed(path, findings).map_err(|error| match error.is_transient() {
+    if !context.root.is_live() {
+        return Err(Error::absent("the host is asked by the running machine alone"));
+    }
+    // A known instance has what it needs.
+    let is_known = context.kept.as_ref().is_some_and(|kept| kept.datasource == NAME);
+    let seed = ask(context.root, if is_known { TIMEOUT } else { PATIENCE }, findings)?;
+    Ok(Fetched { seed, drive: None })
+}
+
+fn ask(root: &Root, patience: Duration, findings: &mut Findings) -> Result<Seed> {
+    let (path, outside) = socket(root).ok_or_else(|| Error::absent(format!("no {}", SOCKETS.join(" or "))))?;
+    let api = Api { client: Client::socket(outside), deadline: Instant::now() + patience };
+    api.seed(path, findings).map_err(|error| match error.is_transient() {
         // It is on no other way either.
         true => Error::fatal(format!("{path}: {}", error.without_advice())),
         false => error.while_doing(path),
-    })?;
-    Ok(Fetched { seed, drive: None })
+    })
 }
 
 /// The questions and their one deadline.
@@ -184,8 +193,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
-    use crate::config::base::Settings;
-    use crate::datasource::{Drives, Reach};
+    use crate::error::Kind;
     use crate::instance::Instance;
     use crate::scratch::Scratch;
 
@@ -218,12 +226,8 @@ mod tests {
     fn fetched(answers: &[Answer]) -> (Result<Seed>, Vec<String>, Vec<String>) {
         let scratch = Scratch::new();
         let requests = host(&scratch, SOCKETS[0], answers);
-        let (root, guest, settings) = (scratch.root(), Guest::read(&scratch.root()).unwrap(), Settings::default());
-        let reach = Reach::Nowhere("it needs no network");
-        let drives = Drives::default();
-        let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept: None, drives };
         let mut findings = Findings::default();
-        let seed = fetch(&context, None, &mut findings).map(|fetched| fetched.seed);
+        let seed = ask(&scratch.root(), PATIENCE, &mut findings);
         (seed, findings.iter().map(ToString::to_string).collect(), requests.try_iter().collect())
     }
 
@@ -284,6 +288,11 @@ mod tests {
         assert!(error.starts_with("/dev/lxd/sock: cannot fetch http://lxd/1.0/meta-data: the server answered 403"));
         let (seed, ..) = fetched(&[META, ("config", "no list")]);
         assert!(seed.unwrap_err().to_string().starts_with("/dev/lxd/sock: config:1:"));
+        let dead = Scratch::new();
+        std::fs::create_dir_all(dead.path("/dev/lxd")).unwrap();
+        drop(UnixListener::bind(dead.path(SOCKETS[0])).unwrap());
+        let error = ask(&dead.root(), Duration::from_millis(300), &mut Findings::default()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Fatal, "{error}: no other way leads there");
         let keys = ("config", r#"["/1.0/config/user.user-data", "/1.0/config/user.vendor-data", 7]"#);
         let (seed, findings, _) =
             fetched(&[META, keys, ("config/user.vendor-data", "!403 Forbidden"), ("config/user.user-data", "x")]);

@@ -64,7 +64,7 @@ fn probe(context: &Context) -> Probe {
         // What is wrong with it is said when it is fetched.
         Err(error) => return Probe { certainty: Certainty::Here, reason: error.without_advice() },
     };
-    match word.filter(|_| context.root.is_live()) {
+    match word.filter(|_| context.root.is_machine()) {
         Some(word) => {
             let reason = format!("{reason}, but the kernel's command line says `{word}`");
             Probe { certainty: Certainty::Expected, reason }
@@ -105,7 +105,7 @@ fn find(context: &Context, findings: &mut Findings) -> Result<Environment> {
     };
     let discs = discs(context);
     if discs.is_empty() {
-        let no_disc = if context.root.is_live() { "no disc has an OVF environment" } else { NOT_LIVE };
+        let no_disc = if context.root.is_machine() { "no disc has an OVF environment" } else { NOT_LIVE };
         return Err(Error::absent(format!("{no_disc}; {without}")));
     }
     let (document, drive) = drives::first_readable(&discs, "disc with an OVF environment", findings, read)?;

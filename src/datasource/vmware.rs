@@ -43,7 +43,7 @@ fn probe(context: &Context) -> Probe {
         Err(error) => error.without_advice(),
     };
     // One that is set from outside while the machine starts may be late.
-    match word.filter(|_| context.root.is_live()) {
+    match word.filter(|_| context.root.is_machine()) {
         Some(word) => {
             let reason = format!("{reason}, but the kernel's command line says `{word}`");
             Probe { certainty: Certainty::Expected, reason }

@@ -8,7 +8,7 @@ use crate::datasource::documents::instance_id;
 use crate::datasource::{Context, Datasource, Fetched, Probe, Service, asked_for, platform, service_probe};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
-use crate::http::{Way, shown_text};
+use crate::http::shown_text;
 use crate::media::Medium;
 
 pub(super) mod tree;
@@ -20,8 +20,7 @@ pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: true, pro
 pub const NAME: &str = "openstack";
 
 /// Where the service is, of either family.
-const IPV4: &str = "http://169.254.169.254";
-const IPV6: &str = "http://[fe80::a9fe:a9fe]";
+const USUAL: [&str; 2] = ["http://169.254.169.254", "http://[fe80::a9fe:a9fe]"];
 /// Bytes of the list of versions.
 const LIST_LIMIT: u64 = 64 << 10;
 
@@ -33,29 +32,27 @@ fn probe(context: &Context) -> Probe {
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let nobody = || Error::transient("OpenStack's metadata service is on a server");
     let service = service.ok_or_else(nobody)?;
-    let mut first = None;
-    for base in bases(context.settings, service.way()) {
-        match Served::open(service, base) {
-            Ok(served) => return served.seed(context.settings, findings),
-            // Nobody is there, or nobody by addresses of this family.
-            Err(error) if error.is_transient() && error.status().is_none() => drop(first.get_or_insert(error)),
+    let mut failed: Option<Error> = None;
+    for base in bases(context.settings) {
+        match service.get(&format!("{base}/openstack"), LIST_LIMIT) {
+            Ok(list) => return Served::new(service, base, list)?.seed(context.settings, findings),
             // One that answers is the one, whatever it says.
-            Err(error) => return Err(error),
+            Err(error) if error.status().is_some() => return Err(error),
+            // Nobody is there, or nobody by addresses of this family.
+            Err(error) => failed = failed.filter(Error::is_transient).or(Some(error)),
         }
     }
-    Err(first.unwrap_or_else(nobody))
+    Err(failed.unwrap_or_else(nobody))
 }
 
-/// Where the service may be. IPv4 goes first where the way has it: that is where most clouds have theirs, and a number that
-/// nobody has costs two seconds.
-fn bases(settings: &Settings, way: &Way) -> Vec<String> {
-    if let Some(urls) = settings.openstack.as_ref().and_then(|settings| settings.metadata_urls.as_ref()) {
-        return urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+/// Where the service may be. IPv4 goes first: that is where most clouds have theirs, a way without it is passed over at
+/// once, and a number that nobody has costs two seconds.
+fn bases(settings: &Settings) -> Vec<String> {
+    let urls = settings.openstack.as_ref().and_then(|settings| settings.metadata_urls.as_ref());
+    match urls {
+        Some(urls) => urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
+        None => USUAL.map(str::to_owned).to_vec(),
     }
-    // An address of one link needs to know which.
-    let (has_ipv4, has_ipv6) = way.interface.as_ref().map_or((true, false), |it| (it.has_ipv4, it.has_ipv6));
-    let usual = [(has_ipv4, IPV4), (has_ipv6, IPV6)];
-    usual.into_iter().filter(|(has, _)| *has).map(|(_, url)| url.to_owned()).collect()
 }
 
 /// The tree on a server.
@@ -66,23 +63,25 @@ struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    /// Asks for the list of versions. Absent where the server has none that is known.
-    fn open(service: &'a Service, base: String) -> Result<Self> {
-        let url = format!("{base}/openstack");
-        let list = service.get(&url, LIST_LIMIT)?.unwrap_or_default();
+    /// By its list of versions. Absent where none of them is known.
+    fn new(service: &'a Service, base: String, list: Option<Vec<u8>>) -> Result<Self> {
+        let list = list.unwrap_or_default();
         let list = String::from_utf8_lossy(&list);
         let versions = list.lines().map(|line| line.trim().trim_end_matches('/'));
         let versions: Vec<String> = versions.filter(|it| tree::is_known(it)).map(str::to_owned).collect();
         match versions.is_empty() {
-            true => Err(Error::absent(format!("the server lists no known version at {}", shown_text(&url)))),
+            true => Err(Error::absent(format!(
+                "the server lists no known version at {}",
+                shown_text(&format!("{base}/openstack"))
+            ))),
             false => Ok(Self { service, base, versions }),
         }
     }
 
     fn seed(&self, settings: &Settings, findings: &mut Findings) -> Result<Fetched> {
-        let place = shown_text(&format!("{}/openstack", self.base));
+        let place = shown_text(&self.base);
         let wants_network = settings.openstack.as_ref().is_none_or(|it| it.apply_network_config != Some(false));
-        let seed = tree::read(self, NAME, &place, wants_network, findings)?;
+        let seed = tree::read(self, NAME, place.trim_end_matches('/'), wants_network, findings)?;
         instance_id(&seed)?;
         Ok(Fetched { seed, drive: None })
     }
@@ -108,7 +107,7 @@ mod tests {
     use crate::datasource::{Certainty, Drives, Kept, Reach, config_drive};
     use crate::finding::{Located, Origin};
     use crate::guest::Guest;
-    use crate::http::Interface;
+    use crate::http::Way;
     use crate::http::scripted::{Answer, Scripted, whole};
     use crate::media::Directory;
     use crate::scratch::Scratch;
@@ -174,7 +173,7 @@ mod tests {
         let (seed, requests, findings) = fetch_from(answers(&ASKED), None);
         let seed = seed.unwrap();
         assert_eq!((requests, findings), (asked(&ASKED), Vec::new()));
-        assert!(seed.place.starts_with("http://127.0.0.1:") && seed.place.ends_with("/openstack"), "{}", seed.place);
+        assert!(seed.place.starts_with("http://127.0.0.1:") && !seed.place.ends_with('/'), "{}", seed.place);
         let scratch = Scratch::new();
         FILES.iter().for_each(|(name, text)| scratch.file(&format!("openstack/{name}"), text));
         let medium = Directory::open(&scratch.path("")).unwrap();
@@ -221,18 +220,7 @@ mod tests {
         let seed = seed.unwrap();
         assert!(seed.user_data.is_some() && seed.network.is_none() && seed.vendor_data.is_empty());
         assert!(findings[0].starts_with("network_data.json: error: left out: cannot fetch http://"), "{findings:?}");
-        assert!(findings[1].starts_with("vendor_data.json: error: left out: cannot fetch http://"), "{findings:?}");
-    }
-
-    #[test]
-    fn where_it_is_asked_for_is_the_way_s_or_the_settings_matter() {
-        let by = |has_ipv4, has_ipv6| {
-            let interface = Interface { name: "eth0".to_owned(), index: 2, has_ipv4, has_ipv6 };
-            bases(&Settings::default(), &Way { interface: Some(interface) })
-        };
-        assert_eq!(by(true, true), [IPV4, IPV6]);
-        assert_eq!((by(false, true), by(true, false)), (vec![IPV6.to_owned()], vec![IPV4.to_owned()]));
-        assert_eq!(bases(&Settings::default(), &Way::routed()), [IPV4]);
+        assert!(findings[1].starts_with("vendor_data.json: error: left out: the server wants to be"), "{findings:?}");
     }
 
     #[test]
