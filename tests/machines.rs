@@ -5,7 +5,7 @@
 //!     dmi/sys_vendor = QEMU               a file, a program below bin/; dmi/ is sys/class/dmi/id/; `\0` is a zero byte, `\n` a new line
 //!     sr0: iso9660 cidata nocloud         a device with a file system of that label (`-` for none) and that tree, as the
 //!                                         usual tools make it; or `disk`, for one with neither
-//!     dev/lxd/sock: socket                a socket that nobody listens at
+//!     dev/lxd/sock: socket                the socket of LXD's or Incus's API
 //!     options: --json                     what else is said to the program
 //!     ---
 //!     what the program says
@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test's panic is its verdict
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -83,7 +84,7 @@ fn detect(name: &str, machine: &str) -> String {
                 _ if what == "options" => options = how,
                 ["socket"] => {
                     fs::create_dir_all(root.join(what).parent().unwrap()).unwrap();
-                    drop(UnixListener::bind(root.join(what)).unwrap());
+                    devlxd(UnixListener::bind(root.join(what)).unwrap());
                 }
                 ["disk"] => device(&root, what, |image| write(image, &[0; 4096])),
                 [kind, label, tree] => device(&root, what, |image| format(image, kind, label, tree)),
@@ -127,6 +128,27 @@ fn device(root: &Path, name: &str, make: impl Fn(&Path)) {
             write(&facts.join("partition"), b"1\n");
         }
     }
+}
+
+/// Answers as the host of a container does which has meta-data alone.
+fn devlxd(listener: UnixListener) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut head) = (stream.unwrap(), String::new());
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            while lines.read_line(&mut head).is_ok_and(|length| length > 2) {}
+            let (status, body) = match head.split_whitespace().nth(1) {
+                Some("/1.0/meta-data") => ("200 OK", "#cloud-config\ninstance-id: i-lxd\nlocal-hostname: web\n"),
+                Some("/1.0/config") => ("200 OK", "[]"),
+                Some("/1.0") => ("200 OK", r#"{"api_version": "1.0"}"#),
+                _ => ("404 Not Found", ""),
+            };
+            let length = body.len();
+            let _ = stream.write_all(
+                format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
+            );
+        }
+    });
 }
 
 /// A small file system with that tree on it.

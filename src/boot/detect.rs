@@ -90,3 +90,70 @@ pub fn without_secrets(word: &str) -> String {
         _ => bare,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasource::Tried;
+    use crate::scratch::Scratch;
+    use crate::seed::Document;
+
+    fn seed(datasource: &str, place: &str, id: &str) -> Seed {
+        Seed::new(datasource, place, Document::new("meta_data.json", format!("{{\"uuid\": \"{id}\"}}")))
+    }
+
+    fn tried(name: &str, outcome: Outcome) -> Tried {
+        Tried { name: name.to_owned(), outcome, reason: "seen".to_owned(), took: std::time::Duration::ZERO }
+    }
+
+    #[test]
+    fn a_server_that_names_another_instance_than_the_drive_is_told() {
+        let drive = seed("config-drive", "/dev/sr0", "I-1");
+        let compared = |id: Option<&str>| {
+            let mut all = [tried("config-drive", Outcome::Found), tried("openstack", Outcome::Skipped)];
+            let found = id.map(|id| Fetched { seed: seed("openstack", "http://192.0.2.1", id), drive: None });
+            let asked = Tried { reason: "connection refused".to_owned(), ..tried("openstack", Outcome::Failed) };
+            let finding = compare(&mut all, &drive, Detection { tried: vec![asked], found, ..Detection::default() });
+            let [_, server] = all;
+            (server.outcome, server.reason, finding.map(|finding| finding.to_string()))
+        };
+        let (outcome, reason, said) = compared(Some("i-1"));
+        assert_eq!((outcome, reason.as_str()), (Outcome::Skipped, "http://192.0.2.1, which names the same instance"));
+        assert_eq!(said, None);
+        let (_, reason, said) = compared(Some("i-2"));
+        assert_eq!(reason, "http://192.0.2.1, which names another instance");
+        let said = said.unwrap();
+        assert!(
+            said.starts_with("http://192.0.2.1: warning: says that this is the instance i-2; /dev/sr0 says I-1"),
+            "{said}"
+        );
+        assert_eq!(compared(None), (Outcome::Skipped, "connection refused".to_owned(), None));
+    }
+
+    #[test]
+    fn a_copy_of_a_machine_asks_no_server_and_an_image_is_no_machine() {
+        let scratch = Scratch::new();
+        scratch.file("/sys/class/dmi/id/product_name", "OpenStack Nova\n");
+        let outcome = |root: crate::root::Root| {
+            let options = Options { root, source: None, config: None };
+            let seen = detect(&options, true).unwrap();
+            let server = seen.detection.tried.into_iter().find(|tried| tried.name == "openstack").unwrap();
+            (server.outcome, server.reason)
+        };
+        let (awaited, reason) = outcome(scratch.root().as_machine());
+        assert!(awaited == Outcome::Awaited && reason.contains("the local stage asks, by cards"), "{reason}");
+        let (absent, reason) = outcome(scratch.root());
+        assert!(absent == Outcome::Absent && reason.ends_with("an image asks no server"), "{reason}");
+    }
+
+    #[test]
+    fn what_people_put_into_urls_is_not_shown() {
+        for (word, shown) in [
+            ("ds=nocloud;s=http://10.0.2.2:8000/", "ds=nocloud;s=http://10.0.2.2:8000/"),
+            ("ds=nocloud;s=https://a:b@host/x?token=1", "ds=nocloud;s=https://redacted@host/x?..."),
+            ("why?", "why?"),
+        ] {
+            assert_eq!(without_secrets(word), shown);
+        }
+    }
+}

@@ -46,7 +46,7 @@ impl Arguments {
 
 #[derive(Serialize)]
 struct Printed<'a> {
-    machine: BTreeMap<&'static str, String>,
+    machine: BTreeMap<String, String>,
     command_line: &'a [String],
     devices: Vec<Device<'a>>,
     order: Option<String>,
@@ -68,7 +68,7 @@ fn printed(seen: &Seen) -> Printed<'_> {
     let seed = seen.detection.found.as_ref().map(|fetched| &fetched.seed);
     let devices = seen.devices.iter();
     Printed {
-        machine: machine(&seen.dmi).into_iter().collect(),
+        machine: machine(&seen.dmi).into_iter().map(|(name, value)| (name.replace(' ', "_"), value)).collect(),
         command_line: &seen.words,
         devices: devices
             .map(|look| Device { path: &look.path, seen: &look.told, seconds: look.took.as_secs_f64() })
@@ -141,9 +141,13 @@ fn facts(seen: &Seen) -> Vec<String> {
     }
     let devices = seen.devices.iter();
     lines.extend(devices.map(|it| format!("{}: {} ({} ms)", it.path.display(), it.told, it.took.as_millis())));
+    let promising = seen.detection.tried.iter().filter(|tried| tried.outcome != Outcome::Absent).count();
     lines.push(match &seen.order {
         Some(origin) => format!("order: as {origin} has it"),
-        None => "order: what is here goes before what may come late or is on a server; else as listed".to_owned(),
+        None if promising > 1 => {
+            "order: what is here goes before what may come late or is on a server; else as listed".to_owned()
+        }
+        None => return lines,
     });
     lines
 }

@@ -67,7 +67,7 @@ fn look(root: &Root, guest: &Guest) -> Probe {
     }
     let nothing = format!("no socket {}", SOCKETS.join(" or "));
     let (certainty, why) = match (is_asked_for, machine(guest), agent(guest)) {
-        (Some(word), ..) => (Certainty::Expected, format!("but the kernel's command line says `{word}`")),
+        (Some(word), ..) => (Certainty::Expected, format!("but {word}")),
         (_, Some(machine), Some(agent)) => (Certainty::Expected, format!("but {machine}, and {agent} makes it")),
         (_, Some(machine), None) => {
             (Certainty::Unlikely, format!("{machine}, and there is no agent that would make it: {}", AGENTS.join(", ")))
@@ -99,12 +99,13 @@ fn agent(guest: &Guest) -> Option<&'static str> {
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    if !context.root.is_live() {
-        return Err(Error::absent("the host is asked by the running machine alone"));
+    if !context.root.is_machine() {
+        return Err(Error::absent(NOT_LIVE));
     }
-    // A known instance has what it needs.
+    // A known instance has what it needs; and nobody need be there in the copy of a machine.
     let is_known = context.kept.as_ref().is_some_and(|kept| kept.datasource == NAME);
-    let seed = ask(context.root, if is_known { TIMEOUT } else { PATIENCE }, findings)?;
+    let patience = if is_known || !context.root.is_live() { TIMEOUT } else { PATIENCE };
+    let seed = ask(context.root, patience, findings)?;
     Ok(Fetched { seed, drive: None })
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::config::base::{DatasourceName, Settings};
+use crate::config::base::{DatasourceName, MetadataService, Settings};
 use crate::error::Result;
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Guest;
+use crate::http::shown_text;
 use crate::instance::nocloud::line;
 use crate::media::FileSystem;
 use crate::root::Root;
@@ -128,13 +129,23 @@ impl Context<'_> {
     }
 }
 
+/// Where a service is asked, without a `/` at the end: where the settings say, else at its usual addresses.
+fn addresses<'a>(settings: Option<&MetadataService>, usual: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    match settings.and_then(|settings| settings.metadata_urls.as_ref()) {
+        Some(urls) => urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
+        None => usual.into_iter().map(str::to_owned).collect(),
+    }
+}
+
 /// What a look at a service that is on the network gives: `Expected` where `why` says that the platform has it,
-/// `Possible` where the settings name it among others; else `Unlikely`, and it is not asked.
-fn service_probe(context: &Context, name: &str, why: Option<String>, nothing: &str) -> Probe {
+/// `Possible` where the settings name it among others; else `Unlikely`, and it is not asked. It is `at` these addresses.
+fn service_probe(context: &Context, name: &str, why: Option<String>, nothing: &str, at: &[String]) -> Probe {
+    let at: Vec<String> = at.iter().map(|url| shown_text(url).trim_end_matches('/').to_owned()).collect();
+    let at = at.join(" or ");
     match why {
-        Some(reason) => Probe { certainty: Certainty::Expected, reason },
+        Some(why) => Probe { certainty: Certainty::Expected, reason: format!("{why}; it is at {at}") },
         None if context.is_named(name) => {
-            let reason = format!("{nothing}; the image's settings name it among others");
+            let reason = format!("{nothing}; the image's settings name it among others; it is at {at}");
             Probe { certainty: Certainty::Possible, reason }
         }
         None => Probe { certainty: Certainty::Unlikely, reason: format!("{nothing}; it is not asked") },

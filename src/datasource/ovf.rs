@@ -65,10 +65,7 @@ fn probe(context: &Context) -> Probe {
         Err(error) => return Probe { certainty: Certainty::Here, reason: error.without_advice() },
     };
     match word.filter(|_| context.root.is_machine()) {
-        Some(word) => {
-            let reason = format!("{reason}, but the kernel's command line says `{word}`");
-            Probe { certainty: Certainty::Expected, reason }
-        }
+        Some(word) => Probe { certainty: Certainty::Expected, reason: format!("{reason}, but {word}") },
         None => Probe { certainty: Certainty::Unlikely, reason },
     }
 }

@@ -150,11 +150,7 @@ impl Search<'_> {
                     }
                     // What was seen says more than that it has not come.
                     Kind::Absent if candidate.certainty == Certainty::Expected => {
-                        let reason = &candidate.tried.reason;
-                        let waited =
-                            context.root.is_live().then(|| format!("{reason}; it was waited for {:?}", context.wait()));
-                        let reason = waited.unwrap_or_else(|| reason.clone());
-                        candidate.end(Outcome::Absent, reason);
+                        candidate.is_over = true;
                     }
                     Kind::Absent => candidate.end(Outcome::Absent, error.to_string()),
                     Kind::Malformed | Kind::Fatal => {}
@@ -194,6 +190,7 @@ impl Search<'_> {
             let waits = waits && self.candidates.iter().any(Candidate::is_late) && Instant::now() < media;
             let next = roads.as_ref().and_then(|roads| self.next_question(roads));
             if !waits && next.is_none() {
+                self.say_how_long(is_known);
                 self.give_up(roads.as_ref());
                 return None;
             }
@@ -309,6 +306,17 @@ impl Search<'_> {
     fn next_question(&self, roads: &Roads) -> Option<Instant> {
         let open = self.candidates.iter().filter(|candidate| candidate.is_to_ask()).map(|it| it.datasource.name);
         roads.next(&open.collect::<Vec<_>>())
+    }
+
+    /// Says of media that have not come how long they were waited for; of a copy, how long a boot waits.
+    fn say_how_long(&mut self, is_known: bool) {
+        let wait = self.context.wait();
+        let how_long = match (self.context.root.is_live(), self.context.root.is_machine()) {
+            (true, _) if !is_known => format!("; it was waited for {wait:?}"),
+            (false, true) if !is_known => format!("; a boot waits {wait:?} for it"),
+            _ => return,
+        };
+        self.candidates.iter_mut().filter(|it| it.is_late()).for_each(|late| late.tried.reason += &how_long);
     }
 
     /// Says what became of those on servers that gave nothing.

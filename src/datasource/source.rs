@@ -145,7 +145,7 @@ mod tests {
         let answers = ["latest", r#"{"uuid": "i-1"}"#].map(good).into_iter().chain((0..4).map(|_| missing()));
         let server = Scripted::start(answers.collect());
         let seed = get(&format!("OpenStack:{}", server.url("/"))).unwrap();
-        assert_eq!((seed.datasource.as_str(), seed.place), (OPENSTACK, server.url("")));
+        assert_eq!((seed.datasource.as_str(), seed.place), (openstack::NAME, server.url("")));
         assert!(server.requests()[0].starts_with("GET /openstack HTTP"), "the base is the service's alone");
 
         for (spec, expected) in [

@@ -44,10 +44,7 @@ fn probe(context: &Context) -> Probe {
     };
     // One that is set from outside while the machine starts may be late.
     match word.filter(|_| context.root.is_machine()) {
-        Some(word) => {
-            let reason = format!("{reason}, but the kernel's command line says `{word}`");
-            Probe { certainty: Certainty::Expected, reason }
-        }
+        Some(word) => Probe { certainty: Certainty::Expected, reason: format!("{reason}, but {word}") },
         None => Probe { certainty: Certainty::Unlikely, reason },
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::config::base::MetadataService;
 use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, instance_id, optional};
-use crate::datasource::{Context, Datasource, Fetched, Probe, Service, asked_for, service_probe};
+use crate::datasource::{Context, Datasource, Fetched, Probe, Service, addresses, asked_for, service_probe};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::http::{Way, shown_text};
@@ -37,8 +37,12 @@ const VERSIONS: [&str; 3] = ["2021-03-23", "latest", "2009-04-04"];
 const META_DATA: &str = "meta-data";
 
 fn probe(context: &Context) -> Probe {
-    let why = platform::of(context.guest).map(|platform| platform.why).or_else(|| asked_for(context.guest, &[NAME]));
-    service_probe(context, NAME, why, "the firmware names no platform with EC2's service, and nobody asks for it")
+    let platform = platform::of(context.guest);
+    let is_amazon = platform.as_ref().is_some_and(|platform| platform.name == platform::AWS);
+    let at = addresses(context.settings.ec2.as_ref(), [IPV4].into_iter().chain(is_amazon.then_some(IPV6)));
+    let why = platform.map(|platform| platform.why).or_else(|| asked_for(context.guest, &[NAME]));
+    let nothing = "the firmware names no platform with EC2's service, and nobody asks for it";
+    service_probe(context, NAME, why, nothing, &at)
 }
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
@@ -47,7 +51,7 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
     let is_amazon = platform.as_ref().is_some_and(|platform| platform.name == platform::AWS);
     let settings = context.settings.ec2.as_ref();
     let mut failed = None;
-    for base in addresses(settings, service.way(), is_amazon) {
+    for base in bases(settings, service.way(), is_amazon) {
         let read = Imds::open(service, &base, is_amazon).and_then(|imds| {
             let wants_network = settings.and_then(|settings| settings.apply_network_config) != Some(false);
             read(imds, shown_text(&base).trim_end_matches('/'), platform.as_ref(), wants_network, findings)
@@ -64,13 +68,10 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
 }
 
 /// Where it is asked by this way, without a `/` at the end.
-fn addresses(settings: Option<&MetadataService>, way: &Way, is_amazon: bool) -> Vec<String> {
-    if let Some(urls) = settings.and_then(|settings| settings.metadata_urls.as_ref()) {
-        return urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
-    }
+fn bases(settings: Option<&MetadataService>, way: &Way, is_amazon: bool) -> Vec<String> {
     let (has_ipv4, has_ipv6) = way.interface.as_ref().map_or((true, true), |it| (it.has_ipv4, it.has_ipv6));
     let usual = [(IPV4, has_ipv4), (IPV6, has_ipv6 && is_amazon)];
-    usual.into_iter().filter(|(_, is_reached)| *is_reached).map(|(url, _)| url.to_owned()).collect()
+    addresses(settings, usual.into_iter().filter(|(_, is_reached)| *is_reached).map(|(url, _)| url))
 }
 
 /// The seed that the service gives.

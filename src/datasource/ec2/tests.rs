@@ -273,13 +273,15 @@ fn it_is_asked_only_where_something_says_that_it_is_there() {
         probe(&Context { root: &root, guest: &guest, settings: &settings, reach, kept: None, drives })
     };
     let amazon = probed(AMAZON, "");
-    assert_eq!((amazon.certainty, amazon.reason.as_str()), (Certainty::Expected, "the firmware names `Amazon EC2`"));
+    let reason = "the firmware names `Amazon EC2`; it is at http://169.254.169.254 or http://[fd00:ec2::254]";
+    assert_eq!((amazon.certainty, amazon.reason.as_str()), (Certainty::Expected, reason));
     for (file, who) in [
         ("/proc/cmdline", "the kernel's command line"),
         ("/sys/class/dmi/id/product_serial", "the firmware's serial number"),
     ] {
         let asked = probed(&[(file, "ds=ec2\n")], "");
-        assert_eq!((asked.certainty, asked.reason), (Certainty::Expected, format!("{who} says `ds=ec2`")));
+        let reason = format!("{who} says `ds=ec2`; it is at http://169.254.169.254");
+        assert_eq!((asked.certainty, asked.reason), (Certainty::Expected, reason));
     }
     let kvm = &[("/sys/class/dmi/id/sys_vendor", "QEMU")];
     assert_eq!(probed(kvm, "").certainty, Certainty::Unlikely);
@@ -290,9 +292,9 @@ fn it_is_asked_only_where_something_says_that_it_is_there() {
 fn a_way_is_asked_for_the_addresses_that_it_leads_to() {
     let interface = |has_ipv4, has_ipv6| Interface { name: "ens5".to_owned(), index: 2, has_ipv4, has_ipv6 };
     let way = |has_ipv4, has_ipv6| Way { interface: Some(interface(has_ipv4, has_ipv6)) };
-    assert_eq!(addresses(None, &Way::routed(), true), [IPV4, IPV6]);
-    assert_eq!(addresses(None, &Way::routed(), false), [IPV4]);
-    assert_eq!(addresses(None, &way(false, true), true), [IPV6]);
-    assert_eq!(addresses(None, &way(false, true), false), [""; 0]);
-    assert_eq!(addresses(None, &way(true, false), true), [IPV4]);
+    assert_eq!(bases(None, &Way::routed(), true), [IPV4, IPV6]);
+    assert_eq!(bases(None, &Way::routed(), false), [IPV4]);
+    assert_eq!(bases(None, &way(false, true), true), [IPV6]);
+    assert_eq!(bases(None, &way(false, true), false), [""; 0]);
+    assert_eq!(bases(None, &way(true, false), true), [IPV4]);
 }

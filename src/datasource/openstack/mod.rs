@@ -5,7 +5,7 @@
 
 use crate::config::base::Settings;
 use crate::datasource::documents::instance_id;
-use crate::datasource::{Context, Datasource, Fetched, Probe, Service, asked_for, platform, service_probe};
+use crate::datasource::{Context, Datasource, Fetched, Probe, Service, addresses, asked_for, platform, service_probe};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::http::shown_text;
@@ -26,7 +26,7 @@ const LIST_LIMIT: u64 = 64 << 10;
 
 fn probe(context: &Context) -> Probe {
     let why = asked_for(context.guest, &[NAME]).or_else(|| platform::openstack(context.guest));
-    service_probe(context, NAME, why, "nothing says that this is OpenStack")
+    service_probe(context, NAME, why, "nothing says that this is OpenStack", &bases(context.settings))
 }
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
@@ -48,11 +48,7 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
 /// Where the service may be. IPv4 goes first: that is where most clouds have theirs, a way without it is passed over at
 /// once, and a number that nobody has costs two seconds.
 fn bases(settings: &Settings) -> Vec<String> {
-    let urls = settings.openstack.as_ref().and_then(|settings| settings.metadata_urls.as_ref());
-    match urls {
-        Some(urls) => urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
-        None => USUAL.map(str::to_owned).to_vec(),
-    }
+    addresses(settings.openstack.as_ref(), USUAL.into_iter())
 }
 
 /// The tree on a server.
@@ -220,7 +216,7 @@ mod tests {
         let seed = seed.unwrap();
         assert!(seed.user_data.is_some() && seed.network.is_none() && seed.vendor_data.is_empty());
         assert!(findings[0].starts_with("network_data.json: error: left out: cannot fetch http://"), "{findings:?}");
-        assert!(findings[1].starts_with("vendor_data.json: error: left out: the server wants to be"), "{findings:?}");
+        assert!(findings[1].starts_with("vendor_data.json: error: left out: cannot fetch http://"), "{findings:?}");
     }
 
     #[test]
