@@ -99,8 +99,8 @@ fn agent(guest: &Guest) -> Option<&'static str> {
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    if !context.root.is_live() {
-        return Err(Error::absent("the host is asked by the running machine alone"));
+    if !context.root.is_machine() {
+        return Err(Error::absent(NOT_LIVE));
     }
     // A known instance has what it needs.
     let is_known = context.kept.as_ref().is_some_and(|kept| kept.datasource == NAME);

@@ -17,8 +17,11 @@ use crate::root::Root;
 /// What stands for the name of each file.
 const FILE: &str = "%s";
 
+/// A name, and the field of DMI that it stands for.
+type Key = (&'static str, fn(&Dmi) -> &str);
+
 /// How a token is named and what it stands for: as dmidecode(8) names it, and cloud-init after it.
-const KEYS: [(&str, fn(&Dmi) -> &str); 17] = [
+const KEYS: [Key; 17] = [
     ("baseboard-asset-tag", |dmi| &dmi.board_asset_tag),
     ("baseboard-manufacturer", |dmi| &dmi.board_vendor),
     ("baseboard-product-name", |dmi| &dmi.board_name),

@@ -48,7 +48,7 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
 /// Where the service may be. IPv4 goes first: that is where most clouds have theirs, a way without it is passed over at
 /// once, and a number that nobody has costs two seconds.
 fn bases(settings: &Settings) -> Vec<String> {
-    addresses(settings.openstack.as_ref(), USUAL.into_iter())
+    addresses(settings.openstack.as_ref(), USUAL)
 }
 
 /// The tree on a server.
