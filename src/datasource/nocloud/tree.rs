@@ -41,9 +41,6 @@ pub(super) fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) ->
     read_each(&file, place, findings)
 }
 
-/// Gives a file by its name, at most so many bytes of it; `None` where it is not there.
-pub(super) type ReadFile<'a> = dyn Fn(&str, u64) -> Result<Option<Vec<u8>>> + 'a;
-
 /// As [`read`], of the files that `file` gives by their names, in cloud-init's order; it is asked once for each.
 pub(super) fn read_each(file: Reading, place: &str, findings: &mut Findings) -> Result<Documents> {
     let required = |wanted: &str, limit: u64| -> Result<_> {
