@@ -84,16 +84,6 @@ pub(super) fn asked(seed: &Seed, guest: &Guest, settings: &Settings, findings: &
     }
 }
 
-/// Whether somebody has the last word on the network before the platform is asked: then its metadata can't change it.
-pub(super) fn is_settled(guest: &Guest, settings: &Settings) -> bool {
-    let mut unsaid = Findings::default();
-    let ours = settings.network.as_ref();
-    let line = || command_line::read(&guest.command_line, guest.nics.as_deref(), &mut Findings::default());
-    ours.is_some_and(|settings| settings.enabled == Some(false) || settings.config.is_some())
-        || (!command_line::is_general(&guest.command_line) && line().is_some())
-        || initramfs::read(guest, false, &mut unsaid).is_some()
-}
-
 /// The seed with the network that is in force, where the platform has another by now: what is configured once for an
 /// instance, or for a boot where the settings ask for that, stays; and what is in force is what is kept.
 pub(super) fn as_applied(options: &Options, seed: &mut Seed, findings: &mut Findings) -> Result<()> {

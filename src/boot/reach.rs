@@ -17,8 +17,9 @@ const BEFORE_OWN: Duration = Duration::from_secs(20);
 /// For a run of `stages`; for a look where there are none, which changes nothing. Without servers nothing is asked in
 /// any case.
 ///
-/// The network may come from the very metadata that is on a server. So where nobody else has a word on it, the local stage
-/// brings the cards up for its questions; else the network stage asks, when the network is up.
+/// The network may come from the very metadata that is on a server; and what the image's settings or the kernel's command
+/// line say of it is written with them too. So the local stage brings the cards up for its questions, unless the network
+/// is none of our business: then the network stage asks, when it is up.
 pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stages: &[Stage], servers: bool) -> Reach {
     let is_live = options.root.is_live();
     if !options.root.is_machine() {
@@ -27,12 +28,12 @@ pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stage
     if servers && is_live && (stages.first() == Some(&Stage::Network) || ephemeral::is_up()) {
         return Reach::Up;
     }
-    let goes_by_own = network::is_settled(guest, settings);
+    let is_left_alone = settings.network.as_ref().is_some_and(|network| network.enabled == Some(false));
     if !stages.is_empty() {
-        return if goes_by_own { Reach::Later } else { Reach::Ephemeral { patience } };
+        return if is_left_alone { Reach::Later } else { Reach::Ephemeral { patience } };
     }
     Reach::Look(match patience(guest, settings) {
-        _ if goes_by_own => "the network stage asks, by the network that is configured already",
+        _ if is_left_alone => "the network stage asks, by the network that is configured already",
         None => "the local stage asks, by cards that are brought up for the questions",
         Some(_) => {
             "the local stage asks for a while, by cards that are brought up for the questions; then the network stage"

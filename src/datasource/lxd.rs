@@ -102,9 +102,10 @@ fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Res
     if !context.root.is_machine() {
         return Err(Error::absent(NOT_LIVE));
     }
-    // A known instance has what it needs.
+    // A known instance has what it needs; and nobody need be there in the copy of a machine.
     let is_known = context.kept.as_ref().is_some_and(|kept| kept.datasource == NAME);
-    let seed = ask(context.root, if is_known { TIMEOUT } else { PATIENCE }, findings)?;
+    let patience = if is_known || !context.root.is_live() { TIMEOUT } else { PATIENCE };
+    let seed = ask(context.root, patience, findings)?;
     Ok(Fetched { seed, drive: None })
 }
 

@@ -116,13 +116,13 @@ fn decoded((value, is_packed): (&[u8], bool)) -> Result<Vec<u8>> {
 }
 
 /// What systemd gave to our unit, where it was told to.
-fn of_unit(root: &Root) -> Option<PathBuf> {
-    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| root.is_live()).map(PathBuf::from)
+fn of_unit() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 fn probe(context: &Context) -> Probe {
     match context.root.is_machine() {
-        true => look(context.root, context.guest, of_unit(context.root)),
+        true => look(context.root, context.guest, of_unit().filter(|_| context.root.is_live())),
         false => Probe { certainty: Certainty::Unlikely, reason: NOT_LIVE.to_owned() },
     }
 }
@@ -149,10 +149,9 @@ fn look(root: &Root, guest: &Guest, of_unit: Option<PathBuf>) -> Probe {
 }
 
 fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    if !context.root.is_machine() {
-        return Err(Error::absent(NOT_LIVE));
-    }
-    let seed = read(&Place::all(context.root, of_unit(context.root)), context, findings)?;
+    let of_unit = of_unit().filter(|_| context.root.is_live());
+    let places = if context.root.is_machine() { Place::all(context.root, of_unit) } else { Vec::new() };
+    let seed = read(&places, context, findings)?;
     Ok(Fetched { seed, drive: None })
 }
 

@@ -17,11 +17,11 @@ use crate::root::Root;
 /// What stands for the name of each file.
 const FILE: &str = "%s";
 
-/// A name, and the field of DMI that it stands for.
-type Key = (&'static str, fn(&Dmi) -> &str);
+/// A field of the firmware.
+type Field = fn(&Dmi) -> &str;
 
 /// How a token is named and what it stands for: as dmidecode(8) names it, and cloud-init after it.
-const KEYS: [Key; 17] = [
+const KEYS: [(&str, Field); 17] = [
     ("baseboard-asset-tag", |dmi| &dmi.board_asset_tag),
     ("baseboard-manufacturer", |dmi| &dmi.board_vendor),
     ("baseboard-product-name", |dmi| &dmi.board_name),
@@ -205,7 +205,7 @@ mod tests {
         let (documents, _, said) = fetched("/", vec![refused, good(""), good(""), busy()]);
         assert!(documents.unwrap().vendor_data.is_none());
         assert!(said[0].starts_with("network-config: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
-        assert!(said[1].starts_with("vendor-data: error: left out: the server wants to be left alone"), "{said:?}");
+        assert!(said[1].starts_with("vendor-data: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
     }
 
     #[test]

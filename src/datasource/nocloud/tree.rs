@@ -13,6 +13,9 @@ const USER_DATA: &str = "user-data";
 const VENDOR_DATA: &str = "vendor-data";
 const NETWORK_CONFIG: &str = "network-config";
 
+/// Gives a file by its name, at most so many bytes of it; `None` where there is none.
+pub(super) type Reading<'a> = &'a dyn Fn(&str, u64) -> Result<Option<Vec<u8>>>;
+
 /// The documents of one place. An empty file is a document too: it is what its author says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Documents {
@@ -38,11 +41,8 @@ pub(super) fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) ->
     read_each(&file, place, findings)
 }
 
-/// Gives a file by its name, at most so many bytes of it; `None` where it is not there.
-pub(super) type ReadFile<'a> = dyn Fn(&str, u64) -> Result<Option<Vec<u8>>> + 'a;
-
 /// As [`read`], of the files that `file` gives by their names, in cloud-init's order; it is asked once for each.
-pub(super) fn read_each(file: &ReadFile, place: &str, findings: &mut Findings) -> Result<Documents> {
+pub(super) fn read_each(file: Reading, place: &str, findings: &mut Findings) -> Result<Documents> {
     let required = |wanted: &str, limit: u64| -> Result<_> {
         let missing = || {
             Error::malformed(format!("{place} has no `{wanted}`"))

@@ -216,7 +216,7 @@ mod tests {
         let seed = seed.unwrap();
         assert!(seed.user_data.is_some() && seed.network.is_none() && seed.vendor_data.is_empty());
         assert!(findings[0].starts_with("network_data.json: error: left out: cannot fetch http://"), "{findings:?}");
-        assert!(findings[1].starts_with("vendor_data.json: error: left out: the server wants to be"), "{findings:?}");
+        assert!(findings[1].starts_with("vendor_data.json: error: left out: cannot fetch http://"), "{findings:?}");
     }
 
     #[test]
