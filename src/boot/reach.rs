@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a search may ask of the network: by who asks, and by whose word on the network counts.
 
-use std::time::Duration;
-
 use crate::boot::{Options, network};
 use crate::config::base::Settings;
 use crate::datasource::Reach;
@@ -10,9 +8,6 @@ use crate::ephemeral;
 use crate::guest::Guest;
 use crate::network::own;
 use crate::plan::step::Stage;
-
-/// How long cards are brought up for questions where the image has a network of its own, which comes up later.
-const BEFORE_OWN: Duration = Duration::from_secs(20);
 
 /// For a run of `stages`; for a look where there are none, which changes nothing. Without servers nothing is asked in
 /// any case.
@@ -29,22 +24,15 @@ pub(super) fn reach(options: &Options, guest: &Guest, settings: &Settings, stage
         return Reach::Up;
     }
     let is_left_alone = settings.network.as_ref().is_some_and(|network| network.enabled == Some(false));
+    let renderer = network::renderer(settings, guest);
     if !stages.is_empty() {
-        return if is_left_alone { Reach::Later } else { Reach::Ephemeral { patience } };
+        return if is_left_alone { Reach::Later } else { Reach::Ephemeral { renderer } };
     }
-    Reach::Look(match patience(guest, settings) {
+    Reach::Look(match own::is_there(guest, renderer) {
         _ if is_left_alone => "the network stage asks, by the network that is configured already",
-        None => "the local stage asks, by cards that are brought up for the questions",
-        Some(_) => {
+        false => "the local stage asks, by cards that are brought up for the questions",
+        true => {
             "the local stage asks for a while, by cards that are brought up for the questions; then the network stage"
         }
     })
-}
-
-/// How long the cards are brought up for questions, on a guest whose cards are there: for a while where the image has a
-/// network of its own for one of them, with which the network stage can ask.
-fn patience(guest: &Guest, settings: &Settings) -> Option<Duration> {
-    let renderer = network::renderer(settings, guest)?;
-    let own = guest.nics.as_deref()?.iter().find_map(|nic| own::configuration(guest, renderer, nic));
-    own.map(|_| BEFORE_OWN)
 }

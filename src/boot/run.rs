@@ -14,10 +14,8 @@ use crate::apply::run_lock;
 use crate::apply::steps::{Ending, Worker};
 use crate::apply::target::Target;
 use crate::boot::includes::Remote;
-use crate::boot::network::may_come_online;
 use crate::boot::seek::{Found, seek};
-use crate::boot::{Decision, Extent, Known, Options, decide_for, settings_of_instance, settled};
-use crate::bootstrap::{self, Bootstrap};
+use crate::boot::{Decision, Extent, Known, Options, decide_for};
 use crate::datasource::Drive;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Origin, Severity};
@@ -25,11 +23,15 @@ use crate::media;
 use crate::network;
 use crate::plan::day::Day;
 use crate::plan::order::Record as _;
-use crate::plan::step::{Stage, Step};
+use crate::plan::step::Stage;
 use crate::report::status::{Outcome, Status};
 use crate::report::{self, console};
 use crate::root::{Root, Tree as _};
 use crate::state;
+
+mod later;
+
+use later::{want_bootstrap, want_later, want_network};
 
 /// Does what is due in `stages`, and tells it in the status file as it goes.
 ///
@@ -217,29 +219,6 @@ fn not_kept(error: &Error) -> Finding {
     }
 }
 
-/// Wants the later stages that have work, as the network stage has where documents are awaited, and marks those that have
-/// none as completed: what is added to the user-data of
-/// a configured instance is left out, whichever its stage.
-fn want_later(options: &Options, decision: &Decision, stages: &[Stage], journal: &mut Journal) -> Result<()> {
-    let awaits = |stage| stage == Stage::Network && decision.known.extent == Extent::Awaited;
-    for stage in Stage::ALL.into_iter().filter(|stage| !stages.contains(stage)) {
-        if decision.plan.has_work(stage) || awaits(stage) {
-            report::want(&options.root, stage.name())?;
-        } else if journal.completed(Stage::Local) {
-            journal.complete(stage)?;
-        }
-    }
-    Ok(())
-}
-
-/// Wants the network where somebody's scripts or a request in a later stage expect it, or documents are awaited. A static one that stage waits for itself.
-fn want_network(options: &Options, decision: &Decision, stages: &[Stage]) -> Result<()> {
-    let needed = decision.known.extent == Extent::Awaited || decision.plan.steps.iter().any(Step::is_for_the_network);
-    let known = &decision.known;
-    let expected = needed && known.static_network().is_none() && may_come_online(known);
-    if expected && !stages.contains(&Stage::Final) { report::want(&options.root, report::ONLINE) } else { Ok(()) }
-}
-
 /// Leaves the drive mounted where the image's settings ask for it; what kept it from that, as nothing else depends on it.
 fn keep_mounted(root: &Root, known: &Known, drive: Option<&Drive>) -> Option<Finding> {
     let asked = known.settings.config_drive.as_ref()?.keep_mounted.as_ref()?;
@@ -253,27 +232,6 @@ fn keep_mounted(root: &Root, known: &Known, drive: Option<&Drive>) -> Option<Fin
     };
     let error = media::mount::keep(&drive.device, drive.file_system, Path::new(&asked.value)).err()?;
     Some(Finding { severity: Severity::Warning, ..error.finding(&asked.origin) })
-}
-
-/// Wants the bootstrap loop where it is due and the settings are sound; what there is to say of them and of its record.
-/// Without `data` of this run's instance those of the one that was known last count.
-fn want_bootstrap(options: &Options, data: Option<&Value>) -> Result<Findings> {
-    let (settings, mut findings) = match data {
-        Some(data) => settled(options, data)?,
-        None => settings_of_instance(options)?,
-    };
-    match Bootstrap::from_settings(&settings).is_due(&options.root) {
-        Ok(true) => match Bootstrap::from_sound(&settings, &findings) {
-            Ok(_) => {
-                report::want(&options.root, report::ONLINE)?;
-                report::want(&options.root, bootstrap::UNIT)?;
-            }
-            Err(error) => log::error!("{error}"),
-        },
-        Ok(false) => {}
-        Err(error) => findings.push(error.finding(&Origin::document("bootstrap"))),
-    }
-    Ok(findings)
 }
 
 /// Works through the stages. From here to its end SIGTERM and SIGINT are heard between steps, and end programs in order.
@@ -331,42 +289,12 @@ mod resuming;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::boot::understand;
     use crate::guest::Guest;
     use crate::plan::action::Command;
-    use crate::plan::order::Plan;
-    use crate::plan::step::Frequency;
     use crate::scratch::Scratch;
     use crate::seed::{Document, NetworkFormat, Seed};
-
-    #[test]
-    fn a_later_stage_without_work_is_completed_with_the_local_one() {
-        let scratch = Scratch::new();
-        let options = Options { root: scratch.root(), source: None, config: None };
-        let step = Step {
-            name: "runcmd".into(),
-            stage: Stage::Final,
-            frequency: Frequency::PerInstance,
-            origin: Origin::document("user_data"),
-            actions: Vec::new(),
-        };
-        let mut decision = awaiting::decided(&options, None, Remote::Later);
-        decision.plan = Plan { steps: vec![step], ..Plan::default() };
-        let mut journal = Journal::read(&options.root, "i-1").unwrap();
-        let completed = |journal: &Journal| -> BTreeSet<&str> {
-            Stage::ALL.iter().filter(|stage| journal.completed(**stage)).map(|stage| stage.name()).collect()
-        };
-        // The next run may find more to do where the local stage is to be gone on with.
-        want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
-        assert!(completed(&journal).is_empty());
-        journal.complete(Stage::Local).unwrap();
-        want_later(&options, &decision, &[Stage::Local], &mut journal).unwrap();
-        assert_eq!(completed(&journal), BTreeSet::from(["local", "network"]));
-        assert_eq!(options.root.list(state::WANTED.as_ref()).unwrap(), ["final"]);
-    }
 
     #[test]
     fn a_card_without_a_driver_is_no_fault_once_the_network_is_configured() {
@@ -399,7 +327,8 @@ mod tests {
         let after = |program: Option<&str>| {
             let origin = crate::finding::Origin::document("user_data");
             let (stage, frequency) = (Stage::Final, crate::plan::step::Frequency::PerInstance);
-            let step = Step { name: "power_state".into(), stage, frequency, origin, actions: Vec::new() };
+            let step =
+                crate::plan::step::Step { name: "power_state".into(), stage, frequency, origin, actions: Vec::new() };
             let power = program.map(|program| (Command::tool([program]), step));
             let mut status = Status { power, ..Status::default() };
             let result = change_power(&options, &mut status);

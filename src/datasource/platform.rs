@@ -6,8 +6,11 @@ use crate::datasource::drives;
 use crate::finding::{Finding, Origin};
 use crate::guest::{Dmi, Guest};
 
-/// A field of DMI, and values that each name the platform.
-type Names = (fn(&Dmi) -> &str, &'static [&'static str]);
+/// A field of DMI.
+pub(super) type Field = fn(&Dmi) -> &str;
+
+/// A field, and values that each name the platform; see [`is`].
+type Names = (Field, &'static [&'static str]);
 
 /// OpenStack, as ds-identify knows it.
 const OPENSTACK: &[Names] = &[
@@ -39,7 +42,7 @@ pub(super) fn vmware(guest: &Guest) -> Option<String> {
     named(guest, VMWARE)
 }
 
-/// Platforms that we have no datasource for, as ds-identify knows them. A value that ends with `*` is the beginning of one.
+/// Platforms that we have no datasource for, as ds-identify knows them.
 const OTHERS: &[(&str, Names)] = &[
     ("Akamai", (|dmi| &dmi.sys_vendor, &["Akamai", "Linode"])),
     ("Alibaba Cloud", (|dmi| &dmi.product_name, &["Alibaba Cloud ECS"])),
@@ -78,11 +81,16 @@ pub(super) fn unsupported(context: &Context) -> Option<Finding> {
     Some(Finding::note(&Origin::document("platform"), text).help(help))
 }
 
+/// Whether a name is one that is known, of which a `*` at one end stands for anything.
+pub(super) fn is(name: &str, known: &str) -> bool {
+    match (known.strip_suffix('*'), known.strip_prefix('*')) {
+        (Some(beginning), _) => name.starts_with(beginning),
+        (None, Some(end)) => name.ends_with(end),
+        (None, None) => name == known,
+    }
+}
+
 fn named(guest: &Guest, names: &[Names]) -> Option<String> {
-    let is = |name: &str, known: &str| match known.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => name == known,
-    };
     let is_known = |name: &&str, known: &[&str]| known.iter().any(|known| is(name, known));
     let name = names.iter().find_map(|(field, known)| Some(field(&guest.dmi)).filter(|name| is_known(name, known)))?;
     Some(format!("the firmware names `{name}`"))

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::base::Settings;
 use crate::datasource::Service;
 use crate::ephemeral::{self, Ephemeral};
 use crate::guest::Guest;
 use crate::http::{self, Way};
+use crate::network::render::Renderer;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -27,9 +27,8 @@ pub enum Reach {
     Up,
     /// It is not, and what is asked for may well be its configuration: cards are brought up for the questions alone.
     Ephemeral {
-        /// For how long at most, on this guest with the cards that are there by then: where a later stage can go on;
-        /// `None` where this is the only chance.
-        patience: fn(&Guest, &Settings) -> Option<Duration>,
+        /// Whose files a network of the image's own would be in.
+        renderer: Option<Renderer>,
     },
 }
 

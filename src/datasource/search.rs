@@ -15,9 +15,12 @@ use crate::datasource::{
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Origin};
 use crate::media::uevent::Uevents;
+use crate::network::own;
 
 /// How often media are looked for while servers are asked.
 const POLL: Duration = Duration::from_millis(250);
+/// How long cards are brought up for questions where the image has a network of its own, which comes up later.
+const BEFORE_OWN: Duration = Duration::from_secs(20);
 
 /// Looks for a datasource: those that are here first, then those that are expected and may be late.
 ///
@@ -248,12 +251,13 @@ impl Search<'_> {
             return None;
         }
         let mut guest = context.guest.clone();
-        if let Reach::Ephemeral { patience } = context.reach {
+        if let Reach::Ephemeral { renderer } = context.reach {
             // So early in the boot a card may be without its driver, or its name.
             if let Err(error) = guest.wait_for_cards() {
                 warn!("{error}");
             }
-            self.at_most = patience(&guest, context.settings);
+            // The network stage can go on by a network of the image's own; else this is the only chance.
+            self.at_most = own::is_there(&guest, renderer).then_some(BEFORE_OWN);
         }
         let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
         Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))

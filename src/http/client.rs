@@ -27,7 +27,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Fetches documents.
 pub struct Client {
-    roads: Mutex<HashMap<Road, blocking::Client>>,
+    clients: Mutex<HashMap<Needs, blocking::Client>>,
     way: Way,
     /// It asks a metadata service.
     is_service: bool,
@@ -44,7 +44,7 @@ enum Answer {
 /// What a connection needs; the client of each is built when the first URL asks for it, so that plain HTTP never reads
 /// a certificate store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Road {
+struct Needs {
     secure: bool,
     direct: bool,
 }
@@ -53,13 +53,13 @@ impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { roads: Mutex::default(), way: Way::routed(), is_service: false, socket: None }
+        Self { clients: Mutex::default(), way: Way::routed(), is_service: false, socket: None }
     }
 
     /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect from an
     /// address of platforms' services to another server.
     pub fn service(way: Way) -> Self {
-        Self { roads: Mutex::default(), way, is_service: true, socket: None }
+        Self { clients: Mutex::default(), way, is_service: true, socket: None }
     }
 
     /// For a service of this machine's host at a Unix socket: else as a metadata service.
@@ -125,7 +125,7 @@ impl Client {
         if left.is_zero() {
             return Err(Error::transient("no time left"));
         }
-        let client = self.client(Road { secure: url.scheme() == "https", direct: is_near(url) })?;
+        let client = self.client(Needs { secure: url.scheme() == "https", direct: is_near(url) })?;
         let request = match method {
             Method::Post(form) => {
                 client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned())
@@ -136,19 +136,19 @@ impl Client {
         request.headers(headers.clone()).timeout(left).send().map_err(|error| unreachable(&error))
     }
 
-    fn client(&self, road: Road) -> Result<blocking::Client> {
-        let mut roads = self.roads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = roads.get(&road) {
+    fn client(&self, needs: Needs) -> Result<blocking::Client> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&needs) {
             return Ok(client.clone());
         }
-        let tls = if road.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
+        let tls = if needs.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
         let mut builder = blocking::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(if self.is_service { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
             .redirect(Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls);
-        if road.direct || self.is_service {
+        if needs.direct || self.is_service {
             builder = builder.no_proxy();
         }
         if let Some(interface) = &self.way.interface {
@@ -158,7 +158,7 @@ impl Client {
             builder = builder.unix_socket(socket.as_path());
         }
         let client = builder.build().map_err(|e| Error::fatal("cannot set up the HTTP client").because(e))?;
-        roads.insert(road, client.clone());
+        clients.insert(needs, client.clone());
         Ok(client)
     }
 }

@@ -18,6 +18,12 @@ const NETWORK_MANAGER: [&str; 3] =
     ["/etc/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"];
 const IFCFG: [&str; 2] = ["/etc/sysconfig/network-scripts", "/etc/sysconfig/network"];
 
+/// Whether one of the cards that are there has such a file.
+pub fn is_there(guest: &Guest, renderer: Option<Renderer>) -> bool {
+    let nics = guest.nics.iter().flatten();
+    renderer.is_some_and(|renderer| nics.into_iter().any(|nic| configuration(guest, renderer, nic).is_some()))
+}
+
 /// The file that configures `nic`, or whatever interface there is where its manager does not go by matches. What an
 /// earlier instance had from us is not the image's.
 pub fn configuration(guest: &Guest, renderer: Renderer, nic: &Nic) -> Option<String> {

@@ -14,15 +14,15 @@ use crate::http::{Way, shown_text};
 use crate::instance::ec2::{CLOUD_NAME, IDENTITY, NAME};
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
+mod clouds;
 mod imds;
-mod platform;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod user_data;
 
+use clouds::Platform;
 use imds::{FORBIDDEN, Imds};
-use platform::Platform;
 
 /// See the file's head.
 pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: true, probe, fetch };
@@ -37,8 +37,8 @@ const VERSIONS: [&str; 3] = ["2021-03-23", "latest", "2009-04-04"];
 const META_DATA: &str = "meta-data";
 
 fn probe(context: &Context) -> Probe {
-    let platform = platform::of(context.guest);
-    let is_amazon = platform.as_ref().is_some_and(|platform| platform.name == platform::AWS);
+    let platform = clouds::of(context.guest);
+    let is_amazon = platform.as_ref().is_some_and(Platform::is_amazon);
     let at = addresses(context.settings.ec2.as_ref(), [IPV4].into_iter().chain(is_amazon.then_some(IPV6)));
     let why = platform.map(|platform| platform.why).or_else(|| asked_for(context.guest, &[NAME]));
     let nothing = "the firmware names no platform with EC2's service, and nobody asks for it";
@@ -47,8 +47,8 @@ fn probe(context: &Context) -> Probe {
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let Some(service) = service else { return Err(Error::transient("it is on a server")) };
-    let platform = platform::of(context.guest);
-    let is_amazon = platform.as_ref().is_some_and(|platform| platform.name == platform::AWS);
+    let platform = clouds::of(context.guest);
+    let is_amazon = platform.as_ref().is_some_and(Platform::is_amazon);
     let settings = context.settings.ec2.as_ref();
     let mut failed = None;
     for base in bases(settings, service.way(), is_amazon) {
@@ -104,7 +104,7 @@ fn read(
     let user_data = optional("user-data", imds.get(&format!("{version}/user-data"), FILE_LIMIT), findings)?;
     let user_data = user_data.map(|document| Document { bytes: user_data::plain(document.bytes), ..document });
     seed.user_data = user_data.filter(|document| !document.bytes.is_empty());
-    if platform.is_some_and(|platform| platform.name == platform::AWS) {
+    if platform.is_some_and(Platform::is_amazon) {
         let identity = optional(IDENTITY, imds.get(&format!("{version}/{IDENTITY}"), DOCUMENT_LIMIT), findings)?;
         seed.content.extend(identity.map(|document| (document.name, document.bytes)));
     }

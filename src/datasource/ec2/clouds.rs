@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which platform with EC2's metadata service this machine is on, by its firmware.
 
-use crate::guest::{Dmi, Guest};
+use crate::datasource::platform::{Field, is};
+use crate::guest::Guest;
 
 /// Amazon's own name for itself, as cloud-init has it.
-pub(super) const AWS: &str = "aws";
+const AWS: &str = "aws";
 
-/// A field of DMI.
-type Field = fn(&Dmi) -> &str;
-
-/// Who says what there, in lower case; a name that begins with a dot is the end of one. As cloud-init's `DataSourceEc2`
-/// and ds-identify know them, and Amazon's Nitro by its plain names.
+/// Who says what there, in lower case. As cloud-init's `DataSourceEc2` and ds-identify know them, and Amazon's Nitro by its
+/// plain names.
 const NAMES: [(&str, Field, &str); 7] = [
     (AWS, |dmi| &dmi.sys_vendor, "amazon ec2"),
     (AWS, |dmi| &dmi.chassis_asset_tag, "amazon ec2"),
-    ("brightbox", |dmi| &dmi.product_serial, ".brightbox.com"),
-    ("zstack", |dmi| &dmi.chassis_asset_tag, ".zstack.io"),
+    ("brightbox", |dmi| &dmi.product_serial, "*.brightbox.com"),
+    ("zstack", |dmi| &dmi.chassis_asset_tag, "*.zstack.io"),
     ("e24cloud", |dmi| &dmi.sys_vendor, "e24cloud"),
     ("outscale", |dmi| &dmi.product_name, "3ds outscale vm"),
     ("tilaa", |dmi| &dmi.sys_vendor, "tilaa"),
@@ -30,13 +28,16 @@ pub(super) struct Platform {
     pub(super) why: String,
 }
 
+impl Platform {
+    pub(super) fn is_amazon(&self) -> bool {
+        self.name == AWS
+    }
+}
+
 /// The platform; `None` where the firmware names none of them.
 pub(super) fn of(guest: &Guest) -> Option<Platform> {
     let dmi = &guest.dmi;
-    let says = |field: Field, known: &str| {
-        let name = field(dmi).to_ascii_lowercase();
-        name == known || (known.starts_with('.') && name.ends_with(known))
-    };
+    let says = |field: Field, known: &str| is(&field(dmi).to_ascii_lowercase(), known);
     if let Some((name, field, _)) = NAMES.into_iter().find(|(_, field, known)| says(*field, known)) {
         return Some(Platform { name, why: format!("the firmware names `{}`", field(dmi)) });
     }
