@@ -35,7 +35,7 @@ const MAX_CONTENT: usize = 1000;
 /// Reads the tree for the datasource of that name; its network is left out unless it is wanted.
 ///
 /// # Errors
-/// Malformed where there is no `meta_data.json`; transient where the instance would lack something that may still come. A
+/// Absent where the server's properties want it left alone; malformed where there is no `meta_data.json`; transient where the instance would lack something that may still come. A
 /// document that can't be read is a finding, and the others are used.
 pub fn read(
     medium: &dyn Medium,
@@ -46,6 +46,9 @@ pub fn read(
 ) -> Result<Seed> {
     let (version, meta_data) = newest(medium, place)?;
     debug!("{place}: version {version}");
+    if is_disabled(&meta_data) {
+        return Err(Error::absent(format!("{place}: its property `dsmode` is `disabled`")));
+    }
     let read = |name: &str, limit: u64| medium.read(&format!("openstack/{version}/{name}"), limit);
     let mut network = None;
     if wants_network {
@@ -73,6 +76,12 @@ pub fn read(
         user_data: user_data.filter(|document| !document.bytes.is_empty()),
         content,
     })
+}
+
+/// Whether the server's property says that it is to be left alone, as with cloud-init.
+fn is_disabled(meta_data: &Document) -> bool {
+    let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
+    meta.pointer("/meta/dsmode").and_then(Value::as_str) == Some("disabled")
 }
 
 /// The text of `/etc/network/interfaces` that `meta_data.json` refers to: what nova wrote before `network_data.json`, and
@@ -161,6 +170,13 @@ mod tests {
         let mut findings = Findings::default();
         let seed = read(&Directory::open(tree).unwrap(), "config-drive", "the drive", true, &mut findings);
         (seed, findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_drive_that_is_to_be_left_alone_is_none() {
+        let disabled = r#"{"uuid": "i", "meta": {"dsmode": "disabled"}}"#;
+        let error = read_tree(&tree("disabled", &[("latest/meta_data.json", disabled)])).0.unwrap_err();
+        assert!(error.is_absent(), "{error}");
     }
 
     #[test]
