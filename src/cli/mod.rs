@@ -183,7 +183,16 @@ fn replace_commands(text: &str, escape: impl Fn(char) -> String) -> String {
 
 /// A reader that has gone is no error (`firstlight plan | head`).
 fn write(text: &str) -> Result<ExitCode> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    write_bytes(text.as_bytes())
+}
+
+/// Prints what may be no text, as it is; on a terminal as far as it is text.
+fn print_bytes(bytes: &[u8]) -> Result<ExitCode> {
+    if io::stdout().is_terminal() { print(&String::from_utf8_lossy(bytes)) } else { write_bytes(bytes) }
+}
+
+fn write_bytes(bytes: &[u8]) -> Result<ExitCode> {
+    match io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::fatal("cannot write to standard output").because(error))
         }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::boot::{self, Options};
-use crate::cli::{Common, print_exact, print_json, tell};
+use crate::cli::{Common, print_bytes, print_exact, print_json, tell};
 use crate::config::template;
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin, did_you_mean};
@@ -68,8 +68,9 @@ impl Arguments {
         let seed = boot::raw(options)?.ok_or_else(|| Error::absent("no configuration was found"))?;
         let documents: Vec<_> =
             if self.userdata { seed.user_data.iter().collect() } else { seed.vendor_data.iter().collect() };
-        let texts = documents.into_iter().map(|document| String::from_utf8_lossy(&document.bytes));
-        print_exact(&texts.collect::<String>())
+        let bytes: Vec<u8> = documents.into_iter().flat_map(|document| &document.bytes).copied().collect();
+        // It may be compressed: `query --userdata | zcat` is to get what was sent.
+        print_bytes(&bytes)
     }
 }
 

@@ -12,11 +12,12 @@ use crate::compression::{gunzip, is_gzip};
 use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, by_firmware, dispensable};
 use crate::datasource::drives::{self, NOT_LIVE};
 use crate::datasource::guestinfo::{Guestinfo, Variable, name};
+use crate::datasource::nocloud::{self, Reader};
 use crate::datasource::{Certainty, Context, Datasource, Drive, Fetched, Probe, Service, asked_for, platform};
 use crate::encoding::base64;
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Findings};
-use crate::instance::nocloud;
+use crate::finding::{Findings, Located};
+use crate::instance::nocloud as meta_data;
 use crate::instance::nocloud::ovf::{Property, properties};
 use crate::media::device::{Kind, Labelled};
 use crate::media::{self, Directory, FileSystem, Medium};
@@ -70,9 +71,10 @@ fn probe(context: &Context) -> Probe {
     }
 }
 
-fn fetch(context: &Context, _: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
+fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let Environment { document, place, drive } = find(context, findings)?;
-    let mut seed = seed(document, place, findings)?;
+    let reader = Reader { root: context.root, dmi: &context.guest.dmi, service };
+    let mut seed = seed(document, place, &reader, findings)?;
     seed.more_meta_data.extend(by_firmware(context.guest));
     Ok(Fetched { seed, drive })
 }
@@ -145,27 +147,23 @@ pub(super) fn is_on(medium: &dyn Medium) -> bool {
 }
 
 /// The seed on a medium that a person names.
-pub(super) fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result<Seed> {
+pub(super) fn read(medium: &dyn Medium, place: &str, reader: &Reader, findings: &mut Findings) -> Result<Seed> {
     let document = read_file(medium)?.ok_or_else(|| Error::absent(format!("{place} has no {FILE}")))?;
-    seed(document, place.to_owned(), findings)
+    seed(document, place.to_owned(), reader, findings)
 }
 
 /// What the environment asks for.
 ///
 /// # Errors
-/// Absent: it says that it is not to be used. Malformed: it can't be read.
-fn seed(document: Document, place: String, findings: &mut Findings) -> Result<Seed> {
+/// Absent: it says that it is not to be used. Malformed: it can't be read, or there is no seed where its `seedfrom` says.
+/// Transient: that is on a server.
+fn seed(document: Document, place: String, reader: &Reader, findings: &mut Findings) -> Result<Seed> {
     let found = properties(&document).map_err(|error| error.while_doing(&place))?;
     let property = |key: &str| found.iter().find(|it| it.key == key && !it.value.trim().is_empty());
     if property("dsmode").is_some_and(|mode| mode.value.trim() == "disabled") {
         return Err(Error::absent(format!("{place}: its `dsmode` is `disabled`")));
     }
-    if let Some(from) = property("seedfrom") {
-        let text = "`seedfrom` is not followed; only the properties themselves are read";
-        findings.push(
-            Finding::error(&from.origin, text).help("put the user-data into the property `user-data`, in base64"),
-        );
-    }
+    let from = property("seedfrom").map(|from| Located::new(from.value.trim().to_owned(), from.origin.clone()));
     let mut part = |key: &str, limit: u64| {
         let title = format!("{key} in {}", document.name);
         dispensable(&title, property(key).map(|it| unpacked(&it.value, limit)).transpose(), findings)
@@ -177,8 +175,8 @@ fn seed(document: Document, place: String, findings: &mut Findings) -> Result<Se
         let config = format!("#cloud-config\n{}\n", json!({ "password": password.value }));
         Document::new(format!("password in {}", document.name), config)
     });
-    nocloud::parse(&document, &mut Findings::default())?;
-    Ok(Seed {
+    meta_data::parse(&document, &mut Findings::default())?;
+    let seed = Seed {
         datasource: NAME.to_owned(),
         place,
         meta_format: MetaFormat::NoCloud,
@@ -188,7 +186,11 @@ fn seed(document: Document, place: String, findings: &mut Findings) -> Result<Se
         user_data,
         vendor_data: password.into_iter().collect(),
         content: Default::default(),
-    })
+    };
+    match from {
+        Some(from) => nocloud::followed(seed, &from, reader, findings),
+        None => Ok(seed),
+    }
 }
 
 /// A document in a property: in base64, as it should be, or as it is; compressed or not.
@@ -219,6 +221,13 @@ mod tests {
         let scratch = Scratch::new();
         if let Some(environment) = environment {
             scratch.file(&format!("{DIRECTORY}/OVF_ENV.XML"), environment);
+        }
+        for (name, text) in [
+            ("meta-data", "instance-id: i-7\nhostname: other"),
+            ("user-data", "#!/bin/sh\n"),
+            ("vendor-data", "#!/bin/v\n"),
+        ] {
+            scratch.file(&format!("/srv/seed/{name}"), text);
         }
         scratch.file("/sys/class/dmi/id/product_uuid", "4237B3C0-0000-4000-8000-00000000000A\n");
         let (root, settings) = (scratch.root(), Settings::default());
@@ -275,13 +284,28 @@ mod tests {
     }
 
     #[test]
-    fn user_data_may_be_plain_and_what_is_not_followed_is_said() {
-        let (_, seed, findings) =
-            seek(Some(&environment(&[("user-data", "#!/bin/sh&#10;id&#10;"), ("seedfrom", "http://192.0.2.1/")])));
-        assert_eq!(texts(&seed.unwrap().user_data), ["#!/bin/sh\nid\n"]);
-        assert!(findings[0].starts_with("OVF_ENV.XML:5:1: error: `seedfrom` is not followed"), "{findings:?}");
+    fn user_data_may_be_plain_and_the_environment_may_say_that_it_is_none() {
+        let (_, seed, findings) = seek(Some(&environment(&[("user-data", "#!/bin/sh&#10;id&#10;")])));
+        assert_eq!((texts(&seed.unwrap().user_data), findings.len()), (vec!["#!/bin/sh\nid\n"], 0));
         let (_, seed, _) = seek(Some(&environment(&[("dsmode", "disabled")])));
         assert!(seed.unwrap_err().is_absent());
+    }
+
+    #[test]
+    fn what_seedfrom_names_is_added() {
+        let properties = |from| [("hostname", "web"), ("user-data", "own"), ("password", "p"), ("seedfrom", from)];
+        let (_, seed, findings) = seek(Some(&environment(&properties("/srv/seed/"))));
+        let seed = seed.unwrap();
+        assert_eq!(findings, [""; 0]);
+        let who = instance(&seed);
+        assert_eq!((who.id.as_str(), who.hostname.unwrap().as_str()), ("i-7", "web"), "of a key the first counts");
+        assert_eq!(texts(&seed.user_data), ["#!/bin/sh\n"], "of the rest the last");
+        assert_eq!(texts(&seed.vendor_data), ["#cloud-config\n{\"password\":\"p\"}\n", "#!/bin/v\n"]);
+        assert!(seed.place.ends_with(" and /srv/seed/"), "{}", seed.place);
+        // On a server: that is asked when there is a way to it.
+        assert!(seek(Some(&environment(&properties("http://192.0.2.1/")))).1.unwrap_err().is_transient());
+        let nothing = seek(Some(&environment(&properties("/srv/none/")))).1.unwrap_err();
+        assert!(!nothing.is_transient() && !nothing.is_absent(), "{nothing}");
     }
 
     #[test]

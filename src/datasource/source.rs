@@ -93,7 +93,7 @@ impl Place<'_> {
         match is_config_drive {
             true => config_drive::read(medium, place, findings),
             false if nocloud::is_on(medium) => nocloud::read(medium, place, &self.reader(), findings),
-            false if ovf::is_on(medium) => ovf::read(medium, place, findings),
+            false if ovf::is_on(medium) => ovf::read(medium, place, &self.reader(), findings),
             false => Err(Error::malformed(format!("{place} has no seed"))
                 .help("a config drive has openstack/latest/meta_data.json; a NoCloud seed `meta-data` and `user-data`; a disc of vSphere ovf-env.xml")),
         }

@@ -10,6 +10,7 @@ use crate::config::document::Node;
 use crate::config::json::BASE64;
 use crate::guest::Guest;
 use crate::instance::{Instance, ec2, nocloud};
+use crate::json::quietly;
 use crate::seed::{MetaFormat, Seed};
 
 /// What stands for a value that is not everyone's to read; as in cloud-init, since programs look for it.
@@ -84,7 +85,7 @@ impl Instance {
         data.extend(names.into_iter().filter_map(|(key, name)| Some((key.to_owned(), json!(name.as_ref()?.value)))));
         data.insert("meta".to_owned(), json!(self.properties));
         let mut raw = match seed.meta_format {
-            MetaFormat::OpenStack => serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default(),
+            MetaFormat::OpenStack => quietly(&seed.meta_data.bytes),
             MetaFormat::NoCloud => nocloud::data(seed, &self.id),
             MetaFormat::Ec2 => ec2::data(seed),
         };

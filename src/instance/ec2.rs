@@ -51,7 +51,7 @@ pub fn read(seed: &Seed, findings: &mut Findings) -> Result<Instance> {
 
 /// The meta-data as instance data have it: the keys by their names.
 pub fn data(seed: &Seed) -> Value {
-    let mut tree: Value = serde_json::from_slice(&seed.meta_data.bytes).unwrap_or_default();
+    let mut tree = json::quietly(&seed.meta_data.bytes);
     if let Some(Value::Object(keys)) = tree.get_mut("public-keys") {
         let listed = std::mem::take(keys);
         for (line, key) in listed {

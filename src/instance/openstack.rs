@@ -26,7 +26,8 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         }
     };
     let mut reader = Reader { keys: &keys, origin, findings };
-    let Some(id) = reader.text("uuid").filter(|id| !id.trim().is_empty()) else {
+    let id = reader.word("uuid");
+    let Some(id) = id.filter(|id| !id.trim().is_empty()) else {
         return Err(Finding::error(&reader.origin.key("uuid"), "it is missing: which instance this is can't be told")
             .help("give each machine its own `uuid`; it decides what is done once for each instance")
             .into());
@@ -39,8 +40,8 @@ pub fn read(document: &Document, content: &BTreeMap<String, Vec<u8>>, findings: 
         properties: reader.properties(),
         files: reader.files(content),
         random_seed: reader.random_seed(),
-        availability_zone: reader.text("availability_zone").map(|zone| zone.value),
-        region: None,
+        availability_zone: reader.first(&["availability-zone", "availability_zone", "placement/availability-zone"]),
+        region: reader.first(&["region"]),
         cloud_name: None,
         redact: Vec::new(),
     })
@@ -71,8 +72,28 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// As [`Self::text`], of a number its digits: a tool that writes a drive may have ids of its own.
+    fn word(&mut self, key: &str) -> Option<Located<String>> {
+        match self.value(key)? {
+            (Value::Number(number), origin) => Some(Located::new(number.to_string(), origin)),
+            _ => self.text(key),
+        }
+    }
+
+    /// The first text of these that is there, for instance data alone.
+    fn first(&self, paths: &[&str]) -> Option<String> {
+        let text = |path: &&str| {
+            let (top, below) = path.split_once('/').unwrap_or((path, ""));
+            let value = self.keys.get(top)?;
+            let value = if below.is_empty() { value } else { value.get(below)? };
+            value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        paths.iter().find_map(text)
+    }
+
     fn hostname(&mut self) -> Option<Located<String>> {
-        let asked = self.text("hostname")?;
+        // The second is what the peer calls the first; whoever writes a drive by hand may do so too.
+        let asked = ["hostname", "local-hostname"].iter().find_map(|key| self.text(key))?;
         hostname::check(&asked).map_err(|finding| self.findings.push(finding)).ok()
     }
 
@@ -245,6 +266,17 @@ mod tests {
         assert!(instance.hostname.is_none());
         let properties: Vec<_> = instance.properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(properties, ["b=1", "c=true", r#"d=["e"]"#, "f="]);
+    }
+
+    #[test]
+    fn what_the_peer_reads_by_other_names_is_read() {
+        let (instance, findings) = instance(
+            r#"{"uuid": 12, "local-hostname": "a.example", "region": "R", "placement": {"availability-zone": "z"}}"#,
+        );
+        let instance = instance.unwrap();
+        assert_eq!(findings, [""; 0]);
+        assert_eq!((instance.id.value.as_str(), instance.hostname.unwrap().as_str()), ("12", "a.example"));
+        assert_eq!((instance.region.as_deref(), instance.availability_zone.as_deref()), (Some("R"), Some("z")));
     }
 
     #[test]

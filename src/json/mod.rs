@@ -13,7 +13,7 @@ pub mod places;
 /// # Errors
 /// A finding with line and column where it is no JSON.
 pub fn parse(bytes: &[u8], document: &Origin, findings: &mut Findings) -> Result<Value, Finding> {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let bytes = without_mark(bytes);
     let value = serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
         // The place is said already.
@@ -32,6 +32,15 @@ pub fn parse(bytes: &[u8], document: &Origin, findings: &mut Findings) -> Result
         });
     }
     Ok(value)
+}
+
+/// A document of which somebody else says what is wrong with it; null where it is no JSON.
+pub fn quietly(bytes: &[u8]) -> Value {
+    serde_json::from_slice(without_mark(bytes)).unwrap_or_default()
+}
+
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
 /// "a string", "a list" …

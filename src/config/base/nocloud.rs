@@ -36,7 +36,8 @@ impl Read for Inline {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         match (&node.data, node.value()) {
-            (Data::Mapping(_), _) => Some(Self(node.to_json().to_string())),
+            // Not as JSON: `52:54:00:12:34:00` is a number to YAML 1.1, and an id or an address to whoever wrote it.
+            (Data::Mapping(_), _) => Some(Self(node.to_flow())),
             (_, Some(Value::Text(text))) => Some(Self(text)),
             _ => unfit(node, &Self::kind(), findings),
         }
@@ -80,13 +81,23 @@ mod tests {
             let (read, findings) = read(&text);
             let read = read.unwrap();
             assert_eq!(findings, [""; 0], "{text}");
-            assert_eq!(read.meta_data, Some(Inline(r#"{"instance-id":"i-1"}"#.to_owned())));
+            assert_eq!(read.meta_data, Some(Inline(r#"{"instance-id": "i-1", }"#.to_owned())));
             assert_eq!(
                 (read.user_data.as_deref(), read.network_config),
                 (Some("#!/bin/sh"), Some(Inline("version: 2".to_owned())))
             );
             assert_eq!(read.fs_label, Some(OrFalse(None)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_value_without_quotes_stays_what_is_written() {
+        let seed =
+            "{meta-data: {instance-id: 52:54:00:12:34:00}, user-data: '', network-config: {a: 0123, b: 'yes', c: ~}}";
+        let read = read(&format!("firstlight: {{nocloud: {seed}}}")).0.unwrap();
+        let text = |inline: Option<Inline>| inline.unwrap().0;
+        assert_eq!(text(read.meta_data), r#"{"instance-id": 52:54:00:12:34:00, }"#);
+        assert_eq!(text(read.network_config), r#"{"a": 0123, "b": "yes", "c": ~, }"#);
     }
 
     #[test]

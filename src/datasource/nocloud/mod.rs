@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::config::base::NoCloud;
 use crate::config::types::OrFalse;
+use crate::datasource::documents::says_something;
 use crate::datasource::drives::{self, NOT_LIVE};
 use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for};
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::instance::nocloud::{self, NAME, line};
 use crate::media::device::Labelled;
 use crate::media::{Directory, Medium};
 use crate::root::{Root, Tree as _};
-use crate::seed::{Document, Seed};
+use crate::seed::{Document, NetworkFormat, Seed};
 
 mod gathered;
 mod seedfrom;
@@ -169,6 +170,23 @@ pub fn served(url: &Located<String>, reader: &Reader, findings: &mut Findings) -
     let mut gathered = Gathered::default();
     gathered.follow(Some(url), reader, findings)?;
     gathered.seed(findings)?.ok_or_else(|| Error::absent(format!("no seed at {}", seedfrom::shown(url))))
+}
+
+/// The seed of another datasource together with what its `seedfrom` names, by the rule of this one: of meta-data what came
+/// first counts, of the other documents what comes last; vendor-data are one over the other.
+pub fn followed(seed: Seed, from: &Located<String>, reader: &Reader, findings: &mut Findings) -> Result<Seed> {
+    let (documents, place) = reader.read(from, findings)?;
+    let network = documents.network.filter(says_something).map(|document| (NetworkFormat::NetworkConfig, document));
+    let vendor_data = documents.vendor_data.filter(says_something);
+    let user_data = documents.user_data.or(seed.user_data);
+    Ok(Seed {
+        place: format!("{} and {place}", seed.place),
+        more_meta_data: seed.more_meta_data.into_iter().chain(documents.meta_data).collect(),
+        network: network.or(seed.network),
+        user_data: user_data.filter(|document| !document.bytes.is_empty()),
+        vendor_data: seed.vendor_data.into_iter().chain(vendor_data).collect(),
+        ..seed
+    })
 }
 
 #[cfg(test)]

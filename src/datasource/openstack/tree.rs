@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, dispensable, left_out, optional, says_something};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
+use crate::json;
 use crate::media::Medium;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
@@ -35,7 +36,7 @@ const MAX_CONTENT: usize = 1000;
 /// Reads the tree for the datasource of that name; its network is left out unless it is wanted.
 ///
 /// # Errors
-/// Malformed where there is no `meta_data.json`; transient where the instance would lack something that may still come. A
+/// Absent where the server's properties want it left alone; malformed where there is no `meta_data.json`; transient where the instance would lack something that may still come. A
 /// document that can't be read is a finding, and the others are used.
 pub fn read(
     medium: &dyn Medium,
@@ -46,6 +47,9 @@ pub fn read(
 ) -> Result<Seed> {
     let (version, meta_data) = newest(medium, place)?;
     debug!("{place}: version {version}");
+    if is_disabled(&meta_data) {
+        return Err(Error::absent(format!("{place}: its property `dsmode` is `disabled`")));
+    }
     let read = |name: &str, limit: u64| medium.read(&format!("openstack/{version}/{name}"), limit);
     let mut network = None;
     if wants_network {
@@ -75,10 +79,16 @@ pub fn read(
     })
 }
 
+/// Whether the server's property says that it is to be left alone, as with cloud-init.
+fn is_disabled(meta_data: &Document) -> bool {
+    let meta = json::quietly(&meta_data.bytes);
+    meta.pointer("/meta/dsmode").and_then(Value::as_str) == Some("disabled")
+}
+
 /// The text of `/etc/network/interfaces` that `meta_data.json` refers to: what nova wrote before `network_data.json`, and
 /// Proxmox does today.
 fn interfaces(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Result<Option<Document>> {
-    let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
+    let meta = json::quietly(&meta_data.bytes);
     let Some(path) = meta.pointer("/network_config/content_path").and_then(Value::as_str) else { return Ok(None) };
     let text = optional(path.trim_start_matches('/'), content_file(medium, path, DOCUMENT_LIMIT), findings)?;
     Ok(text.filter(says_something))
@@ -115,7 +125,7 @@ fn newest(medium: &dyn Medium, place: &str) -> Result<(&'static str, Document)> 
 fn content(medium: &dyn Medium, meta_data: &Document, findings: &mut Findings) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut content = BTreeMap::new();
     let mut left = CONTENT_LIMIT;
-    let meta: Value = serde_json::from_slice(&meta_data.bytes).unwrap_or_default();
+    let meta = json::quietly(&meta_data.bytes);
     let files = meta.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for path in files.iter().filter_map(|file| file.get("content_path")?.as_str()) {
         if content.contains_key(path) {
@@ -161,6 +171,21 @@ mod tests {
         let mut findings = Findings::default();
         let seed = read(&Directory::open(tree).unwrap(), "config-drive", "the drive", true, &mut findings);
         (seed, findings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_nothing() {
+        let meta_data = "\u{feff}{\"uuid\": \"i\", \"files\": [{\"path\": \"/a\", \"content_path\": \"/content/0000\"}], \"network_config\": {\"content_path\": \"/content/0001\"}}";
+        let files = [("latest/meta_data.json", meta_data), ("content/0000", "A"), ("content/0001", "auto lo\n")];
+        let seed = read_tree(&tree("mark", &files)).0.unwrap();
+        assert_eq!((seed.content.len(), seed.network.map(|(format, _)| format)), (1, Some(NetworkFormat::Interfaces)));
+    }
+
+    #[test]
+    fn a_drive_that_is_to_be_left_alone_is_none() {
+        let disabled = r#"{"uuid": "i", "meta": {"dsmode": "disabled"}}"#;
+        let error = read_tree(&tree("disabled", &[("latest/meta_data.json", disabled)])).0.unwrap_err();
+        assert!(error.is_absent(), "{error}");
     }
 
     #[test]

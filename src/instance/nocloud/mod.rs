@@ -25,7 +25,7 @@ pub mod ovf;
 pub const NAME: &str = "nocloud";
 
 /// The keys that mean something.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "instance-id",
     "local-hostname",
     "hostname",
@@ -35,6 +35,7 @@ const KEYS: [&str; 11] = [
     "dsmode",
     "cloud-name",
     "availability-zone",
+    "region",
     "random_seed",
     "meta",
 ];
@@ -54,6 +55,8 @@ pub fn read(seed: &Seed, findings: &mut Findings) -> Result<Instance> {
     let asked = ["local-hostname", "hostname"].iter().find_map(|key| text(&meta, key, findings));
     let hostname = asked.and_then(|name| hostname::check(&name).map_err(|wrong| findings.push(wrong)).ok());
     let random_seed = text(&meta, "random_seed", findings);
+    // Where EC2 has it, and cloud-init looks in every meta-data.
+    let zone = value(&meta, "placement").and_then(|placement| text(placement, "availability-zone", findings));
     Ok(Instance {
         id,
         hostname,
@@ -61,7 +64,8 @@ pub fn read(seed: &Seed, findings: &mut Findings) -> Result<Instance> {
         properties: properties(&meta, findings),
         redact: redact(&meta, findings),
         random_seed: random_seed.map(|seed| seed.map(String::into_bytes)),
-        availability_zone: text(&meta, "availability-zone", findings).map(|zone| zone.value),
+        availability_zone: text(&meta, "availability-zone", findings).or(zone).map(|zone| zone.value),
+        region: text(&meta, "region", findings).map(|region| region.value),
         cloud_name: text(&meta, "cloud-name", findings).map(|name| name.value.to_lowercase()),
         ..Instance::unknown(&origin)
     })
@@ -254,6 +258,14 @@ mod tests {
             );
         }
         assert_eq!(data(&seed(&[yaml]), "x")["rack"], "r7");
+    }
+
+    #[test]
+    fn where_it_runs_may_be_said_as_ec2_says_it() {
+        let (instance, findings) = instance(&["instance-id: x\nregion: R\nplacement: {availability-zone: z}\n"]);
+        let instance = instance.unwrap();
+        assert_eq!(findings, [""; 0]);
+        assert_eq!((instance.region.as_deref(), instance.availability_zone.as_deref()), (Some("R"), Some("z")));
     }
 
     #[test]
