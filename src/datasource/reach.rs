@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::datasource::Service;
-use crate::ephemeral::{self, Ephemeral};
+use crate::ephemeral::Ephemeral;
 use crate::guest::Guest;
 use crate::http::{self, Way};
 use crate::network::render::Renderer;
@@ -72,10 +72,16 @@ impl Road {
 
 impl Roads {
     /// By cards of `guest` that are brought up for the questions, or by the network that is up.
-    pub(super) fn open(reach: Reach, guest: &Guest, deadline: Instant, timeout: Duration) -> Self {
+    pub(super) fn open(
+        reach: Reach,
+        guest: &Guest,
+        ways_up: fn() -> Vec<Way>,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Self {
         let ephemeral =
             matches!(reach, Reach::Ephemeral { .. }).then(|| Ephemeral::bring_up(&guest.named_nics(), deadline));
-        Self { roads: Vec::new(), ephemeral, ways_up: ephemeral::ways_up, deadline, timeout }
+        Self { roads: Vec::new(), ephemeral, ways_up, deadline, timeout }
     }
 
     fn add(&mut self, ways: Vec<Way>) {
@@ -103,6 +109,8 @@ impl Roads {
     pub(super) fn next(&self, open: &[&str]) -> Option<Instant> {
         let has_question = |road: &&Road| open.iter().any(|name| !road.is_over(name));
         let next = self.roads.iter().filter(has_question).map(|road| road.next).min();
+        // A question after the deadline is none.
+        let next = next.filter(|next| *next < self.deadline);
         let next = match &self.ephemeral {
             _ if open.is_empty() => None,
             Some(ephemeral) if !ephemeral.is_complete() => next.or(Some(self.deadline)),

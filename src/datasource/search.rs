@@ -12,8 +12,10 @@ use crate::datasource::{
     Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried,
     platform, wanted,
 };
-use crate::error::{Error, Kind, Result};
+use crate::ephemeral;
+use crate::error::{Kind, Result};
 use crate::finding::{Finding, Findings, Origin};
+use crate::http::Way;
 use crate::media::uevent::Uevents;
 use crate::network::own;
 
@@ -28,15 +30,7 @@ const BEFORE_OWN: Duration = Duration::from_secs(20);
 pub fn find(context: &Context) -> Detection {
     let mut findings = Findings::default();
     let wanted = wanted(context, &mut findings);
-    let candidates = wanted.into_iter().map(|datasource| Candidate::look(datasource, context)).collect();
-    let mut search = Search { context, candidates, findings, at_most: None };
-    let found = search.first(Certainty::Here);
-    let found = found.or_else(|| search.expect()).or_else(|| search.fall_back());
-    if let Some(fetched) = &found {
-        info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
-        search.skip_the_others(&fetched.seed.datasource);
-    }
-    let mut detection = search.end(found);
+    let mut detection = Search { findings, ..Search::new(context, wanted.into_iter()) }.find();
     let is_nothing = |tried: &Tried| matches!(tried.outcome, Outcome::Absent);
     if detection.found.is_none() && detection.tried.iter().all(is_nothing) {
         detection.findings.extend(platform::unsupported(context));
@@ -49,9 +43,8 @@ pub fn find(context: &Context) -> Detection {
 pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
     let is_skipped = |name: &str| tried.iter().any(|tried| tried.name == name && tried.outcome == Outcome::Skipped);
     let skipped = DATASOURCES.iter().filter(|datasource| datasource.is_remote && is_skipped(datasource.name));
-    let candidates = skipped.map(|datasource| Candidate::look(datasource, context));
-    let candidates = candidates.filter(|candidate| candidate.certainty >= Certainty::Expected).collect();
-    let mut search = Search { context, candidates, findings: Findings::default(), at_most: Some(context.wait()) };
+    let mut search = Search { at_most: Some(context.wait()), ..Search::new(context, skipped) };
+    search.candidates.retain(|candidate| candidate.certainty >= Certainty::Expected);
     let found = search.expect();
     search.end(found)
 }
@@ -126,9 +119,28 @@ struct Search<'a> {
     findings: Findings,
     /// How long servers are asked at most, whatever else would count.
     at_most: Option<Duration>,
+    /// The ways of a network that is up by itself.
+    ways_up: fn() -> Vec<Way>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    /// Each of these has been looked at once.
+    fn new(context: &'a Context<'a>, datasources: impl Iterator<Item = &'static Datasource>) -> Self {
+        let candidates = datasources.map(|datasource| Candidate::look(datasource, context)).collect();
+        Self { context, candidates, findings: Findings::default(), at_most: None, ways_up: ephemeral::ways_up }
+    }
+
+    /// All of it.
+    fn find(mut self) -> Detection {
+        let found = self.first(Certainty::Here);
+        let found = found.or_else(|| self.expect()).or_else(|| self.fall_back());
+        if let Some(fetched) = &found {
+            info!("{} found at {}", fetched.seed.datasource, fetched.seed.place);
+            self.skip_the_others(&fetched.seed.datasource);
+        }
+        self.end(found)
+    }
+
     /// What it came to.
     fn end(self, found: Option<Fetched>) -> Detection {
         let tried = self.candidates.into_iter().map(|candidate| candidate.tried).collect();
@@ -173,6 +185,7 @@ impl Search<'_> {
     /// and nothing need come for an instance that is known to be this one.
     fn expect(&mut self) -> Option<Fetched> {
         let media = Instant::now() + self.context.wait();
+        self.sort_out();
         let mut roads = self.roads();
         let is_known = self.candidates.iter().any(|candidate| candidate.tried.outcome == Outcome::Known);
         let may_come = self.context.root.is_live() && !is_known;
@@ -186,6 +199,9 @@ impl Search<'_> {
                 if let Some(found) = self.first(Certainty::Here) {
                     return Some(found);
                 }
+                // What has come may lead to a server.
+                self.sort_out();
+                roads = roads.or_else(|| self.roads());
             }
             if let Some(found) = roads.as_mut().and_then(|roads| self.ask(roads)) {
                 return Some(found);
@@ -220,8 +236,8 @@ impl Search<'_> {
         }
     }
 
-    /// The roads to the servers that are to be asked; `None` where there are none, or no servers.
-    fn roads(&mut self) -> Option<Roads> {
+    /// Says of each on a server why it is not to be asked, or not now.
+    fn sort_out(&mut self) {
         let context = self.context;
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let known = context.kept.as_ref().filter(|kept| kept.datasource == candidate.datasource.name);
@@ -247,6 +263,11 @@ impl Search<'_> {
                 Reach::Up => {}
             }
         }
+    }
+
+    /// The roads to the servers that are to be asked; `None` where there are no servers.
+    fn roads(&mut self) -> Option<Roads> {
+        let context = self.context;
         if !self.candidates.iter().any(Candidate::is_to_ask) {
             return None;
         }
@@ -259,8 +280,8 @@ impl Search<'_> {
             // The network stage can go on by a network of the image's own; else this is the only chance.
             self.at_most = own::is_there(&guest, renderer).then_some(BEFORE_OWN);
         }
-        let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
-        Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
+        let deadline = Instant::now() + self.patience();
+        Some(Roads::open(context.reach, &guest, self.ways_up, deadline, self.timeout()))
     }
 
     /// How long servers are asked. A machine that was configured before has what it needs, and waits no longer than for a
@@ -276,13 +297,20 @@ impl Search<'_> {
             true => self.context.settings.max_wait().unwrap_or(DEFAULT_MAX_WAIT),
             false => self.context.wait(),
         };
-        patience.min(self.at_most.unwrap_or(patience))
+        let patience = patience.min(self.at_most.unwrap_or(patience));
+        // Not to wait is not the same as not to ask.
+        if patience.is_zero() { self.timeout() } else { patience }
+    }
+
+    /// For one try.
+    fn timeout(&self) -> Duration {
+        self.context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT)
     }
 
     /// Asks for each datasource on each road whose turn it is.
     fn ask(&mut self, roads: &mut Roads) -> Option<Fetched> {
         for road in roads.due() {
-            let mut busy: Option<Error> = None;
+            let mut at_least: Option<Duration> = None;
             for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
                 let name = candidate.datasource.name;
                 if road.is_over(name) {
@@ -297,11 +325,11 @@ impl Search<'_> {
                 }
                 // Only possible: one question is enough.
                 match error.is_transient() && candidate.certainty > Certainty::Possible {
-                    true => busy = Some(error),
+                    true => at_least = at_least.max(error.retry_after()),
                     false => road.end(name),
                 }
             }
-            road.put_off(busy.as_ref().and_then(Error::retry_after));
+            road.put_off(at_least);
         }
         None
     }
@@ -361,3 +389,6 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,8 @@ use crate::http::{Response, USER_AGENT, Way, innermost, tls};
 /// A host that is there answers a connection at once; one that is not should not cost a boot more than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A metadata service is on the next machine, or is none.
+/// A metadata service is on the next machine, or is none; one with a name may be far, with a name to look up and a
+/// secret to agree on.
 const NEAR_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// As many as a mirror or a URL shortener needs.
@@ -144,7 +145,7 @@ impl Client {
         let tls = if needs.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
         let mut builder = blocking::Client::builder()
             .user_agent(USER_AGENT)
-            .connect_timeout(if self.is_service { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
+            .connect_timeout(if self.is_service && road.direct { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
             .redirect(Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls);

@@ -61,14 +61,16 @@ impl Settings {
         [&self.openstack, &self.ec2].into_iter().flatten()
     }
 
-    /// How long servers are asked that the platform is certain to have, where the settings say so.
+    /// How long servers are asked that the platform is certain to have, where the settings say so: at least once.
     pub fn max_wait(&self) -> Option<Duration> {
-        self.services().filter_map(|service| service.max_wait).max()
+        let longest = self.services().filter_map(|service| service.max_wait).max();
+        longest.map(|longest| if longest.is_zero() { self.timeout().unwrap_or(ONE_ATTEMPT) } else { longest })
     }
 
     /// How long one request may take, where the settings say so.
     pub fn timeout(&self) -> Option<Duration> {
-        self.services().filter_map(|service| service.timeout).max()
+        // In no time nobody can answer.
+        self.services().filter_map(|service| service.timeout).max().filter(|timeout| !timeout.is_zero())
     }
 }
 
@@ -106,6 +108,8 @@ mod tests {
         );
         let (settings, said) = read("datasource: {OpenStack: {max_wait: 0, max-wiat: 3}}");
         assert_eq!(settings.max_wait(), Some(ONE_ATTEMPT));
+        let (none, _) = read("firstlight: {ec2: {max_wait: 0s, timeout: 0}, openstack: {max_wait: 0.0}}");
+        assert_eq!((none.max_wait(), none.timeout()), (Some(ONE_ATTEMPT), None));
         assert!(said[0].contains("unknown key `max-wiat`"), "{said:?}");
         assert!(read("datasource: {OpenStack: ~, Ec2: 3}").0.openstack.is_none());
     }

@@ -64,7 +64,8 @@ pub fn write(kind: u8, xid: u32, seconds: u16, mac: Mac, more: &[(u8, &[u8])]) -
     message.resize(END, 0);
     message.extend(COOKIE);
     let client = [&[1], &mac[..]].concat();
-    let wanted = [option::MASK, option::ROUTERS, option::MTU, option::LEASE, option::ROUTES];
+    // The routes stand before the routers, in whose place they are (RFC 3442): a server that has no room leaves out the last.
+    let wanted = [option::MASK, option::ROUTES, option::ROUTERS, option::MTU, option::LEASE];
     let longest = MOST.to_be_bytes();
     let own = [(option::CLIENT, &client[..]), (option::LONGEST, &longest), (option::WANTED, &wanted)];
     message.extend([option::KIND, 1, kind]);
@@ -179,7 +180,7 @@ pub mod tests {
         assert_eq!(options[&option::ADDRESS], [192, 0, 2, 50]);
         assert_eq!(options[&option::CLIENT], [1, 0x52, 0x54, 0, 0, 0, 1]);
         assert_eq!(options[&option::LONGEST], [4, 176]);
-        assert_eq!(options[&option::WANTED], [1, 3, 26, 51, 121]);
+        assert_eq!(options[&option::WANTED], [1, 121, 3, 26, 51]);
     }
 
     #[test]

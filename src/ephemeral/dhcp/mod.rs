@@ -35,6 +35,9 @@ pub struct Client {
     /// Messages sent since there is that offer, or since there is none.
     sent: u32,
     begun: Instant,
+    /// Since then, as the last discovery said it: a request says the same, so that relays which count it take both to the
+    /// same servers (RFC 2131 section 4.4.1).
+    seconds: u16,
     /// When the next message is to be sent.
     next: Instant,
 }
@@ -42,7 +45,7 @@ pub struct Client {
 impl Client {
     /// One that has not asked yet. `xid` is by chance: by that its answers are known.
     pub fn new(mac: Mac, xid: u32, now: Instant) -> Self {
-        Self { mac, xid, offer: None, sent: 0, begun: now, next: now }
+        Self { mac, xid, offer: None, sent: 0, begun: now, seconds: 0, next: now }
     }
 
     /// When something is to be sent.
@@ -61,12 +64,14 @@ impl Client {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.sent.min(8)).min(LONGEST_PAUSE);
         self.next = now + spread(pause, 25);
         self.sent = self.sent.saturating_add(1);
-        let seconds = u16::try_from((now - self.begun).as_secs()).unwrap_or(u16::MAX);
+        if self.offer.is_none() {
+            self.seconds = u16::try_from((now - self.begun).as_secs()).unwrap_or(u16::MAX);
+        }
         let message = match self.offer {
-            None => message::write(kind::DISCOVER, self.xid, seconds, self.mac, &[]),
+            None => message::write(kind::DISCOVER, self.xid, self.seconds, self.mac, &[]),
             Some((address, server)) => {
                 let more = [(option::ADDRESS, &address.octets()[..]), (option::SERVER, &server.octets())];
-                message::write(kind::REQUEST, self.xid, seconds, self.mac, &more)
+                message::write(kind::REQUEST, self.xid, self.seconds, self.mac, &more)
             }
         };
         Some(packet::write(&message))
@@ -139,6 +144,18 @@ mod tests {
         assert_eq!(client.take(&says(kind::ACK, OTHER), now), None, "nobody has asked that one");
         let lease = client.take(&says(kind::ACK, SERVER), now).unwrap();
         assert_eq!(lease.address, (Ipv4Addr::new(192, 0, 2, 50), 24));
+    }
+
+    #[test]
+    fn a_request_is_as_old_as_the_discovery_that_was_answered() {
+        let (mut client, begun) = client();
+        let seconds = |packet: Option<Vec<u8>>| packet.map(|packet| packet[28 + 8..28 + 10].to_vec());
+        assert_eq!(seconds(client.due(begun)), Some(vec![0, 0]));
+        let later = begun + Duration::from_secs(300);
+        assert_eq!(seconds(client.due(later)), Some(vec![1, 44]));
+        client.take(&says(kind::OFFER, SERVER), later);
+        assert_eq!(seconds(client.due(later + Duration::from_secs(9))), Some(vec![1, 44]));
+        assert_eq!(seconds(client.due(later + Duration::from_secs(90_000))), Some(vec![1, 44]));
     }
 
     #[test]
