@@ -18,6 +18,9 @@ use crate::media::uevent::Uevents;
 
 /// How often media are looked for while servers are asked.
 const POLL: Duration = Duration::from_millis(250);
+/// The longest that a stage waits, whatever the settings say: its unit gives the local stage five minutes for all that it
+/// does, and the network stage fifteen. One that is killed in its search tells nobody why.
+const LONGEST: [Duration; 2] = [Duration::from_secs(4 * 60), Duration::from_secs(10 * 60)];
 
 /// Looks for a datasource: those that are here first, then those that are expected and may be late.
 ///
@@ -169,10 +172,12 @@ impl Search<'_> {
     /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes,
     /// and nothing need come for an instance that is known to be this one.
     fn expect(&mut self) -> Option<Fetched> {
-        let media = Instant::now() + self.context.wait();
         let mut roads = self.roads();
         let is_known = self.candidates.iter().any(|candidate| candidate.tried.outcome == Outcome::Known);
         let may_come = self.context.root.is_live() && !is_known;
+        let is_awaited = may_come && self.candidates.iter().any(Candidate::is_late);
+        let wait = if is_awaited { self.bounded("wait", self.context.wait()) } else { Duration::ZERO };
+        let media = Instant::now() + wait;
         // Before the next look, so that a drive which comes meanwhile is not missed.
         let uevents = Uevents::open();
         let mut is_said = false;
@@ -256,7 +261,20 @@ impl Search<'_> {
             self.at_most = patience(&guest, context.settings);
         }
         let timeout = context.settings.timeout().unwrap_or(DEFAULT_TIMEOUT);
-        Some(Roads::open(context.reach, &guest, Instant::now() + self.patience(), timeout))
+        let patience = self.patience();
+        let deadline = Instant::now() + self.bounded("max_wait", patience);
+        Some(Roads::open(context.reach, &guest, deadline, timeout))
+    }
+
+    /// That long, or as long as the stage may take; then that is said.
+    fn bounded(&mut self, key: &str, asked: Duration) -> Duration {
+        let [local, network] = LONGEST;
+        let longest = if matches!(self.context.reach, Reach::Up) { network } else { local };
+        if asked > longest {
+            let text = format!("{asked:?} is longer than a stage may take; it is waited for {longest:?}");
+            self.findings.push(Finding::warning(&Origin::document(key), text));
+        }
+        asked.min(longest)
     }
 
     /// How long servers are asked. A machine that was configured before has what it needs, and waits no longer than for a
@@ -355,5 +373,28 @@ impl Search<'_> {
                 self.findings.push(Finding::note(&Origin::document(name.as_str()), text).help(order));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasource::Drives;
+    use crate::guest::Guest;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn nothing_is_waited_for_longer_than_the_units_give_a_stage() {
+        let root = Scratch::new().root();
+        let (guest, settings, hour) = (Guest::read(&root).unwrap(), Default::default(), Duration::from_secs(3600));
+        let waited = |reach, asked| {
+            let (kept, drives) = (None, Drives::default());
+            let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept, drives };
+            let (candidates, findings) = (Vec::new(), Findings::default());
+            let mut search = Search { context: &context, candidates, findings, at_most: None };
+            (search.bounded("max_wait", asked).as_secs(), search.findings.iter().count())
+        };
+        assert_eq!((waited(Reach::Later, hour), waited(Reach::Up, hour)), ((240, 1), (600, 1)));
+        assert_eq!(waited(Reach::Later, Duration::from_secs(9)), (9, 0));
     }
 }
