@@ -23,6 +23,9 @@ use crate::network::own;
 const POLL: Duration = Duration::from_millis(250);
 /// How long cards are brought up for questions where the image has a network of its own, which comes up later.
 const BEFORE_OWN: Duration = Duration::from_secs(20);
+/// The longest that a stage waits, whatever the settings say: its unit gives the local stage five minutes for all that it
+/// does, and the network stage fifteen. One that is killed in its search tells nobody why.
+const LONGEST: [Duration; 2] = [Duration::from_secs(4 * 60), Duration::from_secs(10 * 60)];
 
 /// Looks for a datasource: those that are here first, then those that are expected and may be late.
 ///
@@ -184,11 +187,13 @@ impl<'a> Search<'a> {
     /// Waits for what is expected: for all of it at once, and until the first is here. What comes for an image never comes,
     /// and nothing need come for an instance that is known to be this one.
     fn expect(&mut self) -> Option<Fetched> {
-        let media = Instant::now() + self.context.wait();
         self.sort_out();
         let mut roads = self.roads();
         let is_known = self.candidates.iter().any(|candidate| candidate.tried.outcome == Outcome::Known);
         let may_come = self.context.root.is_live() && !is_known;
+        let is_awaited = may_come && self.candidates.iter().any(Candidate::is_late);
+        let wait = if is_awaited { self.bounded("wait", self.context.wait()) } else { Duration::ZERO };
+        let media = Instant::now() + wait;
         // Before the next look, so that a drive which comes meanwhile is not missed.
         let uevents = Uevents::open();
         let mut is_said = false;
@@ -280,8 +285,20 @@ impl<'a> Search<'a> {
             // The network stage can go on by a network of the image's own; else this is the only chance.
             self.at_most = own::is_there(&guest, renderer).then_some(BEFORE_OWN);
         }
-        let deadline = Instant::now() + self.patience();
+        let patience = self.patience();
+        let deadline = Instant::now() + self.bounded("max_wait", patience);
         Some(Roads::open(context.reach, &guest, self.ways_up, deadline, self.timeout()))
+    }
+
+    /// That long, or as long as the stage may take; then that is said.
+    fn bounded(&mut self, key: &str, asked: Duration) -> Duration {
+        let [local, network] = LONGEST;
+        let longest = if matches!(self.context.reach, Reach::Up) { network } else { local };
+        if asked > longest {
+            let text = format!("{asked:?} is longer than a stage may take; it is waited for {longest:?}");
+            self.findings.push(Finding::warning(&Origin::document(key), text));
+        }
+        asked.min(longest)
     }
 
     /// How long servers are asked. A machine that was configured before has what it needs, and waits no longer than for a

@@ -145,7 +145,7 @@ impl Client {
         let tls = if needs.secure { tls::trusting_the_guest() } else { tls::trusting_nobody() }?;
         let mut builder = blocking::Client::builder()
             .user_agent(USER_AGENT)
-            .connect_timeout(if self.is_service && road.direct { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
+            .connect_timeout(if self.is_service && needs.direct { NEAR_TIMEOUT } else { CONNECT_TIMEOUT })
             .redirect(Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls);

@@ -9,6 +9,8 @@ use crate::network::render::{HEADER, Renderer};
 const NETWORKD: [&str; 4] =
     ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network"];
 const NETPLAN: [&str; 4] = ["/etc/netplan", "/run/netplan", "/usr/lib/netplan", "/lib/netplan"];
+/// What netplan has made of its files, ours among them, before the agent starts.
+const BY_NETPLAN: &str = "/run/systemd/network/10-netplan-";
 const KEYFILES: [&str; 3] = [
     "/etc/NetworkManager/system-connections",
     "/run/NetworkManager/system-connections",
@@ -28,8 +30,12 @@ pub fn is_there(guest: &Guest, renderer: Option<Renderer>) -> bool {
 /// earlier instance had from us is not the image's.
 pub fn configuration(guest: &Guest, renderer: Renderer, nic: &Nic) -> Option<String> {
     match renderer {
-        Renderer::Netplan => files(guest, &NETPLAN, ".yaml").next().or_else(|| networkd(guest, nic)),
-        Renderer::Networkd => networkd(guest, nic),
+        Renderer::Netplan => {
+            let by_netplan = |path: &String| path.starts_with(BY_NETPLAN);
+            let networkd = || networkd(guest, nic).find(|path| !by_netplan(path));
+            files(guest, &NETPLAN, ".yaml").next().or_else(networkd)
+        }
+        Renderer::Networkd => networkd(guest, nic).next(),
         Renderer::NetworkManager => files(guest, &KEYFILES, "").next().or_else(|| by_itself(guest, nic)),
         Renderer::Ifupdown | Renderer::IfupdownAlpine => {
             let all = files(guest, &["/etc/network/interfaces.d"], "").chain(["/etc/network/interfaces".to_owned()]);
@@ -64,8 +70,8 @@ fn text_of(guest: &Guest, path: &str) -> Option<String> {
     guest.read_text(path).filter(|text| !text.trim().is_empty() && !text.starts_with(HEADER))
 }
 
-fn networkd(guest: &Guest, nic: &Nic) -> Option<String> {
-    files(guest, &NETWORKD, ".network").find(|path| text_of(guest, path).is_some_and(|text| matches(&text, nic)))
+fn networkd<'a>(guest: &'a Guest, nic: &'a Nic) -> impl Iterator<Item = String> + use<'a> {
+    files(guest, &NETWORKD, ".network").filter(|path| text_of(guest, path).is_some_and(|text| matches(&text, nic)))
 }
 
 /// Whether the section `[Match]` of systemd.network(5) holds for a card, as far as its own properties go.
@@ -158,6 +164,8 @@ mod tests {
         for (renderer, path, text, counts) in [
             (Renderer::Netplan, "/etc/netplan/01-image.yaml", "network: {version: 2}\n", true),
             (Renderer::Netplan, "/etc/netplan/50-firstlight.yaml", HEADER, false),
+            (Renderer::Netplan, "/run/systemd/network/10-netplan-ens3.network", "[Match]\nName=ens3\n", false),
+            (Renderer::Netplan, "/run/systemd/network/10-image.network", "[Match]\nName=ens3\n", true),
             (Renderer::Ifupdown, "/etc/network/interfaces", "auto lo\niface lo inet loopback\n# iface ens3\n", false),
             (Renderer::Ifupdown, "/etc/network/interfaces.d/x", "allow-hotplug ens3\niface ens3 inet dhcp\n", true),
             (Renderer::Sysconfig, "/etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\n", false),

@@ -304,7 +304,7 @@ fn what_a_medium_leads_to_is_asked_for_however_late_it_comes() {
         let story = early.find(&[Fake::local(looks, on_a_server)]);
         assert_eq!(story.outcomes(), [Awaited], "{:?}", story.said());
         assert_eq!(story.reasons(), ["it is on a server; asked when the network is up"]);
-        let early = World { reach: Reach::Ephemeral { patience: |_, _| None }, ..World::up() };
+        let early = World { reach: Reach::Ephemeral { renderer: None }, ..World::up() };
         let story = early.find(&[Fake::local(looks, on_a_named_server)]);
         assert_eq!((story.outcomes(), story.fetched[0].len()), (vec![Awaited], 1), "no card is brought up for a name");
     }
@@ -381,4 +381,19 @@ fn without_any_wait_there_is_still_one_try() {
     world.kept = Some(Kept { id: "i-1".to_owned(), datasource: "openstack".to_owned(), machine });
     let (detection, requests) = at_a_server(world, tree());
     assert!(detection.found.is_some() && requests == 6, "{:?}", detection.tried);
+}
+
+#[test]
+fn nothing_is_waited_for_longer_than_the_units_give_a_stage() {
+    let root = Scratch::new().root();
+    let (guest, settings, hour) = (Guest::read(&root).unwrap(), Default::default(), Duration::from_secs(3600));
+    let waited = |reach, asked| {
+        let (kept, drives) = (None, Drives::default());
+        let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept, drives };
+        let (candidates, findings) = (Vec::new(), Findings::default());
+        let mut search = Search { candidates, findings, ..Search::new(&context, std::iter::empty()) };
+        (search.bounded("max_wait", asked).as_secs(), search.findings.iter().count())
+    };
+    assert_eq!((waited(Reach::Later, hour), waited(Reach::Up, hour)), ((240, 1), (600, 1)));
+    assert_eq!(waited(Reach::Later, Duration::from_secs(9)), (9, 0));
 }
