@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::boot::{self, Options, Seen, without_secrets};
+use crate::boot::{self, Options, Seen};
 use crate::cli::{Common, print, print_json};
 use crate::datasource::{Detection, Fetched, Outcome, Tried};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::guest::Dmi;
+use crate::instance::without_secrets;
 
 /// Tell which datasources were looked for, what was found, and why not
 ///
