@@ -33,7 +33,7 @@ mod reach;
 mod run;
 mod seek;
 
-pub use detect::{Seen, detect, without_secrets};
+pub use detect::{Seen, detect};
 pub use run::{change_power, run};
 
 use includes::{Fetcher, Remote};

@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::boot::{self, Options, Seen, without_secrets};
+use crate::boot::{self, Options, Seen};
 use crate::cli::{Common, print, print_json};
 use crate::datasource::{Detection, Fetched, Outcome, Tried};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::guest::Dmi;
+use crate::instance::without_secrets;
 
 /// Tell which datasources were looked for, what was found, and why not
 ///
@@ -28,13 +29,18 @@ pub struct Arguments {
     offline: bool,
     /// Take --root for the copy of a machine, with its sys, proc and dev (where a device may be an image file), not for
     /// an image; no server is asked
-    #[arg(long, requires = "root")]
+    #[arg(long)]
     as_machine: bool,
 }
 
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         let mut options = common.options()?;
+        // Not said to the parser: it does not see a --root that stands before the command.
+        if self.as_machine && options.root.is_live() {
+            return Err(Error::malformed("--as-machine is for a copy of a machine")
+                .help("name its directory: `firstlight detect --root DIR --as-machine`"));
+        }
         if self.as_machine {
             options = Options { root: options.root.as_machine(), ..options };
         }

@@ -12,6 +12,7 @@ use crate::finding::{Finding, Findings, Located};
 use crate::guest::Guest;
 use crate::http::shown_text;
 use crate::instance::nocloud::line;
+use crate::instance::without_secrets;
 use crate::media::FileSystem;
 use crate::root::Root;
 use crate::seed::Seed;
@@ -271,7 +272,7 @@ fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
     ];
     places.into_iter().find_map(|(place, text)| {
         let word = words(text).into_iter().rfind(asks)?;
-        Some(format!("{place} says `{word}`"))
+        Some(format!("{place} says `{}`", without_secrets(&word)))
     })
 }
 
@@ -371,5 +372,14 @@ mod tests {
         for datasource in DATASOURCES {
             assert!(crate::config::base::DATASOURCES.contains(&datasource.name), "{}", datasource.name);
         }
+    }
+
+    #[test]
+    fn what_asks_for_a_datasource_is_told_without_its_secrets() {
+        let scratch = crate::scratch::Scratch::new();
+        scratch.file("/proc/cmdline", "ro ds=ec2;url=http://ops:hunter2@192.0.2.1/?token=t0p");
+        let guest = Guest::read(&scratch.root()).unwrap();
+        let why = asked_for(&guest, &["ec2"]).unwrap();
+        assert_eq!(why, "the kernel's command line says `ds=ec2;url=http://redacted@192.0.2.1/?...`");
     }
 }

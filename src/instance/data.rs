@@ -170,7 +170,7 @@ fn list_keys(data: &mut Value) {
     let (mut secret, mut encoded) = (Vec::new(), Vec::new());
     walk(data, "", &mut |path, key, value| {
         let is_key = is_secret(key);
-        if is_key || value.as_str().is_some_and(|text| redacted_text(text) != text) {
+        if is_key || value.as_str().is_some_and(|text| redacted_text(key, text) != text) {
             secret.push(Value::from(path));
         } else if value.as_str().is_some_and(|text| text.starts_with(BASE64)) {
             encoded.push(Value::from(path));
@@ -208,20 +208,28 @@ pub fn redacted(data: Value) -> Value {
             entries
                 .into_iter()
                 .map(|(key, value)| {
-                    let value = if is_secret(&key) { Value::from(REDACTED) } else { redacted(value) };
+                    let value = match value {
+                        _ if is_secret(&key) => Value::from(REDACTED),
+                        Value::String(text) => Value::String(redacted_text(&key, &text)),
+                        value => redacted(value),
+                    };
                     (key, value)
                 })
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(redacted).collect()),
-        Value::String(text) => Value::String(redacted_text(&text)),
+        Value::String(text) => Value::String(redacted_text("", &text)),
         other => other,
     }
 }
 
-/// A text without what is a secret by its form.
-fn redacted_text(text: &str) -> String {
-    if text.contains(" PRIVATE KEY-----") { REDACTED.to_owned() } else { without_userinfo(text) }
+/// The text of a key without what is a secret by its form. The query of the URL of the seed opens all of the seed.
+fn redacted_text(key: &str, text: &str) -> String {
+    match text.contains(" PRIVATE KEY-----") {
+        true => REDACTED.to_owned(),
+        false if plain(key) == "seedfrom" => without_secrets(text),
+        false => without_userinfo(text),
+    }
 }
 
 /// Whether a key of this name holds a secret.
@@ -251,6 +259,15 @@ pub fn without_userinfo(text: &str) -> String {
         new.push_str(rest);
     }
     new
+}
+
+/// The text as it may be shown where it names a place: without user, password and query of a URL.
+pub fn without_secrets(text: &str) -> String {
+    let bare = without_userinfo(text);
+    match bare.split_once('?') {
+        Some((path, _)) if bare.contains("://") => format!("{path}?..."),
+        _ => bare,
+    }
 }
 
 #[cfg(test)]
@@ -353,5 +370,26 @@ mod tests {
         ] {
             assert_eq!(redacted(json!([text])), json!([expected]));
         }
+    }
+
+    #[test]
+    fn what_people_put_into_urls_is_not_shown() {
+        for (word, shown) in [
+            ("ds=nocloud;s=http://10.0.2.2:8000/", "ds=nocloud;s=http://10.0.2.2:8000/"),
+            ("ds=nocloud;s=https://a:b@host/x?token=1", "ds=nocloud;s=https://redacted@host/x?..."),
+            ("why?", "why?"),
+        ] {
+            assert_eq!(without_secrets(word), shown);
+        }
+    }
+
+    #[test]
+    fn the_way_to_the_seed_is_not_for_everyone() {
+        let mut data =
+            json!({"ds": {"meta_data": {"seedfrom": "https://host/%s?token=1", "docs": "https://host/?page=1"}}});
+        list_keys(&mut data);
+        assert_eq!(data["sensitive_keys"], json!(["ds/meta_data/seedfrom"]));
+        let data = redacted(data);
+        assert_eq!(data["ds"]["meta_data"], json!({"seedfrom": "https://host/%s?...", "docs": "https://host/?page=1"}));
     }
 }

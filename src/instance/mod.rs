@@ -19,7 +19,7 @@ mod keys;
 pub mod nocloud;
 mod openstack;
 
-pub use data::{is_secret, redacted, set_image, set_merged, without_userinfo};
+pub use data::{is_secret, redacted, set_image, set_merged, without_secrets, without_userinfo};
 
 /// The instance.
 #[derive(Debug, Clone)]
@@ -94,11 +94,12 @@ impl Instance {
     /// What is wrong in one entry is a finding, and the entry is left out. Malformed only where the document can't be
     /// read at all, or does not say which instance this is.
     pub fn from_seed(seed: &Seed, findings: &mut Findings) -> Result<Self> {
-        let instance = match seed.meta_format {
+        let mut instance = match seed.meta_format {
             MetaFormat::OpenStack => openstack::read(&seed.meta_data, &seed.content, findings)?,
             MetaFormat::NoCloud => nocloud::read(seed, findings)?,
             MetaFormat::Ec2 => ec2::read(seed, findings)?,
         };
+        instance.id.value = plain_id(&instance.id);
         // Its records lie in a directory of that name.
         let length = instance.id.chars().count();
         if length > ID_LIMIT {
@@ -108,5 +109,26 @@ impl Instance {
                 .into());
         }
         Ok(instance)
+    }
+}
+
+/// The id as it stands in a line of its own, where the later stages and other programs read it: they don't see white space
+/// at its ends, and a line break in it would begin a line that nobody wrote.
+fn plain_id(id: &str) -> String {
+    id.trim().chars().map(|c| if c.is_control() { '_' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Document;
+
+    #[test]
+    fn an_id_is_one_line_without_white_space_at_its_ends() {
+        for (given, expected) in [("i-1 \\n", "i-1"), ("\\ti-1", "i-1"), ("i\\n1", "i_1"), ("i 1", "i 1")] {
+            let meta_data = Document::new("meta_data.json", format!("{{\"uuid\": \"{given}\"}}"));
+            let seed = Seed::new("config-drive", "here", meta_data);
+            assert_eq!(Instance::from_seed(&seed, &mut Findings::default()).unwrap().id.value, expected, "{given}");
+        }
     }
 }

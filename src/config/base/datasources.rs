@@ -2,7 +2,7 @@
 //! cloud-init's `datasource:` and `datasource_list:` in the image's settings: they count where our own block says nothing.
 
 use crate::config::base::{DATASOURCES, DatasourceName, MetadataService, NoCloud, Settings};
-use crate::config::document::Node;
+use crate::config::document::{Data, Node};
 use crate::config::read::one_of;
 use crate::finding::{Finding, Findings, Located};
 
@@ -15,7 +15,13 @@ pub(super) fn add_cloud_init(settings: &mut Settings, keys: &Node, findings: &mu
     if let Some((nocloud, block)) = settings.nocloud.as_mut().zip(own) {
         nocloud.heed_null_label(block);
     }
-    for (name, block) in keys.get("datasource").into_iter().flat_map(Node::entries) {
+    let blocks = keys.get("datasource").filter(|blocks| !blocks.is_null());
+    findings.extend(
+        blocks.filter(|blocks| !matches!(blocks.data, Data::Mapping(_))).map(|blocks| {
+            Finding::error(&blocks.origin, "expected a mapping, with the name of a datasource as each key")
+        }),
+    );
+    for (name, block) in blocks.into_iter().flat_map(Node::entries) {
         match one_of(name, BLOCKS, &mut Findings::default()) {
             _ if block.is_null() => {}
             Some("NoCloud") => NoCloud::add_cloud_init(&mut settings.nocloud, block, findings),
@@ -27,15 +33,22 @@ pub(super) fn add_cloud_init(settings: &mut Settings, keys: &Node, findings: &mu
             }
         }
     }
-    if settings.datasources.is_none() {
+    settings.check_urls(findings);
+    // With none of its names known, a list would switch all of them off.
+    if settings.datasources.as_ref().is_none_or(Vec::is_empty) {
         settings.datasources = keys.get("datasource_list").and_then(|list| listed(list, findings));
     }
 }
 
 /// Those of the list that are known here; one without any says nothing.
 fn listed(list: &Node, findings: &mut Findings) -> Option<Vec<Located<DatasourceName>>> {
+    let Some(items) = list.items() else {
+        let wrong = Finding::error(&list.origin, "expected a list of datasources");
+        findings.extend((!list.is_null()).then_some(wrong.help("as in `[NoCloud, ConfigDrive]`")));
+        return None;
+    };
     let mut known = Vec::new();
-    for item in list.items()? {
+    for item in items {
         match one_of(item, DATASOURCES, &mut Findings::default()) {
             Some(name) => known.push(Located::new(DatasourceName(name), item.origin.clone())),
             None => {

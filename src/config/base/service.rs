@@ -7,6 +7,7 @@ use crate::config::base::Settings;
 use crate::config::document::{Data, Node, Value};
 use crate::config::read::{Read as _, same_key};
 use crate::finding::{Finding, Findings, Located};
+use crate::http;
 
 crate::keys! {
     /// A metadata service. cloud-init's `datasource: {OpenStack: …, Ec2: …}` is read too.
@@ -61,16 +62,33 @@ impl Settings {
         [&self.openstack, &self.ec2].into_iter().flatten()
     }
 
-    /// How long servers are asked that the platform is certain to have, where the settings say so: at least once.
+    /// How long servers are asked that the platform is certain to have, where the settings say so. None at all is one
+    /// attempt: without that no server would ever be asked.
     pub fn max_wait(&self) -> Option<Duration> {
         let longest = self.services().filter_map(|service| service.max_wait).max();
-        longest.map(|longest| if longest.is_zero() { self.timeout().unwrap_or(ONE_ATTEMPT) } else { longest })
+        longest.map(|wait| if wait.is_zero() { self.timeout().unwrap_or(ONE_ATTEMPT) } else { wait })
     }
 
-    /// How long one request may take, where the settings say so.
+    /// How long one request may take, where the settings say so; no time at all says nothing.
     pub fn timeout(&self) -> Option<Duration> {
-        // In no time nobody can answer.
-        self.services().filter_map(|service| service.timeout).max().filter(|timeout| !timeout.is_zero())
+        self.services().filter_map(|service| service.timeout).filter(|timeout| !timeout.is_zero()).max()
+    }
+
+    /// Takes out the addresses of services that are no URLs: the others are asked; without others the usual ones, as
+    /// with cloud-init.
+    pub(super) fn check_urls(&mut self, findings: &mut Findings) {
+        for service in [&mut self.openstack, &mut self.ec2].into_iter().flatten() {
+            let Some(urls) = &mut service.metadata_urls else { continue };
+            urls.retain(|url| {
+                let wrong = http::parse(url).err();
+                findings.extend(wrong.as_ref().map(|error| {
+                    Finding::error(&url.origin, format!("{}; it is left out", error.without_advice()))
+                        .help("as in `http://169.254.169.254`")
+                }));
+                wrong.is_none()
+            });
+            service.metadata_urls.take_if(|urls| urls.is_empty());
+        }
     }
 }
 
@@ -111,6 +129,29 @@ mod tests {
         let (none, _) = read("firstlight: {ec2: {max_wait: 0s, timeout: 0}, openstack: {max_wait: 0.0}}");
         assert_eq!((none.max_wait(), none.timeout()), (Some(ONE_ATTEMPT), None));
         assert!(said[0].contains("unknown key `max-wiat`"), "{said:?}");
+        let (settings, _) = read("firstlight: {openstack: {max_wait: 0s, timeout: 0s}}");
+        assert_eq!((settings.max_wait(), settings.timeout()), (Some(ONE_ATTEMPT), None), "else nobody is asked");
         assert!(read("datasource: {OpenStack: ~, Ec2: 3}").0.openstack.is_none());
+    }
+
+    #[test]
+    fn an_address_that_is_no_url_is_said_and_costs_only_itself() {
+        let (settings, said) =
+            read("firstlight: {ec2: {metadata_urls: ['169.254.169.254', 'ftp://ops:hunter2@h', 'http://192.0.2.1']}}");
+        let urls = settings.ec2.unwrap().metadata_urls.unwrap();
+        assert_eq!(urls.iter().map(|url| url.as_str()).collect::<Vec<_>>(), ["http://192.0.2.1"]);
+        assert!(
+            said.len() == 2 && said[1].starts_with("s:1:55: error: `ftp:` URLs are not supported; it is"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn what_has_the_wrong_form_is_said_and_a_list_without_a_known_name_says_nothing() {
+        let (settings, said) = read("datasource_list: NoCloud\ndatasource: [x]\n");
+        assert!(settings.datasources.is_none());
+        assert_eq!(said.len(), 2, "{said:?}");
+        let (settings, said) = read("firstlight: {datasources: [azure]}\n");
+        assert!(settings.datasources.is_none() && said.len() == 1, "{said:?}");
     }
 }

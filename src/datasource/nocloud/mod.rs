@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located, Origin, Severity};
 use crate::guest::Guest;
 use crate::instance::nocloud::{self, NAME, line};
+use crate::instance::without_secrets;
 use crate::media::device::Labelled;
 use crate::media::{Directory, Medium};
 use crate::root::{Root, Tree as _};
@@ -82,7 +83,8 @@ fn probe(context: &Context) -> Probe {
         None => "the image's settings want no device looked at".to_owned(),
     };
     let nothing = format!("no seed in {}; {device}", DIRECTORIES.join(", "));
-    let says = |line: &Document| format!("{} says `{}`", line.name, String::from_utf8_lossy(&line.bytes));
+    let says =
+        |line: &Document| format!("{} says `{}`", line.name, without_secrets(&String::from_utf8_lossy(&line.bytes)));
     match lines.first().map(says).or_else(|| asked_for(context.guest, &["nocloud", "nocloudnet"])) {
         Some(who) => Probe { certainty: Certainty::Expected, reason: format!("{nothing}; but {who}") },
         None => Probe {
@@ -283,7 +285,7 @@ mod tests {
             ("http://ops:hunter2@192.0.2.1/?t=hunter2", "the seed at http://192.0.2.1/?... is on a server"),
             ("ftp://ops:hunter2@192.0.2.1/", "`seedfrom`: `ftp:` URLs are not supported\n"),
             ("file:///srv/seed/", "the seed at file:///srv/seed/: cannot open "),
-            ("srv/seed", "the seed at srv/seed: a path begins with `/`"),
+            ("hunter2@srv/seed", "`seedfrom` names neither a directory nor a server\n"),
         ] {
             let line = format!("ds=nocloud;s={from}");
             let (probe, seed, _) = seek(&[(COMMAND_LINE, &line)]);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Dmi;
 use crate::http;
-use crate::instance::without_userinfo;
+use crate::instance::without_secrets;
 use crate::media::Directory;
 use crate::root::Root;
 
@@ -71,12 +71,14 @@ impl Reader<'_> {
     }
 
     fn directory(&self, path: &str, text: &str, findings: &mut Findings) -> Result<Documents> {
-        let place = format!("the seed at {text}");
         // At the end, the name of each file makes a directory of what stands before it.
         let directory = Path::new(path.trim_end_matches(FILE));
         if !directory.is_absolute() {
-            return Err(Error::malformed(format!("{place}: a path begins with `/`")));
+            // It is not repeated: it may be a URL, mistyped, with its password.
+            return Err(Error::malformed("`seedfrom` names neither a directory nor a server")
+                .help("give a path that begins with `/`, or a URL: `http://HOST/`"));
         }
+        let place = format!("the seed at {}", shown(text));
         let opened = self.root.outside(directory).and_then(|outside| Directory::open(&outside));
         let medium = opened.map_err(|error| Error::malformed(format!("{place}: {}", error.without_advice())))?;
         tree::read(&medium, &place, findings)
@@ -106,7 +108,8 @@ fn url_of(base: &str, name: &str) -> String {
 pub(super) fn shown(from: &str) -> String {
     match http::parse(from) {
         Ok(_) => http::shown_text(from),
-        Err(_) => without_userinfo(from),
+        Err(_) if from.starts_with('/') || from.contains("://") => without_secrets(from),
+        Err(_) => "what is neither a path nor a URL".to_owned(),
     }
 }
 
@@ -246,5 +249,16 @@ mod tests {
                 "settings: error: `__dmi.system-uid__` in `seedfrom`: no such key of the firmware\n    help: did you mean `system-uuid`?"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_no_place_is_not_repeated_and_a_place_is_without_its_secrets() {
+        let scratch = Scratch::new();
+        let reader = Reader { root: &scratch.root(), dmi: &Dmi::default(), service: None };
+        for text in ["ops:hunter2@host/?token=t0p", "http//ops:hunter2@host/", "http:/ops:hunter2@h/?t0p"] {
+            let error = reader.read(&from(text), &mut Findings::default()).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && !error.contains("t0p"), "{error}");
+        }
+        assert_eq!(shown("file://ops:hunter2@host/?t0p"), "file://redacted@host/?...");
     }
 }

@@ -84,7 +84,11 @@ impl<'a> Served<'a> {
 }
 
 impl Medium for Served<'_> {
+    /// A name that would mean something else in a URL has no file here: `%2e%2e` and `\\` lead out of the tree.
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        if !path.chars().all(|c| c.is_ascii_graphic() && !"?#%\\".contains(c)) {
+            return Ok(None);
+        }
         self.service.get(&format!("{}/{path}", self.base), limit)
     }
 
@@ -162,6 +166,25 @@ mod tests {
 
     fn asked(paths: &[&str]) -> Vec<String> {
         paths.iter().map(|path| format!("/openstack{path}")).collect()
+    }
+
+    #[test]
+    fn a_file_s_path_leads_nowhere_else() {
+        for path in [
+            "/content/%2e%2e/%2E%2e/latest/user-data",
+            r"content\\..\\..\\latest",
+            "/content/0?a",
+            "/content/0#a",
+            "/a\\nb",
+        ] {
+            let meta_data = format!(r#"{{"uuid": "i-1", "files": [{{"path": "/a", "content_path": "{path}"}}]}}"#);
+            let missing = || whole("404 Not Found", "", "");
+            let mut answers = vec![whole("200 OK", "", "latest"), whole("200 OK", "", &meta_data)];
+            answers.extend((0..4).map(|_| missing()));
+            let (seed, requests, _) = fetch_from(answers, None);
+            assert!(seed.unwrap().content.is_empty());
+            assert_eq!(requests.len(), 6, "{requests:?}");
+        }
     }
 
     #[test]

@@ -58,7 +58,18 @@ pub fn properties(document: &Document) -> Result<Vec<Property>> {
 
 /// As meta-data: the properties that have a meaning by their names, all others in `meta`. `None` for what is no XML.
 pub(super) fn parse(text: &str, origin: &Origin) -> Option<Result<Node>> {
-    is_xml(text).then(|| Ok(as_node(read(text, origin)?, origin)))
+    is_xml(text).then(|| match is_web_page(text) {
+        true => Err(Finding::error(origin, "a web page, and no meta-data")
+            .help("servers and proxies answer so where they have no such file: look with curl what is there")
+            .into()),
+        false => Ok(as_node(read(text, origin)?, origin)),
+    })
+}
+
+fn is_web_page(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let begins = |start: &str| text.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start));
+    begins("<!doctype html") || begins("<html")
 }
 
 /// A mapping in YAML may begin with `<<:`, and with no other tag.
@@ -282,6 +293,18 @@ mod tests {
                 // Nothing of a document that is cut off is taken, as nobody knows what is missing.
                 proptest::prop_assert!(cut == 0 || read(&whole[..cut]).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn a_web_page_is_called_one() {
+        for page in ["<!DOCTYPE html><p>x", "\n<html lang=en>", "<!doctype HTML PUBLIC \"-//W3C//DTD HTML 4.01//EN\">"]
+        {
+            let error = parse(page, &Origin::document("meta-data")).unwrap().unwrap_err().to_string();
+            assert!(
+                error.starts_with("meta-data: error: a web page") || error.starts_with("meta-data: a web"),
+                "{error}"
+            );
         }
     }
 }
