@@ -40,7 +40,7 @@ const META_DATA: &str = "meta-data";
 fn probe(context: &Context) -> Probe {
     let platform = clouds::of(context.guest);
     let is_amazon = platform.as_ref().is_some_and(Platform::is_amazon);
-    let at = addresses(context.settings.ec2.as_ref(), [IPV4].into_iter().chain(is_amazon.then_some(IPV6)));
+    let at = bases(context.settings.ec2.as_ref(), &Way::routed(), is_amazon);
     let why = platform.map(|platform| platform.why).or_else(|| asked_for(context.guest, &[NAME]));
     let nothing = "the firmware names no platform with EC2's service, and nobody asks for it";
     service_probe(context, NAME, why, nothing, &at)
