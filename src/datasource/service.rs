@@ -5,11 +5,17 @@ use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{self, Client, Request, Response, Way};
 
 /// For one try.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a datasource says that is asked without a [`Service`]: `what` it wants is at one of these URLs.
+pub(super) fn on_a_server(what: &str, urls: &[String]) -> Error {
+    let error = Error::transient(format!("{what} is on a server"));
+    if urls.iter().any(|url| http::is_number(url)) { error } else { error.on_a_named_host() }
+}
 
 /// A server with metadata, as far as it is reached by one way.
 ///
@@ -74,7 +80,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, Kind};
+    use crate::error::Kind;
     use crate::http::scripted::{Answer, Scripted, dripping, held, raw, whole};
 
     const URL: &str = "/latest?token=secret";

@@ -7,6 +7,7 @@
 
 use crate::config::base::MetadataService;
 use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT, instance_id, optional};
+use crate::datasource::service::on_a_server;
 use crate::datasource::{Context, Datasource, Fetched, Probe, Service, addresses, asked_for, service_probe};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
@@ -39,17 +40,19 @@ const META_DATA: &str = "meta-data";
 fn probe(context: &Context) -> Probe {
     let platform = clouds::of(context.guest);
     let is_amazon = platform.as_ref().is_some_and(Platform::is_amazon);
-    let at = addresses(context.settings.ec2.as_ref(), [IPV4].into_iter().chain(is_amazon.then_some(IPV6)));
+    let at = bases(context.settings.ec2.as_ref(), &Way::routed(), is_amazon);
     let why = platform.map(|platform| platform.why).or_else(|| asked_for(context.guest, &[NAME]));
     let nothing = "the firmware names no platform with EC2's service, and nobody asks for it";
     service_probe(context, NAME, why, nothing, &at)
 }
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    let Some(service) = service else { return Err(Error::transient("it is on a server")) };
+    let settings = context.settings.ec2.as_ref();
+    let Some(service) = service else {
+        return Err(on_a_server("EC2's metadata service", &addresses(settings, [IPV4])));
+    };
     let platform = clouds::of(context.guest);
     let is_amazon = platform.as_ref().is_some_and(Platform::is_amazon);
-    let settings = context.settings.ec2.as_ref();
     let mut failed = None;
     for base in bases(settings, service.way(), is_amazon) {
         let read = Imds::open(service, &base, is_amazon).and_then(|imds| {

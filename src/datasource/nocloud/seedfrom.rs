@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::datasource::Service;
 use crate::datasource::nocloud::tree::{self, Documents};
+use crate::datasource::service::on_a_server;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Findings, Located};
 use crate::guest::Dmi;
@@ -87,10 +88,7 @@ impl Reader<'_> {
     fn server(&self, url: &str, findings: &mut Findings) -> Result<Documents> {
         http::parse(url).map_err(|error| error.while_doing("`seedfrom`"))?;
         let place = format!("the seed at {}", shown(url));
-        let Some(service) = self.service else {
-            let error = Error::transient(format!("{place} is on a server"));
-            return Err(if http::is_number(url) { error } else { error.on_a_named_host() });
-        };
+        let Some(service) = self.service else { return Err(on_a_server(&place, &[url.to_owned()])) };
         tree::read_each(&|name, limit| service.get(&url_of(url, name), limit), &place, findings)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::config::base::Settings;
 use crate::datasource::documents::instance_id;
+use crate::datasource::service::on_a_server;
 use crate::datasource::{Context, Datasource, Fetched, Probe, Service, addresses, asked_for, platform, service_probe};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
@@ -30,10 +31,11 @@ fn probe(context: &Context) -> Probe {
 }
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-    let nobody = || Error::transient("OpenStack's metadata service is on a server");
-    let service = service.ok_or_else(nobody)?;
+    let bases = bases(context.settings);
+    let nobody = on_a_server("OpenStack's metadata service", &bases);
+    let Some(service) = service else { return Err(nobody) };
     let mut failed: Option<Error> = None;
-    for base in bases(context.settings) {
+    for base in bases {
         match service.get(&format!("{base}/openstack"), LIST_LIMIT) {
             Ok(list) => return Served::new(service, base, list)?.seed(context.settings, findings),
             // One that answers is the one, whatever it says.
@@ -42,7 +44,7 @@ fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) 
             Err(error) => failed = failed.filter(Error::is_transient).or(Some(error)),
         }
     }
-    Err(failed.unwrap_or_else(nobody))
+    Err(failed.unwrap_or(nobody))
 }
 
 /// Where the service may be. IPv4 goes first: that is where most clouds have theirs, a way without it is passed over at
@@ -255,5 +257,32 @@ mod tests {
         assert_eq!(certainty("/sys/class/dmi/id/product_name", "OpenStack Compute\n"), Certainty::Expected);
         assert_eq!(certainty("/proc/cmdline", "ro ds=OpenStack"), Certainty::Expected);
         assert_eq!(certainty("/sys/class/dmi/id/product_name", "Standard PC\n"), Certainty::Unlikely);
+    }
+
+    #[test]
+    fn a_service_whose_host_has_a_name_is_for_when_names_can_be_looked_up() {
+        let scratch = Scratch::new();
+        scratch.file("/sys/class/dmi/id/product_name", "OpenStack Nova\n");
+        let (root, guest) = (scratch.root(), Guest::read(&scratch.root()).unwrap());
+        for (urls, is_awaited) in [
+            (&["http://metadata.lan/"][..], true),
+            (&["http://metadata.lan/", "http://192.0.2.1"], false),
+            (&["http://[fe80::1]/"], false),
+        ] {
+            let urls = urls.iter().map(|url| Located::new((*url).to_owned(), Origin::document("settings")));
+            let service = MetadataService { metadata_urls: Some(urls.collect()), ..Default::default() };
+            let settings = Settings {
+                openstack: Some(service.clone()),
+                ec2: Some(service),
+                wait: Some(Duration::ZERO),
+                ..Default::default()
+            };
+            let reach = Reach::Ephemeral { renderer: None };
+            let (kept, drives) = (None, Drives::default());
+            let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept, drives };
+            // It has no card to ask by.
+            let detection = crate::datasource::find(&context);
+            assert_eq!(detection.awaits_network(), is_awaited, "{:?}", detection.tried);
+        }
     }
 }
