@@ -87,10 +87,14 @@ mod tests {
 
     /// What a service gives that has given one document before and then answers so, in two seconds; and the number of
     /// requests.
-    fn asked(mut answers: Vec<Answer>) -> (Result<Option<Vec<u8>>>, usize) {
+    fn asked(answers: Vec<Answer>) -> (Result<Option<Vec<u8>>>, usize) {
+        asked_within(Duration::from_secs(2), answers)
+    }
+
+    fn asked_within(patience: Duration, mut answers: Vec<Answer>) -> (Result<Option<Vec<u8>>>, usize) {
         answers.insert(0, whole("200 OK", "", "there"));
         let server = Scripted::start(answers);
-        let service = Service::new(Way::routed(), Instant::now() + Duration::from_secs(2), Duration::from_millis(300));
+        let service = Service::new(Way::routed(), Instant::now() + patience, Duration::from_millis(300));
         assert_eq!(service.get(&server.url("/"), 100).unwrap().unwrap(), b"there");
         let answer = service.get(&server.url(URL), 100);
         (answer, server.requests().len() - 1)
@@ -112,7 +116,7 @@ mod tests {
             dripping("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n"),
             held(""),
         ] {
-            let (answer, requests) = asked(vec![answer, good()]);
+            let (answer, requests) = asked_within(Duration::from_secs(30), vec![answer, good()]);
             assert_eq!((answer.unwrap().unwrap().as_slice(), requests), (b"good".as_slice(), 2));
         }
         for status in ["404 Not Found", "410 Gone"] {

@@ -261,6 +261,7 @@ mod tests {
         let (mut link, now) = (link(&[0; 20]), Instant::now());
         assert!(link.look(&state(false, false), now).is_none() && link.is_watched(now), "no carrier");
         assert!(link.look(&state(true, true), now).is_none() && link.is_watched(now), "not sure");
+        assert!(link.look(&state(true, true), now + SURE).is_none() && !link.is_watched(now + SURE), "never sure");
         assert!(!link.is_settled(now));
         let way = link.look(&state(true, false), now).unwrap();
         assert!(way.interface.is_some_and(|interface| interface.has_ipv6 && !interface.has_ipv4));

@@ -143,7 +143,10 @@ mod tests {
         for mask in [&[255, 0, 255, 0][..], &[0, 0, 0, 0], &[255, 255]] {
             assert_eq!(lease(&[(option::MASK, mask)]).unwrap().address.1, 24);
         }
-        assert!(!lease(&[]).unwrap().leads_to(Ipv4Addr::new(169, 254, 169, 254)), "no router");
+        let alone = lease(&[]).unwrap();
+        assert!(!alone.leads_to(Ipv4Addr::new(169, 254, 169, 254)), "no router");
+        assert!(alone.leads_to(Ipv4Addr::new(192, 0, 2, 77)), "its own network");
+        assert_eq!(alone.duration, Duration::from_secs(u32::MAX.into()), "without a time it has no end");
     }
 
     #[test]

@@ -202,7 +202,8 @@ pub mod tests {
         message[FILE..FILE + 7].copy_from_slice(&[option::ROUTES, 2, 10, 1, 0, 0, 255]);
         message[SNAME..SNAME + 5].copy_from_slice(&[option::ROUTES, 1, 2, 255, 9]);
         assert_eq!(read(&message).unwrap().option(option::ROUTES), [24, 10, 1, 2]);
-        let plain = reply(kind::ACK, &[(option::ROUTES, &[24])]);
+        let mut plain = reply(kind::ACK, &[(option::ROUTES, &[24])]);
+        plain[SNAME..END].copy_from_slice(&message[SNAME..END]);
         assert_eq!(read(&plain).unwrap().option(option::ROUTES), [24], "without being told so they are no options");
     }
 

@@ -178,6 +178,10 @@ mod tests {
         assert_eq!(client.take(&says(kind::ACK, SERVER), now), None);
         client.take(&from_server(&reply(kind::OFFER, &[])), now);
         assert!(client.offer.is_none(), "an offer of nobody");
+        let mut nothing = reply(kind::OFFER, &[SERVER]);
+        nothing[16..20].fill(0);
+        client.take(&from_server(&nothing), now);
+        assert!(client.offer.is_none(), "an offer of nothing");
     }
 
     #[test]
