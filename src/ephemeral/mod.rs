@@ -88,9 +88,11 @@ impl Ephemeral {
         std::mem::take(&mut self.shared.news().ways)
     }
 
-    /// Whether no other way is to come.
+    /// Whether no other way is to come: neither from the cards nor from [`Self::new_ways`]. One may come while another is
+    /// being asked by.
     pub fn is_complete(&self) -> bool {
-        self.shared.news().is_complete
+        let news = self.shared.news();
+        news.is_complete && news.ways.is_empty()
     }
 
     /// Waits until then, until another way has come, or until it is known that none will.
@@ -209,6 +211,16 @@ mod tests {
         ephemeral.wait(Instant::now() + Duration::from_secs(30));
         assert!(ephemeral.is_complete() && ephemeral.new_ways().is_empty());
         assert_eq!(ephemeral.why_none(), "no network card");
+    }
+
+    #[test]
+    fn a_way_that_nobody_has_taken_yet_is_still_to_come() {
+        let shared = Arc::<Shared>::default();
+        shared.tell(vec![Way::routed()], true, Vec::new());
+        let mut ephemeral = Ephemeral { shared, end: None, thread: None };
+        assert!(!ephemeral.is_complete());
+        assert_eq!(ephemeral.new_ways().len(), 1);
+        assert!(ephemeral.is_complete());
     }
 
     #[test]
