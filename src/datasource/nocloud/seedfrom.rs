@@ -89,7 +89,11 @@ impl Reader<'_> {
         http::parse(url).map_err(|error| error.while_doing("`seedfrom`"))?;
         let place = format!("the seed at {}", shown(url));
         let Some(service) = self.service else { return Err(on_a_server(&place, &[url.to_owned()])) };
-        tree::read_each(&|name, limit| service.get(&url_of(url, name), limit), &place, findings)
+        let file = |name: &str, limit| match name {
+            tree::VENDOR_DATA => service.get_of_vendor(&url_of(url, name), limit),
+            _ => service.get(&url_of(url, name), limit),
+        };
+        tree::read_each(&file, &place, findings)
     }
 }
 
