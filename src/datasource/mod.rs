@@ -36,6 +36,7 @@ mod source;
 mod vmware;
 
 pub use drives::Drives;
+pub use platform::of_another_machine;
 pub use reach::Reach;
 pub use search::{ask_the_skipped, find};
 pub use service::Service;
@@ -249,6 +250,12 @@ pub struct Detection {
 }
 
 impl Detection {
+    /// Puts these before what there is to say.
+    pub fn say_first(&mut self, mut findings: Findings) {
+        findings.extend(self.findings.iter().cloned());
+        self.findings = findings;
+    }
+
     /// Whether a later stage, which has the network, has to go on with the search.
     pub fn awaits_network(&self) -> bool {
         self.found.is_none() && self.tried.iter().any(|tried| tried.outcome == Outcome::Awaited)
