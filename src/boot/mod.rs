@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::apply::journal::Journal;
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
-use crate::datasource::{self, Context, Detection, Drives, Fetched};
+use crate::datasource::{self, Context, Detection, Drives, Fetched, nocloud};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
@@ -23,7 +23,7 @@ use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};
 use crate::report::{self};
 use crate::root::{READ_LIMIT, Root};
-use crate::seed::{Document, Seed};
+use crate::seed::{Document, MetaFormat, Seed};
 use crate::userdata::{self, Script, UserData};
 
 mod detect;
@@ -262,6 +262,12 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
         guest.stands_for_another();
     }
     let known = understand(options, guest, seed, Remote::Later, findings)?;
+    if known.seed.meta_format == MetaFormat::NoCloud
+        && let Ok(meta) = instance::nocloud::merged(known.seed.all_meta_data(), &mut Findings::default())
+        && let Some(from) = instance::nocloud::text(&meta, "seedfrom", &mut Findings::default())
+    {
+        nocloud::check_seedfrom(&from, findings);
+    }
     steps(&known, findings);
     Ok(())
 }
@@ -270,6 +276,9 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
 pub fn check_settings(options: &Options, document: Document, findings: &mut Findings) -> Result<()> {
     let origin = document.origin();
     let (settings, config) = base::settle(&[document], None, findings);
+    if let Some(from) = settings.nocloud.as_ref().and_then(|settings| settings.seedfrom.as_ref()) {
+        nocloud::check_seedfrom(from, findings);
+    }
     if let Some(network) = settings.network.as_ref().and_then(|network| network.config.as_ref()) {
         network_config::from_node(network, findings);
     }

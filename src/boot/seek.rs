@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::boot::{Options, search};
 use crate::datasource::{self, Drive, Fetched, Kept, none};
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::plan::step::Stage;
@@ -88,8 +88,13 @@ pub(super) fn seek(options: &Options, stages: &[Stage]) -> Result<Found> {
         return Ok(Found::of(fetched, detection.findings));
     }
     match detection.tried.iter().find(|tried| tried.outcome == datasource::Outcome::Failed) {
-        Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
-            .help("`firstlight detect` tells what was seen")),
+        Some(failed) if kept.seed.is_none() => {
+            // The error is of one alone; what else there is to say would be lost with it.
+            let others = detection.findings.iter().filter(|told| told.origin.document_name() != failed.name);
+            others.filter(|told| told.severity > Severity::Note).for_each(|told| log::warn!("{told}"));
+            Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
+                .help("`firstlight detect` tells what was seen"))
+        }
         _ => {
             let known = |tried: &datasource::Tried| tried.outcome == datasource::Outcome::Known;
             if let Some(place) = kept.place.as_ref().filter(|_| !detection.tried.iter().any(known)) {

@@ -9,11 +9,10 @@ use log::{info, warn};
 use crate::datasource::reach::{Reach, Roads};
 use crate::datasource::service::DEFAULT_TIMEOUT;
 use crate::datasource::{
-    Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried,
-    platform, wanted,
+    Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Tried, platform, wanted,
 };
 use crate::ephemeral;
-use crate::error::{Kind, Result};
+use crate::error::Kind;
 use crate::finding::{Finding, Findings, Origin};
 use crate::http::Way;
 use crate::media::uevent::Uevents;

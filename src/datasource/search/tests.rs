@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::config::base::Settings;
-use crate::datasource::{Drives, Kept, Probe, Reach, none};
-use crate::error::Error;
+use crate::datasource::{Drives, Kept, Probe, Reach, Service, none};
+use crate::error::{Error, Result};
 use crate::guest::Guest;
 use crate::http::Interface;
 use crate::network::render::Renderer;
