@@ -11,6 +11,7 @@ use crate::finding::Located;
 use crate::guest::Guest;
 use crate::http::Interface;
 use crate::http::scripted::{Answer, Scripted, raw, whole};
+use crate::network::render::Renderer;
 use crate::root::Root;
 use crate::scratch::Scratch;
 
@@ -307,13 +308,21 @@ fn the_image_alone_does_where_nobody_is_left_to_be_asked() {
 
 #[test]
 fn what_the_cards_do_not_lead_to_is_left_to_the_network_stage_where_it_has_a_network() {
-    let cards = |patience| World { reach: Reach::Ephemeral { patience }, ..World::up() };
-    let story = cards(|_, _| Some(Duration::from_secs(20))).find(&[Fake::remote(&[Expected], good)]);
-    assert_eq!(story.outcomes(), [Awaited]);
-    assert_eq!(story.reasons(), ["no network card; asked again when the network is up"]);
-    let story = cards(|_, _| None).find(&[Fake::remote(&[Expected], good)]);
-    assert_eq!((story.outcomes(), story.reasons()), (vec![Failed], vec!["no network card"]));
+    // A card that this machine does not have: nothing is brought up.
+    let scratch = Scratch::new();
+    scratch.file("/sys/class/net/absent0/address", "52:54:00:12:34:56\n");
+    let cards = || {
+        let reach = Reach::Ephemeral { renderer: Some(Renderer::Netplan) };
+        World { reach, guest: Guest::read(&scratch.root()).unwrap(), ..World::up() }
+    };
+    let story = cards().find(&[Fake::remote(&[Expected], good)]);
+    assert_eq!(story.outcomes(), [Failed]);
     assert_eq!(story.said().len(), 1);
+    scratch.file("/etc/netplan/50-image.yaml", "network: {version: 2}\n");
+    let story = cards().find(&[Fake::remote(&[Expected], good)]);
+    assert_eq!(story.outcomes(), [Awaited]);
+    assert!(story.reasons()[0].ends_with("; asked again when the network is up"), "{:?}", story.reasons());
+    assert!(story.said().is_empty(), "{:?}", story.said());
 }
 
 #[test]
