@@ -4,16 +4,16 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::config::base::{MetadataService, Settings};
-use crate::datasource::{Drives, Kept, Probe, Reach, none, openstack};
+use crate::config::base::Settings;
+use crate::datasource::{Drives, Kept, Probe, Reach, none};
 use crate::error::Error;
-use crate::finding::Located;
 use crate::guest::Guest;
 use crate::http::Interface;
-use crate::http::scripted::{Answer, Scripted, raw, whole};
 use crate::network::render::Renderer;
 use crate::root::Root;
 use crate::scratch::Scratch;
+
+mod patience;
 
 /// A datasource that does as it is told.
 #[derive(Clone, Copy)]
@@ -52,6 +52,10 @@ fn probe<const N: usize>(_: &Context) -> Probe {
 
 fn fetch<const N: usize>(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let way = service.map(|service| service.way().to_string());
+    // Asked for nothing but whether its server has a name.
+    if way.is_none() && FAKES.with_borrow(|fakes| fakes[N].0.is_remote) {
+        return Err(Error::transient("it is on a server"));
+    }
     let (fake, count) = FAKES.with_borrow_mut(|fakes| {
         let (fake, _, ways) = &mut fakes[N];
         ways.push(way.clone().unwrap_or_else(|| "here".to_owned()));
@@ -241,20 +245,6 @@ fn what_is_final_is_not_asked_by_another_way() {
 }
 
 #[test]
-fn patience_ends_with_an_error_that_names_the_instance_that_stays() {
-    let mut world = World::up();
-    let machine = Some(world.guest.dmi.product_uuid.clone());
-    world.kept = Some(Kept { id: "i-1".to_owned(), datasource: "openstack".to_owned(), machine });
-    let fakes = [Fake::local(&[Unlikely], gone), Fake::local(&[Unlikely], gone), Fake::remote(&[Expected], busy)];
-    // A machine that is known waits no longer than for a medium: a second.
-    let story = world.find(&fakes);
-    assert_eq!(story.outcomes(), [Absent, Absent, Failed]);
-    assert!(story.took < Duration::from_secs(9), "{:?}", story.took);
-    assert_eq!(story.said().len(), 1);
-    assert!(story.said()[0].contains("no metadata: busy (by the network); instance i-1 stays as it is"));
-}
-
-#[test]
 fn the_firmware_s_word_for_a_known_instance_saves_the_question() {
     let mut world = World::up();
     world.guest.dmi.product_uuid = "83679162-1378-4288-a2d4-70e13ec132aa".to_owned();
@@ -273,30 +263,6 @@ fn the_firmware_s_word_for_a_known_instance_saves_the_question() {
 }
 
 #[test]
-fn only_who_is_certain_and_not_known_is_worth_a_long_wait() {
-    let patience = |certainty: &'static [Certainty], kept: Option<(&str, &str)>, at_most: Option<u64>| {
-        FAKES.set(vec![(Fake::remote(certainty, good), 0, Vec::new())]);
-        let World { root, mut guest, settings, reach, .. } = World::up();
-        guest.dmi.product_uuid = "a-uuid".to_owned();
-        let kept = kept.map(|(datasource, machine)| Kept {
-            id: "i-1".to_owned(),
-            datasource: datasource.to_owned(),
-            machine: Some(machine.to_owned()),
-        });
-        let drives = Drives::default();
-        let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept, drives };
-        let at_most = at_most.map(Duration::from_secs);
-        Search { at_most, ..Search::new(&context, [datasource::<0>(true)].into_iter()) }.patience().as_secs()
-    };
-    assert_eq!(patience(&[Expected], None, None), 120);
-    assert_eq!(patience(&[Expected], None, Some(20)), 20);
-    assert_eq!(patience(&[Possible], None, None), 1);
-    assert_eq!(patience(&[Expected], Some(("config-drive", "a-uuid")), None), 1);
-    assert_eq!(patience(&[Expected], Some(("config-drive", "another")), None), 120, "a clone");
-    assert_eq!(patience(&[Expected], Some(("nocloud", "a-uuid")), None), 120);
-}
-
-#[test]
 fn the_image_alone_does_where_nobody_is_left_to_be_asked() {
     const FALLBACK: Fake = Fake { is_remote: false, looks: &[Certainty::Fallback], gives: good };
     let story = World::up().find(&[FALLBACK, Fake::remote(&[Expected], gone)]);
@@ -308,21 +274,21 @@ fn the_image_alone_does_where_nobody_is_left_to_be_asked() {
 
 #[test]
 fn what_the_cards_do_not_lead_to_is_left_to_the_network_stage_where_it_has_a_network() {
-    // A card that this machine does not have: nothing is brought up.
+    // A card that is in the guest's tree alone: none of this machine is brought up.
     let scratch = Scratch::new();
-    scratch.file("/sys/class/net/absent0/address", "52:54:00:12:34:56\n");
-    let cards = || {
-        let reach = Reach::Ephemeral { renderer: Some(Renderer::Netplan) };
-        World { reach, guest: Guest::read(&scratch.root()).unwrap(), ..World::up() }
-    };
-    let story = cards().find(&[Fake::remote(&[Expected], good)]);
-    assert_eq!(story.outcomes(), [Failed]);
-    assert_eq!(story.said().len(), 1);
+    scratch.file("/sys/class/net/gone0/address", "52:54:00:00:00:01\n");
     scratch.file("/etc/netplan/50-image.yaml", "network: {version: 2}\n");
-    let story = cards().find(&[Fake::remote(&[Expected], good)]);
+    let cards = |renderer| World {
+        guest: Guest::read(&scratch.root()).unwrap(),
+        reach: Reach::Ephemeral { renderer },
+        ..World::up()
+    };
+    let story = cards(Some(Renderer::Netplan)).find(&[Fake::remote(&[Expected], good)]);
     assert_eq!(story.outcomes(), [Awaited]);
-    assert!(story.reasons()[0].ends_with("; asked again when the network is up"), "{:?}", story.reasons());
-    assert!(story.said().is_empty(), "{:?}", story.said());
+    assert_eq!(story.reasons(), ["no network card; asked again when the network is up"]);
+    let story = cards(None).find(&[Fake::remote(&[Expected], good)]);
+    assert_eq!((story.outcomes(), story.reasons()), (vec![Failed], vec!["no network card"]));
+    assert_eq!(story.said().len(), 1);
 }
 
 #[test]
@@ -383,77 +349,4 @@ fn before_the_network_and_for_a_look_nobody_is_asked() {
         assert!(story.fetched.iter().all(Vec::is_empty) && story.took < QUICK);
         assert_eq!(story.detection.awaits_network(), outcome == Awaited);
     }
-}
-
-#[test]
-fn no_question_is_waited_for_that_would_come_after_the_deadline() {
-    let patient = |_: usize, _: Option<&str>, _: &mut Findings| {
-        Err(Error::transient("busy").not_before(Duration::from_secs(3600)))
-    };
-    let story = World::up().find(&[Fake::remote(&[Expected], patient)]);
-    assert_eq!((story.outcomes(), story.fetched[0].len()), (vec![Failed], 1));
-    assert!(story.took < QUICK, "{:?}", story.took);
-}
-
-#[test]
-fn the_longest_pause_that_a_server_asks_for_counts() {
-    let patient = |count: usize, _: Option<&str>, _: &mut Findings| match count {
-        0 => Err(Error::transient("busy").not_before(Duration::from_secs(2))),
-        _ => Ok(()),
-    };
-    let story = World::up().find(&[Fake::remote(&[Expected], patient), Fake::remote(&[Expected], busy)]);
-    assert_eq!(story.found(), Some("config-drive"));
-    assert!(story.took >= Duration::from_secs(2), "{:?}", story.took);
-}
-
-/// What OpenStack's search comes to with a server that answers so, and the number of requests.
-fn at_a_server(mut world: World, answers: Vec<Answer>) -> (Detection, usize) {
-    let server = Scripted::start(answers);
-    let url = Located::new(server.url(""), Origin::document("settings"));
-    world.settings.openstack = Some(MetadataService { metadata_urls: Some(vec![url]), ..MetadataService::default() });
-    let World { root, guest, settings, reach, kept, ways_up } = world;
-    let drives = Drives::default();
-    let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept, drives };
-    let mut search = Search { ways_up, ..Search::new(&context, [&openstack::DATASOURCE].into_iter()) };
-    search.candidates.iter_mut().for_each(|candidate| candidate.certainty = Expected);
-    (search.find(), server.requests().len())
-}
-
-fn tree() -> Vec<Answer> {
-    let none = || whole("404 Not Found", "", "");
-    let meta = whole("200 OK", "", r#"{"uuid": "i-1"}"#);
-    vec![whole("200 OK", "", "2018-08-27"), meta, none(), none(), none(), none()]
-}
-
-#[test]
-fn a_server_that_starts_is_asked_until_it_has_started() {
-    let unready = [whole("503 Service Unavailable", "", ""), raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")];
-    let (detection, requests) = at_a_server(World::up(), unready.into_iter().chain(tree()).collect());
-    let found = detection.found.map(|fetched| fetched.seed.datasource);
-    assert_eq!((found.as_deref(), requests), (Some("openstack"), 8), "{:?}", detection.tried);
-}
-
-#[test]
-fn without_any_wait_there_is_still_one_try() {
-    let mut world = World::up();
-    world.settings.wait = Some(Duration::ZERO);
-    let machine = Some(world.guest.dmi.product_uuid.clone());
-    world.kept = Some(Kept { id: "i-1".to_owned(), datasource: "openstack".to_owned(), machine });
-    let (detection, requests) = at_a_server(world, tree());
-    assert!(detection.found.is_some() && requests == 6, "{:?}", detection.tried);
-}
-
-#[test]
-fn nothing_is_waited_for_longer_than_the_units_give_a_stage() {
-    let root = Scratch::new().root();
-    let (guest, settings, hour) = (Guest::read(&root).unwrap(), Default::default(), Duration::from_secs(3600));
-    let waited = |reach, asked| {
-        let (kept, drives) = (None, Drives::default());
-        let context = Context { root: &root, guest: &guest, settings: &settings, reach, kept, drives };
-        let (candidates, findings) = (Vec::new(), Findings::default());
-        let mut search = Search { candidates, findings, ..Search::new(&context, std::iter::empty()) };
-        (search.bounded("max_wait", asked).as_secs(), search.findings.iter().count())
-    };
-    assert_eq!((waited(Reach::Later, hour), waited(Reach::Up, hour)), ((240, 1), (600, 1)));
-    assert_eq!(waited(Reach::Later, Duration::from_secs(9)), (9, 0));
 }
