@@ -34,9 +34,15 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        let without_service = is_remote.then(|| (datasource.fetch)(context, None, &mut Findings::default()));
-        let needs_names = matches!(without_service, Some(Err(error)) if error.needs_names());
-        Self { datasource, certainty: probe.certainty, is_remote, needs_names, is_over: false, unusable: None, tried }
+        Self {
+            datasource,
+            certainty: probe.certainty,
+            is_remote,
+            needs_names: false,
+            is_over: false,
+            unusable: None,
+            tried,
+        }
     }
 
     /// Whether its medium may still come.
