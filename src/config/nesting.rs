@@ -37,7 +37,6 @@ fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
 }
 
 /// What stands between `{{` or `{%` and its end.
-#[derive(Default)]
 struct Tag<'a> {
     /// Its first word.
     word: &'a [u8],
@@ -50,7 +49,7 @@ struct Tag<'a> {
 impl<'a> Tag<'a> {
     fn read(bytes: &'a [u8], start: usize) -> Self {
         let content = bytes.get(start..).unwrap_or_default();
-        let mut tag = Self { word: first_word(content), ..Self::default() };
+        let mut tag = Self { word: first_word(content), length: 0, end: start };
         let (mut quote, mut open, mut escaped) = (None, 0usize, false);
         for (offset, byte) in content.iter().enumerate() {
             tag.end = start + offset + 1;
@@ -100,6 +99,13 @@ mod tests {
             too_much(&format!("{{% if a %}}{}{{% endif %}}", "{%- elif a %}\n".repeat(300))),
             Some((201, "more than 200 `elif`"))
         );
+    }
+
+    #[test]
+    fn a_text_may_end_where_a_tag_begins() {
+        for text in ["{{", "a\n{%", "{#", "{% raw %}", "{{ '"] {
+            assert_eq!(too_much(text), None, "{text}");
+        }
     }
 
     #[test]
