@@ -58,8 +58,6 @@ struct Candidate {
     certainty: Certainty,
     /// It is on a server.
     is_remote: bool,
-    /// The server has a name, which can't be looked up before the network is up.
-    needs_names: bool,
     /// Nothing more comes of it.
     is_over: bool,
     tried: Tried,
@@ -77,9 +75,7 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        let without_service = is_remote.then(|| (datasource.fetch)(context, None, &mut Findings::default()));
-        let needs_names = matches!(without_service, Some(Err(error)) if error.needs_names());
-        Self { datasource, certainty: probe.certainty, is_remote, needs_names, is_over: false, tried }
+        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
     }
 
     /// Whether its medium may still come.
@@ -165,7 +161,7 @@ impl<'a> Search<'a> {
             Err(error) => {
                 match error.kind() {
                     Kind::Transient => {
-                        (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
+                        candidate.is_remote = true;
                         candidate.tried.reason = error.without_advice();
                     }
                     // What was seen says more than that it has not come.
@@ -262,12 +258,11 @@ impl<'a> Search<'a> {
                     let reason = format!("{}; {when}", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Ephemeral { .. } if !candidate.needs_names => {}
-                Reach::Later | Reach::Ephemeral { .. } => {
+                Reach::Later => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Up => {}
+                Reach::Ephemeral { .. } | Reach::Up => {}
             }
         }
     }
