@@ -10,6 +10,7 @@
 use std::error::Error as StdError;
 
 mod answer;
+mod certificate;
 mod client;
 mod names;
 mod redirect;

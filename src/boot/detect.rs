@@ -32,8 +32,9 @@ pub struct Seen {
 /// Looks for the configuration as a boot does, and at what speaks for it. Servers are asked only where that is wanted and
 /// the network is up; then one that the platform has is asked too where something else was found first.
 pub fn detect(options: &Options, servers: bool) -> Result<Seen> {
-    let settings = settings(options)?;
-    if let Some(detection) = named(options, &settings)? {
+    let (settings, of_settings) = settings(options)?;
+    if let Some(mut detection) = named(options, &settings)? {
+        detection.say_first(of_settings);
         return Ok(Seen { detection, ..Seen::default() });
     }
     let guest = Guest::read(&options.root)?;
@@ -42,6 +43,7 @@ pub fn detect(options: &Options, servers: bool) -> Result<Seen> {
     let (root, drives) = (&options.root, Drives::default());
     let context = Context { root, guest: &guest, settings: &settings, reach, kept, drives };
     let mut detection = datasource::find(&context);
+    detection.say_first(of_settings);
     if let (Reach::Up, Some(found)) = (reach, &detection.found) {
         let other = datasource::ask_the_skipped(&context, &detection.tried);
         let finding = compare(&mut detection.tried, &found.seed, other);
@@ -119,6 +121,22 @@ mod tests {
             "{said}"
         );
         assert_eq!(compared(None), (Outcome::Skipped, "connection refused".to_owned(), None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_settings_is_said_whatever_is_found() {
+        let scratch = Scratch::new();
+        scratch.file(crate::state::SETTINGS, "firstlight: {datasources: 7}\n");
+        let said = || {
+            let options = Options { root: scratch.root(), source: None, config: None };
+            let seen = detect(&options, false).unwrap();
+            let said: Vec<String> = seen.detection.findings.iter().map(|it| it.origin.to_string()).collect();
+            (seen.detection.found.is_some(), said)
+        };
+        let place = vec![format!("{}:1:27", crate::state::SETTINGS)];
+        assert_eq!(said(), (false, place.clone()));
+        scratch.file("/config-drive/openstack/latest/meta_data.json", r#"{"uuid": "i-1"}"#);
+        assert_eq!(said(), (true, place));
     }
 
     #[test]

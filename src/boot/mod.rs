@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::apply::journal::Journal;
 use crate::config::base::{self, Settings};
 use crate::config::document::Node;
-use crate::datasource::{self, Context, Detection, Drives, Fetched};
+use crate::datasource::{self, Context, Detection, Drives, Fetched, nocloud};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Findings, Severity};
 use crate::guest::Guest;
@@ -23,7 +23,7 @@ use crate::plan::show::{self, Preview};
 use crate::plan::step::{Stage, Step};
 use crate::report::{self};
 use crate::root::{READ_LIMIT, Root};
-use crate::seed::{Document, Seed};
+use crate::seed::{Document, MetaFormat, Seed};
 use crate::userdata::{self, Script, UserData};
 
 mod detect;
@@ -140,7 +140,7 @@ pub struct Decision {
 /// Looks for the configuration for a run of these stages; for a look where there are none. The image's settings say where;
 /// `--source` overrules them.
 fn search(options: &Options, stages: &[Stage]) -> Result<Detection> {
-    let settings = settings(options)?;
+    let (settings, of_settings) = settings(options)?;
     if let Some(named) = named(options, &settings)? {
         return Ok(named);
     }
@@ -148,7 +148,12 @@ fn search(options: &Options, stages: &[Stage]) -> Result<Detection> {
     let reach = reach::reach(options, &guest, &settings, stages, true);
     let kept = seek::kept(&options.root);
     let (root, drives) = (&options.root, Drives::default());
-    Ok(datasource::find(&Context { root, guest: &guest, settings: &settings, reach, kept, drives }))
+    let mut detection = datasource::find(&Context { root, guest: &guest, settings: &settings, reach, kept, drives });
+    // With a configuration they are read once more, with the instance's data, and then it is said.
+    if detection.found.is_none() {
+        detection.say_first(of_settings);
+    }
+    Ok(detection)
 }
 
 /// What `--source` names.
@@ -240,10 +245,13 @@ fn steps(known: &Known, findings: &mut Findings) -> Vec<Step> {
     steps
 }
 
-/// The whole decision, nothing touched. `None` where there is no configuration and never was.
-pub fn decide(options: &Options) -> Result<Option<Decision>> {
-    let found = seek(options, &[])?;
-    found.seed.map(|seed| decide_for(options, seed, Remote::Later, found.findings)).transpose()
+/// The whole decision, nothing touched; what there is to say where there is no configuration and never was.
+pub fn decide(options: &Options) -> Result<Result<Decision, Findings>> {
+    let Found { seed, findings, .. } = seek(options, &[])?;
+    match seed {
+        Some(seed) => decide_for(options, seed, Remote::Later, findings).map(Ok),
+        None => Ok(Err(findings)),
+    }
 }
 
 /// Reads a configuration as far as the plan, for what there is to say of it. On the running system its own facts are
@@ -254,6 +262,12 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
         guest.stands_for_another();
     }
     let known = understand(options, guest, seed, Remote::Later, findings)?;
+    if known.seed.meta_format == MetaFormat::NoCloud
+        && let Ok(meta) = instance::nocloud::merged(known.seed.all_meta_data(), &mut Findings::default())
+        && let Some(from) = instance::nocloud::text(&meta, "seedfrom", &mut Findings::default())
+    {
+        nocloud::check_seedfrom(&from, findings);
+    }
     steps(&known, findings);
     Ok(())
 }
@@ -262,6 +276,9 @@ pub fn check(options: &Options, seed: Seed, findings: &mut Findings) -> Result<(
 pub fn check_settings(options: &Options, document: Document, findings: &mut Findings) -> Result<()> {
     let origin = document.origin();
     let (settings, config) = base::settle(&[document], None, findings);
+    if let Some(from) = settings.nocloud.as_ref().and_then(|settings| settings.seedfrom.as_ref()) {
+        nocloud::check_seedfrom(from, findings);
+    }
     if let Some(network) = settings.network.as_ref().and_then(|network| network.config.as_ref()) {
         network_config::from_node(network, findings);
     }
@@ -288,11 +305,12 @@ pub fn preview(options: &Options, decision: &Decision) -> Preview {
     show::preview(&decision.plan, &options.root, Day::today())
 }
 
-/// The settings as far as they are known without an instance.
-fn settings(options: &Options) -> Result<Settings> {
-    // What is wrong with them is said once, when they are read with the instance's data.
-    let mut unsaid = Findings::default();
-    Ok(base::settle(&options.documents(&mut unsaid)?, None, &mut unsaid).0)
+/// The settings as far as they are known without an instance, and what is wrong with them: to be said where no instance
+/// is found, as with its data they are read again.
+fn settings(options: &Options) -> Result<(Settings, Findings)> {
+    let mut findings = Findings::default();
+    let (settings, _) = base::settle(&options.documents(&mut findings)?, None, &mut findings);
+    Ok((settings, findings))
 }
 
 /// The settings with that data, and what there is to say of them.

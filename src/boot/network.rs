@@ -92,7 +92,7 @@ pub(super) fn as_applied(options: &Options, seed: &mut Seed, findings: &mut Find
     if kept.network == seed.network {
         return Ok(());
     }
-    let settings = settings(options)?.network.unwrap_or_default();
+    let settings = settings(options)?.0.network.unwrap_or_default();
     let (frequency, help) = match settings.updates.unwrap_or_default() {
         Updates::Boot => (Frequency::PerBoot, "it is applied at the next boot"),
         Updates::Instance => (
@@ -211,7 +211,7 @@ mod tests {
         files.iter().for_each(|(path, text)| scratch.file(path, text));
         let options = Options { root: scratch.root(), source: None, config: None };
         let guest = Guest::read(&options.root).unwrap();
-        let word = asked(seed, &guest, &settings(&options).unwrap(), &mut Findings::default());
+        let word = asked(seed, &guest, &settings(&options).unwrap().0, &mut Findings::default());
         assert!(word.said.iter().all(|said| said.severity == Severity::Note));
         (word.network.map(|network| network.origin.document_name().to_owned()), word.left_alone)
     }

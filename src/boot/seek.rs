@@ -6,11 +6,12 @@ use std::path::Path;
 use crate::boot::{Options, search};
 use crate::datasource::{self, Drive, Fetched, Kept, none};
 use crate::error::{Error, Result};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings, Severity};
+use crate::guest::Guest;
 use crate::instance::Instance;
 use crate::plan::step::Stage;
 use crate::root::{Root, Tree as _};
-use crate::seed::Seed;
+use crate::seed::{MetaFormat, Seed};
 use crate::state;
 
 /// What the search for a configuration came to.
@@ -56,6 +57,18 @@ pub(super) fn kept(root: &Root) -> Option<Kept> {
     Some(Kept { machine: machine.map(|uuid| uuid.trim().to_owned()), id, datasource: seed.datasource })
 }
 
+/// What to say where the seed that was kept is another machine's. An image is to be many machines.
+fn copied(kept: &Found, root: &Root) -> Result<Option<Finding>> {
+    let Some(seed) = kept.seed.as_ref().filter(|_| root.is_machine()) else { return Ok(None) };
+    // One that can't be understood says so itself.
+    let Ok(instance) = Instance::from_seed(seed, &mut Findings::default()) else { return Ok(None) };
+    let is_of_openstack = seed.meta_format == MetaFormat::OpenStack;
+    let place = format!("the seed that was kept ({})", seed.place);
+    let finding = datasource::of_another_machine(&instance.id, &place, &Guest::read(root)?);
+    let help = "a disk that was copied from another machine? Attach this machine's drive, or `firstlight clean` before it is copied";
+    Ok(finding.filter(|_| is_of_openstack).map(|finding| finding.help(help)))
+}
+
 /// The seed that is there, or the one that was kept when its medium has gone: a known instance keeps what it has.
 ///
 /// # Errors
@@ -75,14 +88,61 @@ pub(super) fn seek(options: &Options, stages: &[Stage]) -> Result<Found> {
         return Ok(Found::of(fetched, detection.findings));
     }
     match detection.tried.iter().find(|tried| tried.outcome == datasource::Outcome::Failed) {
-        Some(failed) if kept.seed.is_none() => Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
-            .help("`firstlight detect` tells what was seen")),
+        Some(failed) if kept.seed.is_none() => {
+            // The error is of one alone; what else there is to say would be lost with it.
+            let others = detection.findings.iter().filter(|told| told.origin.document_name() != failed.name);
+            others.filter(|told| told.severity > Severity::Note).for_each(|told| log::warn!("{told}"));
+            Err(Error::malformed(format!("{}: {}", failed.name, failed.reason))
+                .help("`firstlight detect` tells what was seen"))
+        }
         _ => {
             let known = |tried: &datasource::Tried| tried.outcome == datasource::Outcome::Known;
             if let Some(place) = kept.place.as_ref().filter(|_| !detection.tried.iter().any(known)) {
                 log::warn!("the seed of this instance is gone ({place}); what it configured stays");
             }
+            if let Some(finding) = copied(&kept, &options.root)? {
+                detection.findings.push(finding);
+            }
             Ok(Found { findings: detection.findings, goes_on, ..kept })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use crate::seed::Document;
+
+    #[test]
+    fn a_kept_seed_of_another_machine_is_told_where_no_drive_says_so() {
+        const OTHER: &str = "7d2b0f62-9f0c-4b3b-8a11-1f2e3d4c5b6a";
+        const OWN: &str = "83679162-1378-4288-a2d4-70e13ec132aa";
+        let scratch = Scratch::new();
+        scratch.file("/sys/class/dmi/id/product_name", "OpenStack Nova\n");
+        let said = |id: &str, uuid: &str, root: Root| {
+            scratch.file("/sys/class/dmi/id/product_uuid", uuid);
+            let meta_data = Document::new("meta_data.json", format!("{{\"uuid\": \"{id}\"}}"));
+            Seed::new("config-drive", "/dev/sr0", meta_data).save(&root, id).unwrap();
+            root.link(state::INSTANCE.as_ref(), &state::instance(id)).unwrap();
+            let found = seek(&Options { root, source: None, config: None }, &[]).unwrap();
+            assert!(found.seed.is_some());
+            found.findings.iter().map(ToString::to_string).collect::<String>()
+        };
+        let warning = said(OTHER, OWN, scratch.root().as_machine());
+        let expected = format!("the seed that was kept (/dev/sr0) is for `{OTHER}`, and this machine is `{OWN}`");
+        assert!(warning.contains(&expected) && warning.contains("warning: "), "{warning}");
+        assert_eq!(said(OWN, OWN, scratch.root().as_machine()), "");
+        assert_eq!(said(OTHER, OWN, scratch.root()), "", "an image is no machine");
+    }
+
+    #[test]
+    fn without_a_configuration_the_settings_faults_are_said() {
+        let scratch = Scratch::new();
+        scratch.file(state::SETTINGS, "firstlight: {datasources: 7}\n");
+        let found = seek(&Options { root: scratch.root(), source: None, config: None }, &[]).unwrap();
+        let said: Vec<String> = found.findings.iter().map(ToString::to_string).collect();
+        assert!(found.seed.is_none() && said.len() == 1, "{said:?}");
+        assert!(said[0].starts_with(&format!("{}:1:27: ", state::SETTINGS)), "{said:?}");
     }
 }

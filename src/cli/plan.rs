@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::boot;
 use crate::cli::{Common, print, print_json};
 use crate::error::Result;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::plan::show::Preview;
 
 /// Print every change that `run` would make, with the line that asked for it; change nothing
@@ -34,12 +34,20 @@ impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         let options = common.options()?;
         common.log(&options.root, false);
-        let Some(decision) = boot::decide(&options)? else {
-            return if self.json {
-                print_json(&serde_json::json!({ "datasource": null, "steps": [] }))
-            } else {
-                print("no configuration was found: nothing would be changed (`firstlight detect` tells why)\n")
-            };
+        let decision = match boot::decide(&options)? {
+            Ok(decision) => decision,
+            Err(findings) => {
+                let findings: Vec<&Finding> = findings.iter().filter(|told| told.severity > Severity::Note).collect();
+                return if self.json {
+                    let nothing = serde_json::json!({ "datasource": null, "steps": [], "findings": findings });
+                    print_json(&nothing)
+                } else {
+                    let said: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+                    let nothing =
+                        "no configuration was found: nothing would be changed (`firstlight detect` tells why)";
+                    print(&format!("{said}{nothing}\n"))
+                };
+            }
         };
         let preview = boot::preview(&options, &decision);
         let known = &decision.known;

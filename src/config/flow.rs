@@ -34,9 +34,12 @@ impl Node {
                 text.push('}');
             }
             Data::Scalar(scalar) => match self.value() {
-                Some(Value::Null) => text.push('~'),
+                // As a key it is its text.
+                Some(Value::Null) if scalar.text.is_empty() => text.push_str("!!null ''"),
                 // None of these has a character that means something here.
-                Some(Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Date(_)) if scalar.plain => {
+                Some(Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Date(_))
+                    if scalar.plain =>
+                {
                     text.push_str(&scalar.text);
                 }
                 _ => {
@@ -68,6 +71,8 @@ mod tests {
             "a: [yes, ~, 0644, 1.5, .inf, 2024-01-02 10:00:00, 'yes', '', \"a\\tb\\n\"]\nb: {1: 2, c: , d: [], e: {}}\n",
             "x: |\n  a, b: [c]\n  # no comment\ny: a, b\nz: '{{ v }}'\nn: é\n",
             "- !!str 1\n- !!int '1'\n",
+            "? \n: \n",
+            "{~: ~, null: !!null x}",
         ] {
             let (before, after) = again(text);
             assert_eq!(before, after, "{text}");

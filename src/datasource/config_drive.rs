@@ -11,7 +11,7 @@ use crate::datasource::drives::{self, NOT_LIVE};
 use crate::datasource::openstack::tree;
 use crate::datasource::{Certainty, Context, Datasource, Fetched, Probe, Service, asked_for, platform};
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Findings};
+use crate::finding::Findings;
 use crate::guest::Guest;
 use crate::media::device::Labelled;
 use crate::media::{Directory, Medium};
@@ -89,15 +89,9 @@ pub fn read(medium: &dyn Medium, place: &str, findings: &mut Findings) -> Result
 fn usable(medium: &dyn Medium, place: &str, guest: &Guest, findings: &mut Findings) -> Result<Seed> {
     let seed = read(medium, place, findings)?;
     let id = instance_id(&seed)?;
-    // Nova gives a machine the id of its instance.
-    let machine = &guest.dmi.product_uuid;
-    if !machine.is_empty() && !id.eq_ignore_ascii_case(machine) && platform::openstack(guest).is_some() {
-        let text =
-            format!("{place} is for `{}`, and this machine is `{machine}` by its firmware; it is used", id.value);
-        let help =
-            "a disk or drive that was copied from another machine? Detach the drive, and the metadata service is asked";
-        findings.push(Finding::warning(&id.origin, text).help(help));
-    }
+    let help =
+        "a disk or drive that was copied from another machine? Detach the drive, and the metadata service is asked";
+    findings.extend(platform::of_another_machine(&id, place, guest).map(|finding| finding.help(help)));
     Ok(seed)
 }
 

@@ -36,6 +36,7 @@ mod source;
 mod vmware;
 
 pub use drives::Drives;
+pub use platform::of_another_machine;
 pub use reach::Reach;
 pub use search::{ask_the_skipped, find};
 pub use service::Service;
@@ -108,8 +109,8 @@ impl Context<'_> {
 
     /// Whether the settings name one datasource alone, be the others built or not; besides none at all.
     fn is_certain(&self) -> bool {
-        let platforms = |names: &[Located<DatasourceName>]| names.iter().filter(|name| name.0 != none::NAME).count();
-        self.named().is_some_and(|names| platforms(names) == 1)
+        let mut platforms = self.named().into_iter().flatten().map(|name| name.0).filter(|name| *name != none::NAME);
+        platforms.next().is_some_and(|first| platforms.all(|other| other == first))
     }
 
     /// Whether the settings name that datasource.
@@ -145,6 +146,10 @@ fn service_probe(context: &Context, name: &str, why: Option<String>, nothing: &s
     let at = at.join(" or ");
     match why {
         Some(why) => Probe { certainty: Certainty::Expected, reason: format!("{why}; it is at {at}") },
+        None if context.is_named(name) && context.is_certain() => {
+            let reason = format!("{nothing}; but the image's settings name it alone; it is at {at}");
+            Probe { certainty: Certainty::Expected, reason }
+        }
         None if context.is_named(name) => {
             let reason = format!("{nothing}; the image's settings name it among others; it is at {at}");
             Probe { certainty: Certainty::Possible, reason }
@@ -245,6 +250,12 @@ pub struct Detection {
 }
 
 impl Detection {
+    /// Puts these before what there is to say.
+    pub fn say_first(&mut self, mut findings: Findings) {
+        findings.extend(self.findings.iter().cloned());
+        self.findings = findings;
+    }
+
     /// Whether a later stage, which has the network, has to go on with the search.
     pub fn awaits_network(&self) -> bool {
         self.found.is_none() && self.tried.iter().any(|tried| tried.outcome == Outcome::Awaited)
@@ -281,9 +292,14 @@ fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource
     let Some(names) = context.named() else {
         return DATASOURCES.iter().filter(|datasource| datasource.name != none::NAME).collect();
     };
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<&Datasource> = Vec::new();
     for Located { value: DatasourceName(name), origin } in names {
         match DATASOURCES.iter().find(|datasource| datasource.name == *name) {
+            Some(_) if wanted.iter().any(|other| other.name == *name) => {
+                let text =
+                    format!("the datasource `{name}` is named once more; it is looked for once, at its first place");
+                findings.push(Finding::note(origin, text));
+            }
             Some(datasource) => wanted.push(datasource),
             None => findings.push(Finding::warning(
                 origin,
@@ -365,6 +381,26 @@ mod tests {
         let (outcomes, found, said) = tried(&[CONFIG_DRIVE], Some(named));
         assert_eq!((outcomes, found.as_deref(), said.len()), (vec![Skipped, Found], Some("config-drive"), 0));
         assert_eq!(tried(&[], Some(&["none"])).1.as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn what_is_named_twice_is_looked_for_once() {
+        let detection = search(&[CONFIG_DRIVE], Some(&["nocloud", "config-drive", "nocloud"]));
+        let names: Vec<_> = detection.tried.iter().map(|tried| tried.name.as_str()).collect();
+        assert_eq!(names, ["nocloud", "config-drive"]);
+        let said: Vec<_> = detection.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("config.yaml: note: the datasource `nocloud` is named once more"), "{said:?}");
+    }
+
+    #[test]
+    fn one_that_is_named_alone_is_told_so_and_nothing_else() {
+        for names in [&["ec2"][..], &["ec2", "none"], &["ec2", "ec2"]] {
+            let reason = search(&[], Some(names)).tried.swap_remove(0).reason;
+            assert!(reason.contains("name it alone") && !reason.contains("among others"), "{reason}");
+        }
+        let reason = search(&[], Some(&["ec2", "nocloud"])).tried.swap_remove(0).reason;
+        assert!(reason.contains("among others") && !reason.contains("alone"), "{reason}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::datasource::Context;
 use crate::datasource::drives;
-use crate::finding::{Finding, Origin};
+use crate::finding::{Finding, Located, Origin};
 use crate::guest::{Dmi, Guest};
 
 /// A field of DMI.
@@ -79,6 +79,15 @@ pub(super) fn unsupported(context: &Context) -> Option<Finding> {
     let help =
         "a medium labelled cidata or config-2, or the directory /etc/firstlight/seed, configures it all the same";
     Some(Finding::note(&Origin::document("platform"), text).help(help))
+}
+
+/// What to say where a seed at `place` is for another machine of OpenStack's than this one: nova gives a machine the id of
+/// its instance.
+pub fn of_another_machine(id: &Located<String>, place: &str, guest: &Guest) -> Option<Finding> {
+    let machine = &guest.dmi.product_uuid;
+    let differs = !machine.is_empty() && !guest.dmi.has_uuid(id) && openstack(guest).is_some();
+    let text = format!("{place} is for `{}`, and this machine is `{machine}` by its firmware; it is used", id.value);
+    differs.then(|| Finding::warning(&id.origin, text))
 }
 
 /// Whether a name is one that is known, of which a `*` at one end stands for anything.

@@ -9,15 +9,18 @@ use log::{info, warn};
 use crate::datasource::reach::{Reach, Roads};
 use crate::datasource::service::DEFAULT_TIMEOUT;
 use crate::datasource::{
-    Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Service, Tried,
-    platform, wanted,
+    Certainty, Context, DATASOURCES, DEFAULT_MAX_WAIT, Datasource, Detection, Fetched, Outcome, Tried, platform, wanted,
 };
 use crate::ephemeral;
-use crate::error::{Kind, Result};
+use crate::error::Kind;
 use crate::finding::{Finding, Findings, Origin};
 use crate::http::Way;
 use crate::media::uevent::Uevents;
 use crate::network::own;
+
+mod candidate;
+
+use candidate::Candidate;
 
 /// How often media are looked for while servers are asked.
 const POLL: Duration = Duration::from_millis(250);
@@ -50,67 +53,6 @@ pub fn ask_the_skipped(context: &Context, tried: &[Tried]) -> Detection {
     search.candidates.retain(|candidate| candidate.certainty >= Certainty::Expected);
     let found = search.expect();
     search.end(found)
-}
-
-/// A datasource on the way to its outcome.
-struct Candidate {
-    datasource: &'static Datasource,
-    certainty: Certainty,
-    /// It is on a server.
-    is_remote: bool,
-    /// Nothing more comes of it.
-    is_over: bool,
-    tried: Tried,
-}
-
-impl Candidate {
-    /// One look. A datasource that the settings name alone is expected in any case.
-    fn look(datasource: &'static Datasource, context: &Context) -> Self {
-        let start = Instant::now();
-        let mut probe = (datasource.probe)(context);
-        if context.is_certain() && matches!(probe.certainty, Certainty::Unlikely | Certainty::Possible) {
-            probe.certainty = Certainty::Expected;
-            probe.reason += "; but the image's settings name it alone";
-        }
-        let (name, reason) = (datasource.name.to_owned(), probe.reason);
-        let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
-        let is_remote = datasource.is_remote;
-        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, tried }
-    }
-
-    /// Whether its medium may still come.
-    fn is_late(&self) -> bool {
-        self.certainty == Certainty::Expected && !self.is_over && !self.is_remote
-    }
-
-    /// Whether a server is to be asked for it.
-    fn is_to_ask(&self) -> bool {
-        self.is_remote && !self.is_over && self.certainty >= Certainty::Possible
-    }
-
-    fn end(&mut self, outcome: Outcome, reason: impl Into<String>) {
-        self.is_over = true;
-        (self.tried.outcome, self.tried.reason) = (outcome, reason.into());
-    }
-
-    /// Fetches it, from a server if one is given. What may still come of it is the caller's to say where that fails.
-    fn fetch(&mut self, context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
-        let start = Instant::now();
-        // However often it is asked, what it says is said once.
-        let mut said = Findings::default();
-        let fetched = (self.datasource.fetch)(context, service, &mut said);
-        self.tried.took += start.elapsed();
-        match &fetched {
-            Ok(fetched) => self.end(Outcome::Found, fetched.seed.place.clone()),
-            Err(error) if error.is_transient() || error.is_absent() => return fetched,
-            Err(error) => {
-                said.push(error.finding(&Origin::document(self.datasource.name)));
-                self.end(Outcome::Failed, error.without_advice());
-            }
-        }
-        findings.extend(said);
-        fetched
-    }
 }
 
 /// A search on its way.
@@ -334,9 +276,7 @@ impl<'a> Search<'a> {
                     Ok(fetched) => return Some(fetched),
                     Err(error) => error,
                 };
-                if !candidate.is_over {
-                    candidate.tried.reason = format!("{} (by {})", error.without_advice(), road.service.way());
-                }
+                candidate.tried.reason = format!("{} (by {})", error.without_advice(), road.service.way());
                 // Only possible: one question is enough.
                 match error.is_transient() && candidate.certainty > Certainty::Possible {
                     true => at_least = at_least.max(error.retry_after()),
@@ -372,6 +312,9 @@ impl<'a> Search<'a> {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
             let answered_no = roads.is_some_and(|roads| roads.is_over(name));
+            if (answered_no || !goes_on) && candidate.end_unusable(&mut self.findings) {
+                continue;
+            }
             match candidate.certainty > Certainty::Possible && !answered_no {
                 false => candidate.end(Outcome::Absent, reason),
                 true if goes_on => {
@@ -391,6 +334,9 @@ impl<'a> Search<'a> {
 
     /// Says what became of those that were not asked any more; of one that is here too, which goes first.
     fn skip_the_others(&mut self, taken: &str) {
+        for candidate in self.candidates.iter_mut().filter(|candidate| !candidate.is_over) {
+            candidate.end_unusable(&mut self.findings);
+        }
         let promising = |it: &&mut Candidate| !it.is_over && it.certainty > Certainty::Unlikely;
         for candidate in self.candidates.iter_mut().filter(promising) {
             candidate.tried.outcome = Outcome::Skipped;

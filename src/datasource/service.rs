@@ -2,11 +2,18 @@
 //! How a server with metadata is asked: by one way, until one deadline.
 
 use std::cell::Cell;
+use std::io::{self, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::finding::escaped;
 use crate::http::{self, Client, Request, Response, Way};
+
+/// For a vendor's document: the site makes it, and what the user asks for must not wait long for it.
+const FOR_VENDORS: Duration = Duration::from_secs(10);
+/// After which a person who named a server is told that it is waited for.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// For one try.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,17 +33,26 @@ pub struct Service {
     deadline: Instant,
     timeout: Duration,
     is_there: Cell<bool>,
+    /// A person waits for it, who was told nothing yet.
+    tells: Cell<bool>,
 }
 
 impl Service {
     /// Nothing is asked yet. `timeout` is that of one try.
     pub fn new(way: Way, deadline: Instant, timeout: Duration) -> Self {
-        Self { client: Client::service(way.clone()), way, deadline, timeout, is_there: Cell::new(false) }
+        Self {
+            client: Client::service(way.clone()),
+            way,
+            deadline,
+            timeout,
+            is_there: Cell::new(false),
+            tells: Cell::new(false),
+        }
     }
 
     /// One that a person names: it is there, by the only way that there is.
     pub fn only(deadline: Instant, timeout: Duration) -> Self {
-        Self { is_there: Cell::new(true), ..Self::new(Way::routed(), deadline, timeout) }
+        Self { is_there: Cell::new(true), tells: Cell::new(true), ..Self::new(Way::routed(), deadline, timeout) }
     }
 
     /// The way to it.
@@ -50,7 +66,19 @@ impl Service {
     /// # Errors
     /// As [`Client::ask`]: transient where the server may have an answer later; absent where this way can't lead to it.
     pub fn get(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        match self.ask(&Request { url, ..Request::default() }, limit) {
+        self.document(url, limit, self.deadline)
+    }
+
+    /// As [`Self::get`] of a vendor's document, which is asked for a few seconds only.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_of_vendor(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.document(url, limit, self.deadline.min(Instant::now() + FOR_VENDORS))
+    }
+
+    fn document(&self, url: &str, limit: u64, deadline: Instant) -> Result<Option<Vec<u8>>> {
+        match self.ask_until(&Request { url, ..Request::default() }, limit, deadline) {
             Ok(response) => Ok(Some(response.body)),
             Err(error) if error.is_absent() && error.status().is_some() => Ok(None),
             Err(error) => Err(error),
@@ -62,16 +90,37 @@ impl Service {
     /// # Errors
     /// As [`Client::ask`]. A status such as 401, which the caller may know what to do about, is in the error.
     pub fn ask(&self, request: &Request, limit: u64) -> Result<Response> {
+        self.ask_until(request, limit, self.deadline)
+    }
+
+    fn ask_until(&self, request: &Request, limit: u64, deadline: Instant) -> Result<Response> {
+        let start = Instant::now();
         let tries = if self.is_there.get() { u32::MAX } else { 1 };
         // A run that is told to end here is ended at once: nothing has been changed yet.
         let sleep = |pause| {
             thread::sleep(pause);
             false
         };
-        http::retry(tries, self.deadline, sleep, || {
-            let answer = self.client.ask(request, limit, self.deadline.min(Instant::now() + self.timeout));
+        http::retry(tries, deadline, sleep, || {
+            let answer = self.client.ask(request, limit, deadline.min(Instant::now() + self.timeout));
             self.is_there.set(self.is_there.get() || answer.is_ok());
+            if let Some(line) = answer.as_ref().err().and_then(|error| self.told(error, start, deadline)) {
+                // Nobody is told where standard error is closed.
+                let _ = writeln!(io::stderr(), "firstlight: {line}");
+            }
             answer
+        })
+    }
+}
+
+impl Service {
+    /// What to tell a person who waits, once: why, and for how long.
+    fn told(&self, error: &Error, since: Instant, deadline: Instant) -> Option<String> {
+        let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+        let is_time = self.tells.get() && error.is_transient() && since.elapsed() >= SILENCE && left > 0;
+        is_time.then(|| {
+            self.tells.set(false);
+            escaped(&format!("{}; it is asked for up to {left} s more", error.without_advice()))
         })
     }
 }
@@ -164,6 +213,31 @@ mod tests {
         let error: Error = answer.unwrap_err();
         assert!(error.to_string().ends_with("wants to be left alone for 3600 s"), "{error}");
         assert_eq!(requests, 1);
+    }
+
+    #[test]
+    fn a_person_who_waits_is_told_once_and_a_boot_needs_no_telling() {
+        let now = Instant::now();
+        let (long_ago, later) = (now.checked_sub(SILENCE).unwrap(), now + Duration::from_secs(60));
+        let service = Service::only(later, DEFAULT_TIMEOUT);
+        let busy = Error::transient("cannot fetch http://192.0.2.1/: no\x1b[2J");
+        assert_eq!(service.told(&busy, now, later), None, "not yet");
+        assert_eq!(service.told(&Error::fatal("no"), long_ago, later), None, "it is not waited for");
+        let said = service.told(&busy, long_ago, later).unwrap();
+        assert!(said.starts_with("cannot fetch http://192.0.2.1/: no\\u{1b}[2J; it is asked for up to 5"), "{said}");
+        assert_eq!(service.told(&busy, long_ago, later), None, "once");
+        assert_eq!(Service::new(Way::routed(), later, DEFAULT_TIMEOUT).told(&busy, long_ago, later), None);
+    }
+
+    #[test]
+    fn a_vendor_s_document_is_not_asked_for_long() {
+        let busy = || whole("503 Service Unavailable", "Retry-After: 11\r\n", "");
+        let server = Scripted::start(vec![whole("200 OK", "", "there"), busy()]);
+        let service = Service::new(Way::routed(), Instant::now() + Duration::from_secs(600), DEFAULT_TIMEOUT);
+        service.get(&server.url("/"), 100).unwrap();
+        // Anything else would be asked for again after eleven seconds.
+        assert!(service.get_of_vendor(&server.url("/vendor"), 100).unwrap_err().is_transient());
+        assert_eq!(server.requests().len(), 2);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::http::names::Names;
 use crate::http::redirect::next;
 use crate::http::request::{Method, Request, header_map};
 use crate::http::url::{is_near, parse, shown};
-use crate::http::{Response, USER_AGENT, Way, innermost, tls};
+use crate::http::{Response, USER_AGENT, Way, certificate, innermost, tls};
 
 /// A host that is there answers a connection at once; one that is not should not cost a boot more than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -184,6 +184,9 @@ impl Client {
 fn unreachable(error: &reqwest::Error) -> Error {
     if error.is_builder() {
         return Error::fatal(innermost(error));
+    }
+    if let Some(refused) = certificate::refused(error) {
+        return refused;
     }
     Error::transient(match (error.is_timeout(), error.is_connect()) {
         (true, true) => "no connection in time".to_owned(),

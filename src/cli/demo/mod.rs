@@ -78,7 +78,7 @@ impl Arguments {
         let arguments = format!("--source {} --root {}", drive.display(), guest.display());
 
         heading(&format!("firstlight plan {arguments}"))?;
-        if let Some(decision) = boot::decide(&options)? {
+        if let Ok(decision) = boot::decide(&options)? {
             decision.findings.iter().try_for_each(|finding| print(&format!("{finding}\n")).map(|_| ()))?;
             print(&boot::preview(&options, &decision).to_string())?;
         }
@@ -90,7 +90,7 @@ impl Arguments {
         }
 
         heading(&format!("firstlight run {arguments}    (again)"))?;
-        if let Some(decision) = boot::decide(&options)? {
+        if let Ok(decision) = boot::decide(&options)? {
             print(&boot::preview(&options, &decision).to_string())?;
         }
 

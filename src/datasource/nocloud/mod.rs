@@ -26,7 +26,7 @@ mod gathered;
 mod seedfrom;
 mod tree;
 
-pub use seedfrom::Reader;
+pub use seedfrom::{Reader, check as check_seedfrom};
 
 use gathered::Gathered;
 

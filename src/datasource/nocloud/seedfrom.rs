@@ -18,6 +18,9 @@ use crate::root::Root;
 /// What stands for the name of each file.
 const FILE: &str = "%s";
 
+/// What a token for the firmware's word begins with.
+const TOKEN: &str = "__dmi.";
+
 /// A field of the firmware.
 type Field = fn(&Dmi) -> &str;
 
@@ -75,9 +78,7 @@ impl Reader<'_> {
         // At the end, the name of each file makes a directory of what stands before it.
         let directory = Path::new(path.trim_end_matches(FILE));
         if !directory.is_absolute() {
-            // It is not repeated: it may be a URL, mistyped, with its password.
-            return Err(Error::malformed("`seedfrom` names neither a directory nor a server")
-                .help("give a path that begins with `/`, or a URL: `http://HOST/`"));
+            return Err(no_place());
         }
         let place = format!("the seed at {}", shown(text));
         let opened = self.root.outside(directory).and_then(|outside| Directory::open(&outside));
@@ -89,8 +90,40 @@ impl Reader<'_> {
         http::parse(url).map_err(|error| error.while_doing("`seedfrom`"))?;
         let place = format!("the seed at {}", shown(url));
         let Some(service) = self.service else { return Err(on_a_server(&place)) };
-        tree::read_each(&|name, limit| service.get(&url_of(url, name), limit), &place, findings)
+        let file = |name: &str, limit| match name {
+            tree::VENDOR_DATA => service.get_of_vendor(&url_of(url, name), limit),
+            _ => service.get(&url_of(url, name), limit),
+        };
+        tree::read_each(&file, &place, findings)
     }
+}
+
+/// It is not repeated: it may be a URL, mistyped, with its password.
+fn no_place() -> Error {
+    Error::malformed("`seedfrom` names neither a directory nor a server")
+        .help("give a path that begins with `/`, or a URL: `http://HOST/`")
+}
+
+/// What is wrong with `from` whatever machine it is for, and whatever is there.
+pub fn check(from: &Located<String>, findings: &mut Findings) {
+    // A value that any token may have, be it a part of a path, of a host or of a query.
+    const ANY: &str = "1";
+    let mut text = from.value.clone();
+    for (name, _) in KEYS {
+        text = text.replace(&format!("{TOKEN}{name}__"), ANY);
+    }
+    // Of what is left none is known.
+    text = with_dmi(&Located::new(text, from.origin.clone()), &Dmi::default(), findings);
+    let text = text.trim();
+    let wrong = match text.split_once("://") {
+        _ if text.is_empty() || from.trim().starts_with(TOKEN) => None,
+        None => (!text.starts_with('/')).then(no_place),
+        Some((scheme, path)) if scheme.eq_ignore_ascii_case("file") => {
+            (!path.trim_start_matches("localhost").starts_with('/')).then(no_place)
+        }
+        Some(_) => http::parse(text).err().map(|error| error.while_doing("`seedfrom`")),
+    };
+    findings.extend(wrong.map(|error| error.finding(&from.origin)));
 }
 
 /// The URL of a file.
@@ -114,7 +147,6 @@ pub(super) fn shown(from: &str) -> String {
 /// The text with its tokens replaced. One that is not known stays, and is said; so is one for which the firmware has
 /// nothing.
 fn with_dmi(from: &Located<String>, dmi: &Dmi, findings: &mut Findings) -> String {
-    const TOKEN: &str = "__dmi.";
     let mut parts = from.split(TOKEN);
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -235,6 +267,29 @@ mod tests {
                 "settings: error: `__dmi.system-uid__` in `seedfrom`: no such key of the firmware\n    help: did you mean `system-uuid`?"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_wrong_on_any_machine_is_said_without_asking() {
+        let said = |text: &str| {
+            let mut findings = Findings::default();
+            check(&from(text), &mut findings);
+            findings.iter().map(|finding| finding.message.clone()).collect::<Vec<_>>()
+        };
+        for text in [
+            "",
+            "/seed/__dmi.system-uuid__/",
+            "file:///seed/",
+            "http://h:__dmi.bios-version__/__dmi.system-uuid__/%s",
+            "__dmi.chassis-asset-tag__",
+        ] {
+            assert_eq!(said(text), [""; 0], "{text}");
+        }
+        let no_place = "`seedfrom` names neither a directory nor a server";
+        assert_eq!(said("seed"), [no_place]);
+        assert_eq!(said("file://seed/"), [no_place]);
+        assert_eq!(said("/a/__dmi.foo__/"), ["`__dmi.foo__` in `seedfrom`: no such key of the firmware"]);
+        assert_eq!(said("ftp://ops:hunter2@h/"), ["`seedfrom`: `ftp:` URLs are not supported"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::seed::Document;
 
 const META_DATA: &str = "meta-data";
 const USER_DATA: &str = "user-data";
-const VENDOR_DATA: &str = "vendor-data";
+pub(super) const VENDOR_DATA: &str = "vendor-data";
 const NETWORK_CONFIG: &str = "network-config";
 
 /// Gives a file by its name, at most so many bytes of it; `None` where there is none.

@@ -91,7 +91,11 @@ impl Medium for Served<'_> {
         if !path.chars().all(|c| c.is_ascii_graphic() && !"?#%\\".contains(c)) {
             return Ok(None);
         }
-        self.service.get(&format!("{}/{path}", self.base), limit)
+        let url = format!("{}/{path}", self.base);
+        match path.rsplit('/').next() {
+            Some(name) if tree::VENDOR_DATA.contains(&name) => self.service.get_of_vendor(&url, limit),
+            _ => self.service.get(&url, limit),
+        }
     }
 
     /// Of the versions alone: a server lists nothing else.

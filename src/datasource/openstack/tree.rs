@@ -28,6 +28,8 @@ const VERSIONS: [&str; 10] = [
     "2012-08-10",
 ];
 const LATEST: &str = "latest";
+/// What a service of the site makes.
+pub(in crate::datasource) const VENDOR_DATA: [&str; 2] = ["vendor_data.json", "vendor_data2.json"];
 
 /// Bytes, and number, of all files in `content`.
 const CONTENT_LIMIT: u64 = 64 << 20;
@@ -63,9 +65,8 @@ pub fn read(
     let user_data = optional("user_data", read("user_data", FILE_LIMIT), findings)?;
     let content = content(medium, &meta_data, findings)?;
     // Last: a service of the site makes it, and where that fails the rest counts.
-    let vendor_data = ["vendor_data.json", "vendor_data2.json"];
     let vendor_data =
-        vendor_data.into_iter().filter_map(|name| dispensable(name, read(name, DOCUMENT_LIMIT), findings));
+        VENDOR_DATA.into_iter().filter_map(|name| dispensable(name, read(name, DOCUMENT_LIMIT), findings));
     Ok(Seed {
         datasource: datasource.to_owned(),
         place: place.to_owned(),

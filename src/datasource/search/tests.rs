@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::config::base::Settings;
-use crate::datasource::{Drives, Kept, Probe, Reach, none};
-use crate::error::Error;
+use crate::datasource::{Drives, Kept, Probe, Reach, Service, none};
+use crate::error::{Error, Result};
 use crate::guest::Guest;
 use crate::http::Interface;
 use crate::network::render::Renderer;
@@ -52,10 +52,6 @@ fn probe<const N: usize>(_: &Context) -> Probe {
 
 fn fetch<const N: usize>(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let way = service.map(|service| service.way().to_string());
-    // Asked for nothing but whether its server has a name.
-    if way.is_none() && FAKES.with_borrow(|fakes| fakes[N].0.is_remote) {
-        return Err(Error::transient("it is on a server"));
-    }
     let (fake, count) = FAKES.with_borrow_mut(|fakes| {
         let (fake, _, ways) = &mut fakes[N];
         ways.push(way.clone().unwrap_or_else(|| "here".to_owned()));
@@ -231,11 +227,32 @@ fn what_is_busy_is_asked_again_and_what_it_says_is_said_once() {
 }
 
 #[test]
-fn what_is_final_is_not_asked_by_another_way() {
-    let refused = |_: usize, _: Option<&str>, _: &mut Findings| Err(Error::fatal("it is switched off"));
+fn what_is_final_ends_its_way_and_is_said_where_no_other_is_better() {
+    fn refused(_: usize, _: Option<&str>, _: &mut Findings) -> Result<()> {
+        Err(Error::fatal("it is switched off"))
+    }
     let story = World::with_two_ways().find(&[Fake::remote(&[Expected], refused)]);
-    assert_eq!((story.found(), story.outcomes(), story.fetched[0].len()), (None, vec![Failed], 1));
-    assert_eq!((story.reasons(), story.said().len()), (vec!["it is switched off"], 1));
+    assert_eq!((story.found(), story.outcomes(), story.fetched[0].len()), (None, vec![Failed], 2));
+    assert_eq!(
+        (story.reasons(), story.said()),
+        (vec!["it is switched off"], vec!["config-drive: error: it is switched off".to_owned()])
+    );
+    assert!(story.took < QUICK);
+    // A stranger at the address that all clouds use must not hide the service behind another card.
+    let stranger = |count: usize, way: Option<&str>, findings: &mut Findings| match (way, count) {
+        (Some("eth1"), 3..) => Ok(()),
+        (Some("eth1"), _) => Err(Error::transient("busy")),
+        _ => refused(count, way, findings),
+    };
+    let story = World::with_two_ways().find(&[Fake::remote(&[Expected], stranger)]);
+    assert_eq!((story.found(), story.said()), (Some("config-drive"), Vec::new()), "{:?}", story.reasons());
+    assert_eq!(story.fetched, [["the network", "eth1", "eth1", "eth1"]], "the stranger is asked once");
+    let only_stranger = |count: usize, way: Option<&str>, findings: &mut Findings| match way {
+        Some("eth1") => Err(Error::absent("nobody")),
+        _ => refused(count, way, findings),
+    };
+    let story = World::with_two_ways().find(&[Fake::remote(&[Possible], only_stranger)]);
+    assert_eq!((story.outcomes(), story.reasons()), (vec![Failed], vec!["it is switched off"]));
     // Neighbours are asked all the same.
     let story = World::up().find(&[Fake::remote(&[Expected], refused), Fake::remote(&[Expected], good)]);
     assert_eq!((story.found(), story.outcomes()), (Some("nocloud"), vec![Failed, Found]));

@@ -165,16 +165,25 @@ fn keys_of(node: &Node, found: &mut Vec<Located<String>>, findings: &mut Finding
     match &node.data {
         Data::Sequence(items) => {
             for item in items {
-                match item.text() {
-                    Some(lines) => keys::add(lines, &item.origin, found, findings),
+                match item.text().map(|lines| (lines, item)).or_else(|| of_ec2(item)) {
+                    Some((lines, place)) => keys::add(lines, &place.origin, found, findings),
                     None => unfit(item, "a public key", findings),
                 }
             }
         }
-        Data::Mapping(_) => unfit(node, "a public key or a list of them", findings),
+        Data::Mapping(_) => match of_ec2(node) {
+            Some((lines, place)) => keys::add(lines, &place.origin, found, findings),
+            None => unfit(node, "a public key or a list of them", findings),
+        },
         Data::Scalar(_) if node.is_null() => {}
         Data::Scalar(scalar) => keys::add(&scalar.text, &node.origin, found, findings),
     }
+}
+
+/// The key in a mapping as EC2's tree has it, which people copy: `{openssh-key: KEY}`.
+fn of_ec2(node: &Node) -> Option<(&str, &Node)> {
+    let key = value(node, "openssh-key")?;
+    Some((key.text()?, key))
 }
 
 /// What the platform is to forget.
@@ -270,13 +279,22 @@ mod tests {
 
     #[test]
     fn keys_come_in_many_shapes() {
-        for shape in ["KEY", "|\n  # note\n  KEY\n\n  KEY", "[KEY]", "{a: KEY}", "{a: [KEY, KEY], b: ~}", "\n- KEY"] {
+        for shape in [
+            "KEY",
+            "|\n  # note\n  KEY\n\n  KEY",
+            "[KEY]",
+            "{a: KEY}",
+            "{a: [KEY, KEY], b: ~}",
+            "\n- KEY",
+            "[{openssh-key: KEY}]",
+            "{'0': {openssh-key: KEY}}",
+        ] {
             let (instance, findings) = instance(&[&format!("instance-id: x\npublic_keys: {shape}\n")]);
             assert_eq!(instance.unwrap().public_keys.len(), 1, "{shape}");
             assert_eq!(findings, [""; 0], "{shape}");
         }
         let (instance, findings) =
-            instance(&["instance-id: x\npublic-keys:\n  a: KEY\n  b: {openssh-key: KEY}\n  c: [junk, []]\n"]);
+            instance(&["instance-id: x\npublic-keys:\n  a: KEY\n  b: {ssh-key: KEY}\n  c: [junk, []]\n"]);
         assert_eq!(instance.unwrap().public_keys.len(), 1);
         assert_eq!(
             findings,
