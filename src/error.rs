@@ -34,22 +34,12 @@ pub struct Error {
     help: Option<String>,
     retry_after: Option<Duration>,
     status: Option<u16>,
-    needs_names: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            origin: None,
-            message: message.into(),
-            help: None,
-            retry_after: None,
-            status: None,
-            needs_names: false,
-            source: None,
-        }
+        Self { kind, origin: None, message: message.into(), help: None, retry_after: None, status: None, source: None }
     }
 
     /// Something that is not there.
@@ -100,13 +90,6 @@ impl Error {
         self
     }
 
-    /// Something on a host that has a name, which nobody can look up before the network is up.
-    #[must_use]
-    pub fn on_a_named_host(mut self) -> Self {
-        self.needs_names = true;
-        self
-    }
-
     /// The same error as part of doing `what`.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
@@ -140,11 +123,6 @@ impl Error {
     /// The status that the server answered with, where one did (HTTP's).
     pub fn status(&self) -> Option<u16> {
         self.status
-    }
-
-    /// Whether a name has to be looked up first.
-    pub fn needs_names(&self) -> bool {
-        self.needs_names
     }
 
     /// The message and its causes on one line, without the advice.

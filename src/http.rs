@@ -5,13 +5,14 @@
 //! `Content-Length` or last chunk, never at the end of the stream: QEMU's `guestfwd` keeps the connection open.
 //!
 //! Where a host has a name, the resolver of the C library may hold a client's end back for the five seconds of its own
-//! limit; numbers are not looked up.
+//! limit; numbers are not looked up, and by a card that is brought up for the questions names are our own to look up.
 
 use std::error::Error as StdError;
 
 mod answer;
 mod certificate;
 mod client;
+mod names;
 mod redirect;
 mod request;
 mod retry;
@@ -25,7 +26,7 @@ mod way;
 pub use client::Client;
 pub use request::{Method, Request};
 pub use retry::{retry, spread};
-pub use url::{form, is_number, parse, shown_text};
+pub use url::{form, parse, shown_text};
 pub use way::{Interface, Way};
 
 /// How the agent names itself to servers.

@@ -161,7 +161,15 @@ mod tests {
     }
 
     fn by(name: &str) -> Way {
-        Way { interface: Some(Interface { name: name.to_owned(), index: 2, has_ipv4: true, has_ipv6: false }) }
+        Way {
+            interface: Some(Interface {
+                name: name.to_owned(),
+                index: 2,
+                has_ipv4: true,
+                has_ipv6: false,
+                names: None,
+            }),
+        }
     }
 
     fn roads(deadline: Instant) -> Roads {

@@ -103,7 +103,7 @@ impl<'a> Search<'a> {
             Err(error) => {
                 match error.kind() {
                     Kind::Transient => {
-                        (candidate.is_remote, candidate.needs_names) = (true, error.needs_names());
+                        candidate.is_remote = true;
                         candidate.tried.reason = error.without_advice();
                     }
                     // What was seen says more than that it has not come.
@@ -200,12 +200,11 @@ impl<'a> Search<'a> {
                     let reason = format!("{}; {when}", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Ephemeral { .. } if !candidate.needs_names => {}
-                Reach::Later | Reach::Ephemeral { .. } => {
+                Reach::Later => {
                     let reason = format!("{}; asked when the network is up", candidate.tried.reason);
                     candidate.end(Outcome::Awaited, reason);
                 }
-                Reach::Up => {}
+                Reach::Ephemeral { .. } | Reach::Up => {}
             }
         }
     }

@@ -18,10 +18,9 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// For one try.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a datasource says that is asked without a [`Service`]: `what` it wants is at one of these URLs.
-pub(super) fn on_a_server(what: &str, urls: &[String]) -> Error {
-    let error = Error::transient(format!("{what} is on a server"));
-    if urls.iter().any(|url| http::is_number(url)) { error } else { error.on_a_named_host() }
+/// What a datasource says that is asked without a [`Service`] for `what` it wants.
+pub(super) fn on_a_server(what: &str) -> Error {
+    Error::transient(format!("{what} is on a server"))
 }
 
 /// A server with metadata, as far as it is reached by one way.

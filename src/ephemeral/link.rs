@@ -45,6 +45,8 @@ pub struct Link {
     running: Option<Instant>,
     has_ipv6: bool,
     ipv4: Ipv4,
+    /// The IPv4 address that it has for a while.
+    address: Option<Address>,
     /// What was changed beside: a file, and what was in it.
     changed: Option<(PathBuf, String)>,
     /// Whether others are up, too.
@@ -56,7 +58,8 @@ enum Ipv4 {
     /// It has not begun.
     Awaited,
     Asked(Wire, Client),
-    Leased(Address),
+    /// It has an address, and asks again then where that ends before the questions do.
+    Leased(Option<Instant>),
     /// It won't have any, and why.
     Never(String),
 }
@@ -71,7 +74,8 @@ impl Link {
             socket.request(Interface::set_up(interface.index, true))?;
         }
         let ipv4 = Ipv4::Awaited;
-        Ok(Self { interface, begun: Instant::now(), running: None, has_ipv6: false, ipv4, changed: None, has_others })
+        let begun = Instant::now();
+        Ok(Self { interface, begun, running: None, has_ipv6: false, ipv4, address: None, changed: None, has_others })
     }
 
     /// Takes notice of what the kernel has. A way where there is one by now by the link's own IPv6 address.
@@ -85,7 +89,8 @@ impl Link {
         }
         let is_new = runs && !self.has_ipv6 && state.addresses.iter().any(|address| ways::is_own(address, index));
         self.has_ipv6 |= is_new;
-        is_new.then(|| ways::by(&self.interface, false))
+        // Routers tell name servers, too (RFC 8106), but not us: the kernel keeps that to itself.
+        is_new.then(|| ways::by(&self.interface, false, Some(Vec::new())))
     }
 
     fn client(&self, now: Instant) -> Result<Ipv4, String> {
@@ -98,6 +103,9 @@ impl Link {
 
     /// Goes on with DHCP. A way where there is one by now by IPv4; `deadline` is when it is not needed any more.
     pub fn ask(&mut self, socket: &mut Socket, now: Instant, deadline: Instant) -> Option<Way> {
+        if matches!(self.ipv4, Ipv4::Leased(Some(again)) if again <= now) {
+            self.ipv4 = self.client(now).unwrap_or_else(Ipv4::Never);
+        }
         let Ipv4::Asked(wire, client) = &mut self.ipv4 else { return None };
         let lease = match exchange(wire, client, now) {
             Ok(lease) => lease?,
@@ -106,18 +114,26 @@ impl Link {
                 return None;
             }
         };
-        self.settle(&lease, socket, deadline.saturating_duration_since(now) + SLACK);
-        matches!(self.ipv4, Ipv4::Leased(_)).then(|| ways::by(&self.interface, true))
+        let is_first = self.address.is_none();
+        self.settle(&lease, socket, now, deadline.saturating_duration_since(now) + SLACK);
+        let names = lease.names.into_iter().map(IpAddr::from).collect();
+        (is_first && self.address.is_some()).then(|| ways::by(&self.interface, true, Some(names)))
     }
 
-    /// Takes the address for a time, and sets the routes.
-    fn settle(&mut self, lease: &Lease, socket: &mut Socket, time: Duration) {
+    /// Takes the address for a time, and sets the routes. Another address than before takes its place.
+    fn settle(&mut self, lease: &Lease, socket: &mut Socket, now: Instant, time: Duration) {
         let (name, index) = (&self.interface.name, self.interface.index);
         let (own, length) = lease.address;
         info!("{name}: DHCP gave {own}/{length}");
         let address =
             Address { interface: index, address: own.into(), length, label: None, deprecated: false, tentative: false };
         let seconds = u32::try_from(time.min(lease.duration).as_secs()).unwrap_or(u32::MAX).max(1);
+        let old = self.address.take_if(|old| *old != address);
+        if let Some(old) = old
+            && let Err(error) = socket.request(old.remove())
+        {
+            debug!("{name}: {}: {error}", old.address);
+        }
         if let Err(error) = socket.request(address.lend(seconds)) {
             self.ipv4 = Ipv4::Never(format!("it can't have the address {own}: {error}"));
             return;
@@ -142,10 +158,11 @@ impl Link {
                 debug!("{name}: no route to {to}/{length}: {error}");
             }
         }
-        if self.has_others {
+        if self.has_others && self.changed.is_none() {
             self.changed = loosen(name);
         }
-        self.ipv4 = Ipv4::Leased(address);
+        self.address = Some(address);
+        self.ipv4 = Ipv4::Leased(again(lease, now, time));
     }
 
     /// Whether the kernel is to be looked at again for it.
@@ -157,15 +174,21 @@ impl Link {
     pub fn is_settled(&self, now: Instant) -> bool {
         match self.running {
             None => now >= self.begun + CARRIER,
-            Some(_) => !self.is_watched(now) && matches!(self.ipv4, Ipv4::Leased(_) | Ipv4::Never(_)),
+            Some(_) => !self.is_watched(now) && (self.address.is_some() || matches!(self.ipv4, Ipv4::Never(_))),
         }
     }
 
-    /// The socket that answers come by, and when it has something to send.
-    pub fn waits_for(&self) -> Option<(&Wire, Instant)> {
+    /// The socket that answers come by.
+    pub fn wire(&self) -> Option<&Wire> {
+        if let Ipv4::Asked(wire, _) = &self.ipv4 { Some(wire) } else { None }
+    }
+
+    /// When it has something to send.
+    pub fn next(&self) -> Option<Instant> {
         match &self.ipv4 {
-            Ipv4::Asked(wire, client) => Some((wire, client.next())),
-            _ => None,
+            Ipv4::Asked(_, client) => Some(client.next()),
+            Ipv4::Leased(again) => *again,
+            Ipv4::Awaited | Ipv4::Never(_) => None,
         }
     }
 
@@ -183,7 +206,7 @@ impl Link {
     /// Leaves the interface as it was. One that is down loses what routers have announced, too.
     pub fn take_down(self, socket: &mut Socket) {
         let mut requests = Vec::new();
-        if let Ipv4::Leased(address) = &self.ipv4 {
+        if let Some(address) = &self.address {
             requests.push(address.remove());
         }
         if !self.interface.up {
@@ -200,6 +223,13 @@ impl Link {
             debug!("{}: {error}", path.display());
         }
     }
+}
+
+/// When a lease is asked for again: when half of it is over, as RFC 2131 has it (section 4.4.5), and not more than once a
+/// second; `None` where it lasts for `time`. It is asked for from the beginning: servers give an address again to whom they
+/// have given it.
+fn again(lease: &Lease, now: Instant, time: Duration) -> Option<Instant> {
+    (lease.duration < time).then(|| now + (lease.duration / 2).max(Duration::from_secs(1)))
 }
 
 /// Sends what is due and takes what has come.
@@ -267,6 +297,22 @@ mod tests {
         assert!(way.interface.is_some_and(|interface| interface.has_ipv6 && !interface.has_ipv4));
         assert!(link.look(&state(true, false), now).is_none(), "told once");
         assert!(link.is_settled(now), "InfiniBand is not asked for IPv4: {}", link.story());
+    }
+
+    #[test]
+    fn a_lease_is_asked_for_again_only_where_it_is_too_short() {
+        let (now, time) = (Instant::now(), Duration::from_secs(120));
+        let lease = |seconds| {
+            let address = (Ipv4Addr::new(192, 0, 2, 50), 24);
+            Lease { address, duration: Duration::from_secs(seconds), routes: Vec::new(), names: Vec::new(), mtu: None }
+        };
+        let due = |seconds| again(&lease(seconds), now, time).map(|again| (again - now).as_secs());
+        assert_eq!((due(60), due(0), due(119), due(120), due(3600)), (Some(30), Some(1), Some(59), None, None));
+        let mut link = link(&[0; 20]);
+        (link.ipv4, link.running) = (Ipv4::Leased(Some(now)), Some(now));
+        assert_eq!(link.next(), Some(now));
+        assert!(link.ask(&mut Socket::open().unwrap(), now, now + time).is_none());
+        assert!(matches!(link.ipv4, Ipv4::Never(_)), "it has begun again, and InfiniBand can't: {}", link.story());
     }
 
     #[test]

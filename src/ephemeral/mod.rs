@@ -174,9 +174,8 @@ fn serve(
         let is_complete = now >= deadline || links.iter().all(|link| link.is_settled(now));
         let stories = failures.iter().cloned().chain(links.iter().map(Link::story)).collect();
         shared.tell(ways, is_complete, stories);
-        let waits = links.iter().filter_map(Link::waits_for);
         let looks = is_watched.then_some(now + POLL);
-        let next = waits.map(|(_, next)| next).chain(looks).min().filter(|_| now < deadline);
+        let next = links.iter().filter_map(Link::next).chain(looks).min().filter(|_| now < deadline);
         if is_told_to_end(links, end, next)? {
             return Ok(());
         }
@@ -188,8 +187,8 @@ fn is_told_to_end(links: &[Link], end: &PipeReader, until: Option<Instant>) -> i
     let mut descriptors = vec![PollFd::new(end.as_fd(), PollFlags::POLLIN)];
     let mut timeout = PollTimeout::NONE;
     if let Some(until) = until {
-        let wires = links.iter().filter_map(Link::waits_for);
-        descriptors.extend(wires.map(|(wire, _)| PollFd::new(wire.as_fd(), PollFlags::POLLIN)));
+        let wires = links.iter().filter_map(Link::wire);
+        descriptors.extend(wires.map(|wire| PollFd::new(wire.as_fd(), PollFlags::POLLIN)));
         // Not a moment too early: that would be for nothing.
         let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);

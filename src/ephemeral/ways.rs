@@ -21,10 +21,11 @@ fn read() -> State {
     Socket::open().and_then(|mut socket| State::read_links(&mut socket)).unwrap_or_default()
 }
 
-/// By that interface, for one family: so no server is asked twice where the other one comes later.
-pub(super) fn by(interface: &Interface, has_ipv4: bool) -> Way {
+/// By that interface, for one family: so no server is asked twice where the other one comes later. `names` are the servers
+/// to ask for names, where the guest's own resolver is of no use.
+pub(super) fn by(interface: &Interface, has_ipv4: bool, names: Option<Vec<IpAddr>>) -> Way {
     let Interface { name, index, .. } = interface.clone();
-    Way { interface: Some(http::Interface { name, index, has_ipv4, has_ipv6: !has_ipv4 }) }
+    Way { interface: Some(http::Interface { name, index, has_ipv4, has_ipv6: !has_ipv4, names }) }
 }
 
 /// Whether it is an IPv6 address of that link's own, which nobody else has.
@@ -55,10 +56,10 @@ fn of(state: &State) -> Vec<Way> {
     let several = leading.iter().filter(|interface| has_ipv4(interface)).count() > 1;
     for interface in leading {
         if several && has_ipv4(interface) {
-            ways.push(by(interface, true));
+            ways.push(by(interface, true, None));
         }
         if state.addresses.iter().any(|address| is_own(address, interface.index)) {
-            ways.push(by(interface, false));
+            ways.push(by(interface, false, None));
         }
     }
     ways

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
@@ -11,6 +11,7 @@ use reqwest::{StatusCode, Url, blocking, redirect::Policy};
 
 use crate::error::{Error, Result};
 use crate::http::answer::read;
+use crate::http::names::Names;
 use crate::http::redirect::next;
 use crate::http::request::{Method, Request, header_map};
 use crate::http::url::{is_near, parse, shown};
@@ -30,6 +31,8 @@ const MOST_REDIRECTS: usize = 5;
 pub struct Client {
     clients: Mutex<HashMap<Needs, blocking::Client>>,
     way: Way,
+    /// What was found of names by the way's own servers.
+    names: Arc<Names>,
     /// It asks a metadata service.
     is_service: bool,
     /// What all connections go to, whatever the host of a URL.
@@ -54,13 +57,13 @@ impl Client {
     /// For URLs that a person wrote: the environment's proxy for hosts that are not near (a number of the loopback, link-local
     /// or private networks is), at most five redirects, and none from https to http.
     pub fn files() -> Self {
-        Self { clients: Mutex::default(), way: Way::routed(), is_service: false, socket: None }
+        Self { clients: Mutex::default(), way: Way::routed(), names: Arc::default(), is_service: false, socket: None }
     }
 
     /// For a metadata service that is reached by `way`: no proxy, a short patience for connections, and no redirect from an
     /// address of platforms' services to another server.
     pub fn service(way: Way) -> Self {
-        Self { clients: Mutex::default(), way, is_service: true, socket: None }
+        Self { clients: Mutex::default(), way, names: Arc::default(), is_service: true, socket: None }
     }
 
     /// For a service of this machine's host at a Unix socket: else as a metadata service.
@@ -126,6 +129,11 @@ impl Client {
         if left.is_zero() {
             return Err(Error::transient("no time left"));
         }
+        let own = self.way.interface.as_ref().and_then(|card| Some((card, card.names.as_deref()?)));
+        if let Some((card, servers)) = own {
+            self.names.find(url, card, servers, deadline)?;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
         let client = self.client(Needs { secure: url.scheme() == "https", direct: is_near(url) })?;
         let request = match method {
             Method::Post(form) => {
@@ -134,7 +142,12 @@ impl Client {
             Method::Put => client.put(url.clone()).header(CONTENT_LENGTH, 0),
             Method::Get => client.get(url.clone()),
         };
-        request.headers(headers.clone()).timeout(left).send().map_err(|error| unreachable(&error))
+        request.headers(headers.clone()).timeout(left).send().map_err(|error| {
+            if error.is_connect() {
+                self.names.forget(url);
+            }
+            unreachable(&error)
+        })
     }
 
     fn client(&self, needs: Needs) -> Result<blocking::Client> {
@@ -154,6 +167,9 @@ impl Client {
         }
         if let Some(interface) = &self.way.interface {
             builder = builder.interface(&interface.name);
+            if interface.names.is_some() {
+                builder = builder.dns_resolver(Arc::clone(&self.names));
+            }
         }
         if let Some(socket) = &self.socket {
             builder = builder.unix_socket(socket.as_path());

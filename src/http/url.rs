@@ -67,11 +67,6 @@ pub fn is_of_platform(url: &Url) -> bool {
     }
 }
 
-/// Whether the URL's host is a number, which nobody has to be asked for; no for what is no URL.
-pub fn is_number(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| number(&url).is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

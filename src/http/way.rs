@@ -31,6 +31,8 @@ pub struct Interface {
     pub has_ipv4: bool,
     /// Whether it has an IPv6 link-local address that can be used.
     pub has_ipv6: bool,
+    /// The servers that are asked for names; `None` for the guest's own resolver.
+    pub names: Option<Vec<IpAddr>>,
 }
 
 impl Way {
@@ -77,7 +79,7 @@ mod tests {
     use crate::http::scripted::{Scripted, whole};
 
     fn card(name: &str, has_ipv4: bool, has_ipv6: bool) -> Way {
-        Way { interface: Some(Interface { name: name.to_owned(), index: 1, has_ipv4, has_ipv6 }) }
+        Way { interface: Some(Interface { name: name.to_owned(), index: 1, has_ipv4, has_ipv6, names: None }) }
     }
 
     fn get(way: Way, url: &str) -> Result<Vec<u8>> {

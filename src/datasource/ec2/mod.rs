@@ -49,7 +49,7 @@ fn probe(context: &Context) -> Probe {
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let settings = context.settings.ec2.as_ref();
     let Some(service) = service else {
-        return Err(on_a_server("EC2's metadata service", &addresses(settings, [IPV4])));
+        return Err(on_a_server("EC2's metadata service"));
     };
     let platform = clouds::of(context.guest);
     let is_amazon = platform.as_ref().is_some_and(Platform::is_amazon);

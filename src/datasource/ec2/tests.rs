@@ -290,7 +290,8 @@ fn it_is_asked_only_where_something_says_that_it_is_there() {
 
 #[test]
 fn a_way_is_asked_for_the_addresses_that_it_leads_to() {
-    let interface = |has_ipv4, has_ipv6| Interface { name: "ens5".to_owned(), index: 2, has_ipv4, has_ipv6 };
+    let interface =
+        |has_ipv4, has_ipv6| Interface { name: "ens5".to_owned(), index: 2, has_ipv4, has_ipv6, names: None };
     let way = |has_ipv4, has_ipv6| Way { interface: Some(interface(has_ipv4, has_ipv6)) };
     assert_eq!(bases(None, &Way::routed(), true), [IPV4, IPV6]);
     assert_eq!(bases(None, &Way::routed(), false), [IPV4]);

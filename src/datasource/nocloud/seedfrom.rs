@@ -89,7 +89,7 @@ impl Reader<'_> {
     fn server(&self, url: &str, findings: &mut Findings) -> Result<Documents> {
         http::parse(url).map_err(|error| error.while_doing("`seedfrom`"))?;
         let place = format!("the seed at {}", shown(url));
-        let Some(service) = self.service else { return Err(on_a_server(&place, &[url.to_owned()])) };
+        let Some(service) = self.service else { return Err(on_a_server(&place)) };
         let file = |name: &str, limit| match name {
             tree::VENDOR_DATA => service.get_of_vendor(&url_of(url, name), limit),
             _ => service.get(&url_of(url, name), limit),
@@ -239,18 +239,6 @@ mod tests {
         assert!(documents.unwrap().vendor_data.is_none());
         assert!(said[0].starts_with("network-config: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
         assert!(said[1].starts_with("vendor-data: error: left out: cannot fetch http://127.0.0.1:"), "{said:?}");
-    }
-
-    #[test]
-    fn a_host_with_a_name_is_for_when_names_can_be_looked_up() {
-        let scratch = Scratch::new();
-        let reader = Reader { root: &scratch.root(), dmi: &Dmi::default(), service: None };
-        for (url, needs_names) in
-            [("http://192.0.2.1/", false), ("https://[fd00::1]:8/%s", false), ("http://seed.lan/", true)]
-        {
-            let error = reader.read(&from(url), &mut Findings::default()).unwrap_err();
-            assert_eq!((error.is_transient(), error.needs_names()), (true, needs_names), "{url}");
-        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn probe(context: &Context) -> Probe {
 
 fn fetch(context: &Context, service: Option<&Service>, findings: &mut Findings) -> Result<Fetched> {
     let bases = bases(context.settings);
-    let nobody = on_a_server("OpenStack's metadata service", &bases);
+    let nobody = on_a_server("OpenStack's metadata service");
     let Some(service) = service else { return Err(nobody) };
     let mut failed: Option<Error> = None;
     for base in bases {

@@ -13,8 +13,6 @@ pub(super) struct Candidate {
     pub(super) certainty: Certainty,
     /// It is on a server.
     pub(super) is_remote: bool,
-    /// The server has a name, which can't be looked up before the network is up.
-    pub(super) needs_names: bool,
     /// Nothing more comes of it.
     pub(super) is_over: bool,
     /// What the first way said that ended with an unusable answer, and the reason: another one may lead to the real server.
@@ -34,15 +32,7 @@ impl Candidate {
         let (name, reason) = (datasource.name.to_owned(), probe.reason);
         let tried = Tried { name, outcome: Outcome::Absent, reason, took: start.elapsed() };
         let is_remote = datasource.is_remote;
-        Self {
-            datasource,
-            certainty: probe.certainty,
-            is_remote,
-            needs_names: false,
-            is_over: false,
-            unusable: None,
-            tried,
-        }
+        Self { datasource, certainty: probe.certainty, is_remote, is_over: false, unusable: None, tried }
     }
 
     /// Whether its medium may still come.

@@ -104,7 +104,7 @@ impl Story {
 }
 
 fn by(name: &str) -> Way {
-    Way { interface: Some(Interface { name: name.to_owned(), index: 2, has_ipv4: true, has_ipv6: false }) }
+    Way { interface: Some(Interface { name: name.to_owned(), index: 2, has_ipv4: true, has_ipv6: false, names: None }) }
 }
 
 impl World {
@@ -331,10 +331,6 @@ fn on_a_server(_: usize, way: Option<&str>, _: &mut Findings) -> Result<()> {
     if way.is_some() { Ok(()) } else { Err(Error::transient("it is on a server")) }
 }
 
-fn on_a_named_server(_: usize, way: Option<&str>, _: &mut Findings) -> Result<()> {
-    if way.is_some() { Ok(()) } else { Err(Error::transient("it is on a server").on_a_named_host()) }
-}
-
 #[test]
 fn what_a_medium_leads_to_is_asked_for_however_late_it_comes() {
     for looks in [&[Here][..], &[Expected, Expected, Here]] {
@@ -347,9 +343,6 @@ fn what_a_medium_leads_to_is_asked_for_however_late_it_comes() {
         let story = early.find(&[Fake::local(looks, on_a_server)]);
         assert_eq!(story.outcomes(), [Awaited], "{:?}", story.said());
         assert_eq!(story.reasons(), ["it is on a server; asked when the network is up"]);
-        let early = World { reach: Reach::Ephemeral { renderer: None }, ..World::up() };
-        let story = early.find(&[Fake::local(looks, on_a_named_server)]);
-        assert_eq!((story.outcomes(), story.fetched[0].len()), (vec![Awaited], 1), "no card is brought up for a name");
     }
 }
 

@@ -8,6 +8,8 @@ use crate::ephemeral::dhcp::message::{Reply, option};
 
 /// More than any platform gives.
 const MOST_ROUTES: usize = 32;
+/// As many as are asked.
+const MOST_NAMES: usize = 3;
 /// What every network carries (RFC 791); a smaller MTU would be a mistake.
 const LEAST_MTU: u16 = 576;
 
@@ -20,6 +22,8 @@ pub struct Lease {
     pub duration: Duration,
     /// Where to, the length of that prefix, and by which router; `None` where that network is on the link.
     pub routes: Vec<(Ipv4Addr, u8, Option<Ipv4Addr>)>,
+    /// The servers that know names.
+    pub names: Vec<Ipv4Addr>,
     /// Bytes, where the server says so.
     pub mtu: Option<u16>,
 }
@@ -53,6 +57,7 @@ impl Lease {
             address: (address, u8::try_from(length).unwrap_or(32)),
             duration: Duration::from_secs(seconds.into()),
             routes,
+            names: reply.addresses_of(option::NAMES).take(MOST_NAMES).collect(),
             mtu: mtu.ok().filter(|mtu| *mtu >= LEAST_MTU),
         })
     }
@@ -156,6 +161,16 @@ mod tests {
             message[16..20].copy_from_slice(&address);
             assert_eq!(Lease::of(&Reply::read(&message, XID, MAC).unwrap()), None);
         }
+    }
+
+    #[test]
+    fn names_are_asked_of_no_more_servers_than_that() {
+        let names = |value: &[u8]| lease(&[(option::NAMES, value)]).unwrap().names;
+        assert_eq!(
+            names(&[192, 0, 2, 1, 192, 0, 2, 2, 192]),
+            [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]
+        );
+        assert_eq!((names(&[1; 40]).len(), names(&[0; 8]).len()), (MOST_NAMES, 0));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod option {
     #![allow(missing_docs)]
     pub const MASK: u8 = 1;
     pub const ROUTERS: u8 = 3;
+    pub const NAMES: u8 = 6;
     pub const MTU: u8 = 26;
     pub const ADDRESS: u8 = 50;
     pub const LEASE: u8 = 51;
@@ -65,7 +66,7 @@ pub fn write(kind: u8, xid: u32, seconds: u16, mac: Mac, more: &[(u8, &[u8])]) -
     message.extend(COOKIE);
     let client = [&[1], &mac[..]].concat();
     // The routes stand before the routers, in whose place they are (RFC 3442): a server that has no room leaves out the last.
-    let wanted = [option::MASK, option::ROUTES, option::ROUTERS, option::MTU, option::LEASE];
+    let wanted = [option::MASK, option::ROUTES, option::ROUTERS, option::NAMES, option::MTU, option::LEASE];
     let longest = MOST.to_be_bytes();
     let own = [(option::CLIENT, &client[..]), (option::LONGEST, &longest), (option::WANTED, &wanted)];
     message.extend([option::KIND, 1, kind]);
@@ -117,7 +118,13 @@ impl Reply {
         self.options.get(&number).map_or(&[], Vec::as_slice)
     }
 
-    /// The first address of an option.
+    /// The addresses of an option, without those that are none; what is cut short is nothing.
+    pub fn addresses_of(&self, number: u8) -> impl Iterator<Item = Ipv4Addr> {
+        let (addresses, _) = self.option(number).as_chunks::<4>();
+        addresses.iter().map(|bytes| Ipv4Addr::from(*bytes)).filter(|address| !address.is_unspecified())
+    }
+
+    /// The first four bytes of an option.
     pub fn address_of(&self, number: u8) -> Option<Ipv4Addr> {
         let (first, _) = self.option(number).split_first_chunk::<4>()?;
         Some(Ipv4Addr::from(*first))
@@ -180,7 +187,7 @@ pub mod tests {
         assert_eq!(options[&option::ADDRESS], [192, 0, 2, 50]);
         assert_eq!(options[&option::CLIENT], [1, 0x52, 0x54, 0, 0, 0, 1]);
         assert_eq!(options[&option::LONGEST], [4, 176]);
-        assert_eq!(options[&option::WANTED], [1, 121, 3, 26, 51]);
+        assert_eq!(options[&option::WANTED], [1, 121, 3, 6, 26, 51]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A DHCPv4 client (RFC 2131) that asks for an address once and never renews it: packets and times in, packets out.
+//! A DHCPv4 client (RFC 2131) that asks for an address once: packets and times in, packets out.
 //!
 //! It is our own because the one that is kept as a library, mozim, brings an asynchronous runtime and a netlink stack of
 //! its own: three quarters of a megabyte for four messages.
