@@ -48,14 +48,17 @@ pub(super) struct Road {
     pub(super) service: Service,
     /// Datasources that are not to be had by it.
     over: Vec<&'static str>,
+    /// Somebody was there, who does not have what was asked for.
+    has_said_no: bool,
     pause: Duration,
     next: Instant,
 }
 
 impl Road {
-    /// Nothing more is asked for that datasource by this way.
-    pub(super) fn end(&mut self, name: &'static str) {
+    /// Nothing more is asked for that datasource by this way, on which somebody `says_no` or which leads nowhere.
+    pub(super) fn end(&mut self, name: &'static str, says_no: bool) {
         self.over.push(name);
+        self.has_said_no |= says_no;
     }
 
     /// Whether that was said of a datasource.
@@ -89,6 +92,7 @@ impl Roads {
         let road = |way| Road {
             service: Service::new(way, deadline, timeout),
             over: Vec::new(),
+            has_said_no: false,
             pause: FIRST_PAUSE,
             next: Instant::now(),
         };
@@ -129,10 +133,10 @@ impl Roads {
         }
     }
 
-    /// Whether no way leads to that datasource, and no other is to come.
-    pub(super) fn is_over(&self, name: &str) -> bool {
+    /// Whether that datasource is not to be had by any way, no other is to come, and somebody has said so.
+    pub(super) fn is_denied(&self, name: &str) -> bool {
         let complete = self.ephemeral.as_ref().is_none_or(Ephemeral::is_complete);
-        complete && !self.roads.is_empty() && self.roads.iter().all(|road| road.is_over(name))
+        complete && self.roads.iter().all(|road| road.is_over(name)) && self.roads.iter().any(|road| road.has_said_no)
     }
 
     /// Why there is no way at all, where there is none.
@@ -186,7 +190,7 @@ mod tests {
         let mut roads = roads(Instant::now() + Duration::from_secs(60));
         assert!(names(&mut roads).is_empty());
         assert!(roads.next(&["ec2"]).unwrap() <= Instant::now() + LOOK, "it is looked at again");
-        assert!(!roads.is_over("ec2") && roads.why_none().is_some());
+        assert!(!roads.is_denied("ec2") && roads.why_none().is_some());
         assert_eq!(roads.next(&[]), None, "nobody asks");
         comes(Way::routed());
         assert_eq!(names(&mut roads), ["the network"]);
@@ -199,10 +203,10 @@ mod tests {
         let mut roads = roads(Instant::now() + Duration::from_secs(60));
         comes(Way::routed());
         comes(by("eth1"));
-        roads.due().take(1).for_each(|road| road.end("ec2"));
-        assert!(!roads.is_over("ec2") && roads.next(&["ec2"]).is_some());
-        roads.due().skip(1).for_each(|road| road.end("ec2"));
-        assert!(roads.is_over("ec2"));
+        roads.due().take(1).for_each(|road| road.end("ec2", true));
+        assert!(!roads.is_denied("ec2") && roads.next(&["ec2"]).is_some());
+        roads.due().skip(1).for_each(|road| road.end("ec2", false));
+        assert!(roads.is_denied("ec2"));
         assert_eq!(roads.next(&["ec2"]), None);
         assert!(roads.next(&["ec2", "openstack"]).is_some(), "for that one they are open");
     }

@@ -280,7 +280,7 @@ impl<'a> Search<'a> {
                 // Only possible: one question is enough.
                 match error.is_transient() && candidate.certainty > Certainty::Possible {
                     true => at_least = at_least.max(error.retry_after()),
-                    false => road.end(name),
+                    false => road.end(name, error.status().is_some() || road.service.has_answered()),
                 }
             }
             road.put_off(at_least);
@@ -311,7 +311,7 @@ impl<'a> Search<'a> {
         for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_to_ask()) {
             let name = candidate.datasource.name;
             let reason = roads.and_then(Roads::why_none).unwrap_or_else(|| candidate.tried.reason.clone());
-            let answered_no = roads.is_some_and(|roads| roads.is_over(name));
+            let answered_no = roads.is_some_and(|roads| roads.is_denied(name));
             if (answered_no || !goes_on) && candidate.end_unusable(&mut self.findings) {
                 continue;
             }

@@ -33,6 +33,8 @@ pub struct Service {
     deadline: Instant,
     timeout: Duration,
     is_there: Cell<bool>,
+    /// Somebody has answered, be it that he has nothing.
+    has_answered: Cell<bool>,
     /// A person waits for it, who was told nothing yet.
     tells: Cell<bool>,
 }
@@ -46,6 +48,7 @@ impl Service {
             deadline,
             timeout,
             is_there: Cell::new(false),
+            has_answered: Cell::new(false),
             tells: Cell::new(false),
         }
     }
@@ -58,6 +61,11 @@ impl Service {
     /// The way to it.
     pub fn way(&self) -> &Way {
         &self.way
+    }
+
+    /// Whether somebody has answered by this way, be it that he has nothing.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered.get()
     }
 
     /// The document at `url`, at most `limit` bytes of it; `None` where the server says that it has none (404, 410), which
@@ -104,6 +112,8 @@ impl Service {
         http::retry(tries, deadline, sleep, || {
             let answer = self.client.ask(request, limit, deadline.min(Instant::now() + self.timeout));
             self.is_there.set(self.is_there.get() || answer.is_ok());
+            let is_answer = answer.as_ref().map_or_else(|error| error.status().is_some(), |_| true);
+            self.has_answered.set(self.has_answered.get() || is_answer);
             if let Some(line) = answer.as_ref().err().and_then(|error| self.told(error, start, deadline)) {
                 // Nobody is told where standard error is closed.
                 let _ = writeln!(io::stderr(), "firstlight: {line}");

@@ -149,7 +149,12 @@ fn busy(_: usize, _: Option<&str>, _: &mut Findings) -> Result<()> {
 }
 
 fn gone(_: usize, _: Option<&str>, _: &mut Findings) -> Result<()> {
-    Err(Error::absent("gone"))
+    Err(Error::absent("gone").answered(404))
+}
+
+/// As an address of a family that the way does not have.
+fn unreachable(_: usize, way: Option<&str>, _: &mut Findings) -> Result<()> {
+    Err(Error::absent(format!("{} leads nowhere", way.unwrap_or_default())))
 }
 
 #[test]
@@ -277,6 +282,14 @@ fn the_firmware_s_word_for_a_known_instance_saves_the_question() {
     let id = world.guest.dmi.product_uuid.clone();
     world.kept = Some(Kept { id, datasource: "nocloud".to_owned(), machine: None });
     assert_eq!(world.find(&[Fake::remote(&[Expected], good)]).outcomes(), [Found], "it is of another datasource");
+}
+
+#[test]
+fn a_way_that_leads_nowhere_is_no_answer() {
+    let story = World::with_two_ways().find(&[Fake::remote(&[Expected], unreachable)]);
+    assert_eq!((story.outcomes(), story.said().len()), (vec![Failed], 1), "{:?}", story.reasons());
+    let story = World::with_two_ways().find(&[Fake::remote(&[Expected], gone)]);
+    assert_eq!((story.outcomes(), story.said().len()), (vec![Absent], 0), "{:?}", story.reasons());
 }
 
 #[test]
