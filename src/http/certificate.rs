@@ -22,12 +22,19 @@ pub(super) fn refused(error: &(dyn StdError + 'static)) -> Option<Error> {
 fn refused_by_clock(error: &(dyn StdError + 'static), clock_is_set: bool) -> Option<Error> {
     use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     let wrong = certificate_error(error)?;
-    let text = format!("its certificate is refused: {wrong}");
+    let why = match wrong {
+        // Its own words are those of a program.
+        CertificateError::Other(other) => other.0.to_string(),
+        wrong => wrong.to_string(),
+    };
+    let text = format!("its certificate is refused: {why}");
     let is_of_time = matches!(wrong, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. });
     if !is_of_time {
         let error = Error::fatal(text);
         return Some(match wrong {
-            CertificateError::UnknownIssuer => error.help("put its root into this system's certificate store"),
+            CertificateError::UnknownIssuer | CertificateError::Other(_) => {
+                error.help("its root has to stand in this system's certificate store, and be another one than its own")
+            }
             _ => error,
         });
     }
