@@ -8,15 +8,14 @@ use serde::{Serialize, Serializer};
 
 use crate::config::base::{DatasourceName, MetadataService, Settings};
 use crate::error::Result;
-use crate::finding::{Finding, Findings, Located};
+use crate::finding::{Findings, Located};
 use crate::guest::Guest;
 use crate::http::shown_text;
-use crate::instance::nocloud::line;
-use crate::instance::without_secrets;
 use crate::media::FileSystem;
 use crate::root::Root;
 use crate::seed::Seed;
 
+mod asked;
 pub mod config_drive;
 mod credentials;
 mod documents;
@@ -35,12 +34,15 @@ mod service;
 mod source;
 mod vmware;
 
+pub use asked::words;
 pub use drives::Drives;
 pub use platform::of_another_machine;
 pub use reach::Reach;
 pub use search::{ask_the_skipped, find};
 pub use service::Service;
 pub use source::from_source;
+
+use asked::{asked_for, wanted};
 
 /// The datasources in the order in which they are asked unless the image's settings name another: what is local before
 /// what is on a server. [`none`] is asked only where the settings name it.
@@ -262,54 +264,6 @@ impl Detection {
     }
 }
 
-/// The words of `text` that name a datasource, cloud-init's too: `ds=configdrive`. They stand on the kernel's command line,
-/// or as the firmware's serial number, which a person can set where the command line is the image's own.
-pub fn words(text: &str) -> Vec<String> {
-    let keys = ["ds=", "ci.ds=", "ci.datasource=", "firstlight.datasource="];
-    line::words(text).into_iter().filter(|word| keys.iter().any(|key| word.starts_with(key))).collect()
-}
-
-/// Who asks for a datasource by one of these names, as a clause.
-fn asked_for(guest: &Guest, names: &[&str]) -> Option<String> {
-    let asks = |word: &String| {
-        let (_, value) = word.split_once('=').unwrap_or_default();
-        let source =
-            value.split([';', ',', '\\']).next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
-        names.contains(&source.as_str())
-    };
-    let places = [
-        ("the kernel's command line", &guest.command_line),
-        ("the firmware's serial number", &guest.dmi.product_serial),
-    ];
-    places.into_iter().find_map(|(place, text)| {
-        let word = words(text).into_iter().rfind(asks)?;
-        Some(format!("{place} says `{}`", without_secrets(&word)))
-    })
-}
-
-/// The datasources to ask, in order.
-fn wanted(context: &Context, findings: &mut Findings) -> Vec<&'static Datasource> {
-    let Some(names) = context.named() else {
-        return DATASOURCES.iter().filter(|datasource| datasource.name != none::NAME).collect();
-    };
-    let mut wanted: Vec<&Datasource> = Vec::new();
-    for Located { value: DatasourceName(name), origin } in names {
-        match DATASOURCES.iter().find(|datasource| datasource.name == *name) {
-            Some(_) if wanted.iter().any(|other| other.name == *name) => {
-                let text =
-                    format!("the datasource `{name}` is named once more; it is looked for once, at its first place");
-                findings.push(Finding::note(origin, text));
-            }
-            Some(datasource) => wanted.push(datasource),
-            None => findings.push(Finding::warning(
-                origin,
-                format!("the datasource `{name}` is known and not built yet; it is not looked for"),
-            )),
-        }
-    }
-    wanted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,9 +359,8 @@ mod tests {
 
     #[test]
     fn what_is_built_has_a_name_of_the_settings() {
-        for datasource in DATASOURCES {
-            assert!(crate::config::base::DATASOURCES.contains(&datasource.name), "{}", datasource.name);
-        }
+        let built: Vec<&str> = DATASOURCES.iter().map(|datasource| datasource.name).collect();
+        assert_eq!(built, crate::config::base::DATASOURCES);
     }
 
     #[test]
