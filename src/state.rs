@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub const SETTINGS: &str = "/etc/firstlight/config.yaml";
 /// More settings, in the order of their names; later ones win.
 pub const SETTINGS_DIR: &str = "/etc/firstlight/config.d";
+/// Where an image's builder may leave a NoCloud seed.
+pub const IMAGE_SEED: &str = "/etc/firstlight/seed";
 /// Switches the agent off where it exists.
 pub const DISABLED: &str = "/etc/firstlight/disabled";
 

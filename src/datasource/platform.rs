@@ -5,6 +5,7 @@ use crate::datasource::Context;
 use crate::datasource::drives;
 use crate::finding::{Finding, Located, Origin};
 use crate::guest::{Dmi, Guest};
+use crate::state;
 
 /// A field of DMI.
 pub(super) type Field = fn(&Dmi) -> &str;
@@ -76,8 +77,10 @@ pub(super) fn unsupported(context: &Context) -> Option<Finding> {
     };
     let (name, why) = by_firmware().or_else(by_label)?;
     let text = format!("there is no datasource for {name}: {why}");
-    let help =
-        "a medium labelled cidata or config-2, or the directory /etc/firstlight/seed, configures it all the same";
+    let help = format!(
+        "a medium labelled cidata or config-2, or the directory {}, configures it all the same",
+        state::IMAGE_SEED
+    );
     Some(Finding::note(&Origin::document("platform"), text).help(help))
 }
 

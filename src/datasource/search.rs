@@ -17,6 +17,7 @@ use crate::finding::{Finding, Findings, Origin};
 use crate::http::Way;
 use crate::media::uevent::Uevents;
 use crate::network::own;
+use crate::state;
 
 mod candidate;
 
@@ -191,21 +192,14 @@ impl<'a> Search<'a> {
                 candidate.end(Outcome::Known, "the firmware's uuid is the id of the instance that is known");
                 continue;
             }
-            match &context.reach {
-                Reach::Nowhere(why) => {
-                    let reason = format!("{}; {why}", candidate.tried.reason);
-                    candidate.end(Outcome::Absent, reason);
-                }
-                Reach::Look(when) => {
-                    let reason = format!("{}; {when}", candidate.tried.reason);
-                    candidate.end(Outcome::Awaited, reason);
-                }
-                Reach::Later => {
-                    let reason = format!("{}; asked when the network is up", candidate.tried.reason);
-                    candidate.end(Outcome::Awaited, reason);
-                }
-                Reach::Ephemeral { .. } | Reach::Up => {}
-            }
+            let (outcome, why) = match context.reach {
+                Reach::Nowhere(why) => (Outcome::Absent, why),
+                Reach::Look(when) => (Outcome::Awaited, when),
+                Reach::Later => (Outcome::Awaited, "asked when the network is up"),
+                Reach::Ephemeral { .. } | Reach::Up => continue,
+            };
+            let reason = format!("{}; {why}", candidate.tried.reason);
+            candidate.end(outcome, reason);
         }
     }
 
@@ -324,7 +318,7 @@ impl<'a> Search<'a> {
                 true => {
                     let known = self.context.kept.as_ref().map(|kept| format!("; instance {} stays as it is", kept.id));
                     let text = format!("no metadata: {reason}{}", known.unwrap_or_default());
-                    let help = "`firstlight detect` tells what was asked; the request log is /var/log/firstlight.log";
+                    let help = format!("`firstlight detect` tells what was asked; the request log is {}", state::LOG);
                     self.findings.push(Finding::error(&Origin::document(name), text).help(help));
                     candidate.end(Outcome::Failed, reason);
                 }

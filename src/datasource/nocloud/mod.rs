@@ -21,6 +21,7 @@ use crate::media::device::Labelled;
 use crate::media::{Directory, Medium};
 use crate::root::{Root, Tree as _};
 use crate::seed::{Document, NetworkFormat, Seed};
+use crate::state;
 
 mod gathered;
 mod seedfrom;
@@ -35,7 +36,7 @@ pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: false, pr
 
 /// Where an image's builder may leave a seed: our place, then cloud-init's. The first that has one counts.
 pub const DIRECTORIES: [&str; 3] =
-    ["/etc/firstlight/seed", "/var/lib/cloud/seed/nocloud", "/var/lib/cloud/seed/nocloud-net"];
+    [state::IMAGE_SEED, "/var/lib/cloud/seed/nocloud", "/var/lib/cloud/seed/nocloud-net"];
 
 const LABEL: &str = "cidata";
 const SERIAL: &str = "/sys/class/dmi/id/product_serial";
