@@ -7,6 +7,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod cli;
+#[cfg(feature = "host")]
+pub mod host;
 
 pub mod boot;
 pub mod schema;

@@ -143,10 +143,10 @@ impl Cli {
 }
 
 /// As sysexits.h has it.
-const USAGE: u8 = 64;
+pub(crate) const USAGE: u8 = 64;
 
 /// Prints a value as JSON on standard output.
-fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::fatal("cannot write JSON").because(error))?;
     // Only a string can hold such a character, and there its escape stands for the same.
     let escape = |c: char| format!("\\u{:04x}", u32::from(c));
@@ -154,17 +154,17 @@ fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
 }
 
 /// Prints text for a person on standard output; what a terminal would obey is shown as its escape.
-fn print(text: &str) -> Result<ExitCode> {
+pub(crate) fn print(text: &str) -> Result<ExitCode> {
     write(&visible(text))
 }
 
 /// Prints text on standard output as it is, for the program that reads it; on a terminal as [`print`] does.
-fn print_exact(text: &str) -> Result<ExitCode> {
+pub(crate) fn print_exact(text: &str) -> Result<ExitCode> {
     if io::stdout().is_terminal() { print(text) } else { write(text) }
 }
 
 /// Says something on standard error. Nobody is told where that is closed.
-fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     let _ = io::stderr().write_all(format!("{}\n", visible(text)).as_bytes());
 }
 
@@ -182,7 +182,7 @@ fn replace_commands(text: &str, escape: impl Fn(char) -> String) -> String {
 }
 
 /// A reader that has gone is no error (`firstlight plan | head`).
-fn write(text: &str) -> Result<ExitCode> {
+pub(crate) fn write(text: &str) -> Result<ExitCode> {
     write_bytes(text.as_bytes())
 }
 
@@ -191,7 +191,7 @@ fn print_bytes(bytes: &[u8]) -> Result<ExitCode> {
     if io::stdout().is_terminal() { print(&String::from_utf8_lossy(bytes)) } else { write_bytes(bytes) }
 }
 
-fn write_bytes(bytes: &[u8]) -> Result<ExitCode> {
+pub(crate) fn write_bytes(bytes: &[u8]) -> Result<ExitCode> {
     match io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::fatal("cannot write to standard output").because(error))

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The host kit: what stands on the other side of the guest. One directory for each command, its arguments and what it does in
+//! `mod.rs`; what two of them need is a room of its own here.
+//!
+//! Rooms from top to bottom: `seed` `serve` `bake` `boot`; `job`; `qemu` `image`; `scratch` `tell`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli;
+use crate::error::Result;
+
+mod bake;
+mod boot;
+mod image;
+mod job;
+mod qemu;
+mod scratch;
+mod seed;
+mod serve;
+mod tell;
+
+/// Makes seed media, serves metadata, bakes images and boots them
+#[derive(Parser)]
+#[command(name = "firstlight-host", version, about, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine, 1 failed, 2 finished with recoverable errors, 64 usage.";
+
+/// What every command takes.
+#[derive(Args)]
+#[command(next_help_heading = "Common options")]
+struct Common {
+    /// Say it as JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Seed(Box<seed::Arguments>),
+    Serve(Box<serve::Arguments>),
+    Bake(Box<bake::Arguments>),
+    Boot(Box<boot::Arguments>),
+}
+
+impl Cli {
+    /// Parses the command line and calls its command. Called by the name of cloud-localds it takes that program's arguments.
+    pub fn main() -> ExitCode {
+        let called = std::env::args_os().next().unwrap_or_default();
+        if seed::localds::is_its_name(called.as_ref()) {
+            return end(seed::localds::main());
+        }
+        let cli = match Cli::try_parse() {
+            Ok(cli) => cli,
+            Err(error) => {
+                // Nobody is left to tell where standard error is closed.
+                let _ = error.print();
+                return if error.use_stderr() { ExitCode::from(cli::USAGE) } else { ExitCode::SUCCESS };
+            }
+        };
+        end(cli.exec())
+    }
+
+    fn exec(self) -> Result<ExitCode> {
+        let common = &self.common;
+        match self.command {
+            Command::Seed(arguments) => arguments.exec(common),
+            Command::Serve(arguments) => arguments.exec(common),
+            Command::Bake(arguments) => arguments.exec(common),
+            Command::Boot(arguments) => arguments.exec(common),
+        }
+    }
+}
+
+fn end(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        cli::tell(&format!("firstlight-host: {error}"));
+        ExitCode::FAILURE
+    })
+}

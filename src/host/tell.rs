@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the person or program at the other end is told while work goes on: a bar on a terminal, plain lines elsewhere, JSON
+//! lines where `--json` asks for it.
+
+use std::io::{IsTerminal as _, stderr};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli;
+
+/// Tells of one command's work, on standard error; results are the command's own, on standard output.
+#[derive(Clone)]
+pub struct Teller {
+    json: bool,
+}
+
+impl Teller {
+    /// As `--json` says.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// One event: `what` is a word for programs (`overlay`, `booting`), `text` a line for a person.
+    pub fn event(&self, what: &str, text: &str) {
+        self.event_with(what, text, json!({}));
+    }
+
+    /// The same with more for programs; `more` is an object.
+    pub fn event_with(&self, what: &str, text: &str, more: Value) {
+        if !self.json {
+            return cli::tell(text);
+        }
+        let mut event = json!({ "event": what, "text": text });
+        if let (Some(event), Value::Object(more)) = (event.as_object_mut(), more) {
+            event.extend(more);
+        }
+        cli::tell(&event.to_string());
+    }
+
+    /// Work whose end is not known, or of `total` steps (bytes, seconds).
+    pub fn work(&self, text: &str, total: Option<u64>) -> Work {
+        let bar = match (self.json || !stderr().is_terminal(), total) {
+            (true, _) => ProgressBar::hidden(),
+            (false, Some(total)) => ProgressBar::new(total).with_style(style("{msg} {wide_bar} {percent}% {elapsed}")),
+            (false, None) => ProgressBar::new_spinner().with_style(style("{spinner} {msg} {elapsed}")),
+        };
+        if bar.is_hidden() {
+            self.event("work", text);
+        }
+        bar.set_message(text.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Work { bar }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Work that goes on; its bar goes when it is dropped.
+pub struct Work {
+    bar: ProgressBar,
+}
+
+impl Work {
+    /// So far, of the total.
+    pub fn at(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    /// What it is at now.
+    pub fn now(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
