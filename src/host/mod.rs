@@ -59,7 +59,7 @@ impl Cli {
     pub fn main() -> ExitCode {
         let called = std::env::args_os().next().unwrap_or_default();
         if seed::localds::is_its_name(called.as_ref()) {
-            return end(seed::localds::main());
+            return seed::localds::main();
         }
         let cli = match Cli::try_parse() {
             Ok(cli) => cli,
