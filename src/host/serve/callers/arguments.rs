@@ -15,6 +15,7 @@ use crate::host::serve::callers::token::Tokens;
 /// Who asks.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Who asks")]
+#[group(id = "who")]
 pub struct Arguments {
     /// Take whoever asks for the guest NAME (with `--stdio`, or for one guest alone)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["libvirt", "guests"])]
