@@ -89,7 +89,7 @@ mod tests {
     fn every_form_of_the_person_s_own_survives() {
         let script = b"#!/bin/sh\nprintf '\\377 --x\\n'\n\xff\n";
         let message =
-            [b"Content-Type: multipart/mixed; boundary=\"x\"\nMIME-Version: 1.0\n\n--x\n\n#!/bin/sh\n: 1\n--x--\n"];
+            b"Content-Type: multipart/mixed; boundary=\"x\"\nMIME-Version: 1.0\n\n--x\n\n#!/bin/sh\n: 1\n--x--\n";
         let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(script).unwrap();
         for (own, content) in [

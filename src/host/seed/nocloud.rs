@@ -184,7 +184,7 @@ mod tests {
             |request| request.hostname = Some("web".to_owned()),
             |request| request.keys = vec![KEY.to_owned()],
             |request| request.meta_data = meta_data("rack: 7\n"),
-            |request| request.network = Some(Document::new("n", "version: 2\n")),
+            |request| request.network = Some(Document::new("n", "version: 2\nethernets: {}\n")),
             |request| request.properties = [("a".to_owned(), "b".to_owned())].into(),
         ];
         let ids: std::collections::BTreeSet<String> = changes.into_iter().map(id).collect();
