@@ -271,3 +271,84 @@ fn content_path(at: usize) -> String {
 fn written(keys: &Map<String, Value>) -> Result<Vec<u8>> {
     serde_json::to_vec(keys).map_err(|error| Error::fatal("cannot write meta_data.json").because(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::seed::request::GuestFile;
+    use crate::media::{Directory, Medium as _};
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDlZrvrghHGLBOqnwHms/gi1daP5AElq0hZC0etyIHr0 me";
+
+    fn request() -> Request {
+        Request {
+            user_data: Some(Document::new("u", "#!/bin/sh\n")),
+            name: Some("public-3".to_owned()),
+            keys: vec![KEY.to_owned(), KEY.replace(" me", " you")],
+            key_name: "ops".to_owned(),
+            properties: [("edgeproxy".to_owned(), "172.24.4.1".to_owned())].into(),
+            files: vec![GuestFile { path: "edgeconfig".to_owned(), content: b"edge\n".to_vec() }],
+            network: Some(Document::new("n", "auto eth0\niface eth0 inet dhcp\n")),
+            random_seed: Some(vec![7; 512]),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn the_agent_reads_back_all_that_was_asked_for() {
+        let made = make(&request()).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        for (path, bytes) in made.files.files() {
+            let path = scratch.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let root = crate::root::Root::open(std::path::Path::new("/")).unwrap();
+        let (place, settings) = (scratch.path().to_string_lossy(), Default::default());
+        let mut findings = Findings::default();
+        let seed = crate::datasource::from_source(&place, &root, &settings, &mut findings).unwrap();
+        let instance = crate::instance::Instance::from_seed(&seed, &mut findings).unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!((instance.id.as_str(), instance.name.unwrap().as_str()), (made.id.as_str(), "public-3"));
+        assert_eq!(instance.public_keys.len(), 2);
+        assert_eq!(instance.properties["edgeproxy"], "172.24.4.1");
+        assert_eq!(instance.files[0].content, b"edge\n");
+        assert_eq!(instance.random_seed.unwrap().value, [7; 512]);
+        assert_eq!(seed.network.unwrap().0, NetworkFormat::Interfaces);
+        assert_eq!(seed.user_data.unwrap().bytes, b"#!/bin/sh\n");
+        let drive = Directory::open(scratch.path()).unwrap();
+        let versions: Vec<_> = VERSIONS.iter().copied().chain(["content"]).collect();
+        assert_eq!(
+            drive.list("openstack").unwrap().iter().filter(|name| !versions.contains(&name.as_str())).count(),
+            0
+        );
+    }
+
+    #[test]
+    fn random_bytes_are_no_part_of_who_it_is() {
+        let plain = make(&Request { random_seed: None, ..request() }).unwrap();
+        let seeded = make(&request()).unwrap();
+        assert_eq!(plain.id, seeded.id);
+        assert_ne!(plain.files.digest(), seeded.files.digest());
+    }
+
+    #[test]
+    fn a_key_never_takes_the_name_of_another() {
+        let own = format!("{{\"uuid\": \"u\", \"public_keys\": {{\"ops\": \"{KEY}\"}}}}");
+        let made = make(&Request { meta_data: Some(Document::new("m", own)), ..request() }).unwrap();
+        let (_, bytes) = made.files.files().find(|(path, _)| path.ends_with("latest/meta_data.json")).unwrap();
+        let written: Value = serde_json::from_slice(bytes).unwrap();
+        let names: Vec<_> = written["public_keys"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["ops", "ops-2", "ops-3"]);
+        assert_eq!((made.id.as_str(), written.get("launch_index")), ("u", None));
+    }
+
+    #[test]
+    fn what_the_drive_has_no_place_for_is_refused() {
+        let network = Some(Document::new("n.yaml", "version: 2\nethernets: {}\n"));
+        let error = make(&Request { network, ..request() }).map(|made| made.id).unwrap_err().to_string();
+        assert!(error.starts_with("n.yaml: a config drive has no place for a network of this kind\n"), "{error}");
+        let vendor_data = Some(Document::new("v", [0xff, 0xfe]));
+        assert!(make(&Request { vendor_data, ..request() }).is_err());
+    }
+}
