@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::arguments::Arguments;
-use super::plan::{self, Device, Plan};
+use super::plan::{Device, Plan};
 use super::{overlay, seed};
 use crate::error::{Error, Result};
 use crate::host::image::partitions;
@@ -147,6 +147,7 @@ fn append(kernel: &mut Option<Kernel>, more: Option<&str>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan;
     use super::*;
 
     fn plan(disks: &[bool], discs: &[bool], boot_order: &[Device]) -> Plan {
