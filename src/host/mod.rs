@@ -2,7 +2,7 @@
 //! The host kit: what stands on the other side of the guest. One directory for each command, its arguments and what it does in
 //! `mod.rs`; what two of them need is a room of its own here.
 //!
-//! Rooms from top to bottom: `seed` `serve` `bake` `boot`; `job`; `qemu` `image`; `scratch` `tell`.
+//! Rooms from top to bottom: `seed` `serve` `bake` `boot`; `job`; `qemu` `image`; `scratch` `leash` `tell`.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ mod bake;
 mod boot;
 mod image;
 mod job;
+mod leash;
 mod qemu;
 mod scratch;
 mod seed;
@@ -57,7 +58,14 @@ enum Command {
 impl Cli {
     /// Parses the command line and calls its command. Called by the name of cloud-localds it takes that program's arguments.
     pub fn main() -> ExitCode {
-        let called = std::env::args_os().next().unwrap_or_default();
+        let mut arguments = std::env::args_os();
+        let called = arguments.next().unwrap_or_default();
+        if called == leash::NAME {
+            return leash::main(arguments);
+        }
+        if let Some(code) = bake::inside(&called) {
+            return code;
+        }
         if seed::localds::is_its_name(called.as_ref()) {
             return end(seed::localds::main());
         }
