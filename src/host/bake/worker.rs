@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser as _;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::clean::{self, GROUPS};
@@ -22,6 +20,7 @@ use super::mount::{Mounted, Source};
 use crate::cli;
 use crate::error::{At as _, Error, Result};
 use crate::host::image::roots::OS_RELEASE;
+use crate::host::tether::tether;
 use crate::root::{Root, Tree as _};
 
 /// What this program is called as the worker.
@@ -66,7 +65,9 @@ pub enum Outcome {
 pub fn run(task: &Task, mut tell: impl FnMut(&str)) -> Result<Outcome> {
     let cannot = |error: io::Error| Error::fatal("cannot run the part that works in the image").because(error);
     let text = serde_json::to_vec(task).map_err(|error| cannot(error.into()))?;
-    let mut worker = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    tether(&mut command, Vec::new());
+    let mut worker = command
         .arg0(NAME)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -99,8 +100,6 @@ pub fn run(task: &Task, mut tell: impl FnMut(&str)) -> Result<Outcome> {
 
 /// This program as the worker.
 pub fn main() -> ExitCode {
-    // Where it can't be asked for, the task still ends by itself.
-    let _ = set_pdeathsig(Signal::SIGKILL);
     match read().and_then(|task| task.work()) {
         Ok(code) => code,
         Err(error) => {

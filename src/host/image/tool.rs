@@ -4,12 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::disk::Format;
 use crate::error::{Error, Result};
-use crate::host::leash;
 use crate::host::tell::Work;
+use crate::host::tether::tether;
 
 /// Bytes of what it says that are kept.
 const SAID: usize = 64 << 10;
@@ -87,7 +87,9 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn run(arguments: &[&OsStr], work: Option<&Work>) -> Result<Vec<u8>> {
     let cannot = |error: io::Error| Error::fatal("cannot run qemu-img").because(error);
-    let mut child = leash::command(find("qemu-img", "qemu-utils")?)
+    let mut command = Command::new(find("qemu-img", "qemu-utils")?);
+    tether(&mut command, Vec::new());
+    let mut child = command
         .args(arguments)
         .env("LC_ALL", "C")
         .stdin(Stdio::null())

@@ -8,7 +8,6 @@ use std::path::Path;
 
 const DIRECTORY: u32 = 0o040_000;
 const FILE: u32 = 0o100_000;
-const LINK: u32 = 0o120_000;
 
 /// The archive being written; paths are relative to the root.
 pub struct Archive<W> {
@@ -43,12 +42,6 @@ impl<W: Write> Archive<W> {
         let file = File::open(from)?;
         self.parent(path)?;
         self.entry(path, FILE | mode, file.metadata()?.len(), file)
-    }
-
-    /// A symbolic link.
-    pub fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-        self.parent(path)?;
-        self.entry(path, LINK | 0o777, target.len() as u64, target.as_bytes())
     }
 
     /// Its end.
@@ -96,7 +89,6 @@ mod tests {
         let mut archive = Archive::new(Vec::new());
         archive.file("bin/a", 0o755, b"12345").unwrap();
         archive.file("bin/b", 0o600, b"").unwrap();
-        archive.link("bin/c", "a").unwrap();
         let bytes = archive.finish().unwrap();
         let (mut at, mut seen) = (0, Vec::new());
         while at < bytes.len() {
@@ -107,9 +99,9 @@ mod tests {
             seen.push((String::from_utf8_lossy(&bytes[at + 110..at + 110 + name - 1]).into_owned(), mode, size));
             at = (at + 110 + name).next_multiple_of(4) + size.next_multiple_of(4);
         }
-        let expected = [("bin", 0o40755, 0), ("bin/a", 0o100755, 5), ("bin/b", 0o100600, 0), ("bin/c", 0o120777, 1)];
+        let expected = [("bin", 0o40755, 0), ("bin/a", 0o100755, 5), ("bin/b", 0o100600, 0)];
         let expected = expected.map(|(name, mode, size)| (name.to_owned(), mode, size));
-        assert_eq!(seen[..4], expected);
-        assert_eq!(seen[4].0, "TRAILER!!!");
+        assert_eq!(seen[..3], expected);
+        assert_eq!(seen[3].0, "TRAILER!!!");
     }
 }
