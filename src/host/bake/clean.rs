@@ -96,7 +96,12 @@ pub const GROUPS: &[Group] = &[
         removed: &["/var/log/journal/*", "/var/log/*.gz", "/var/log/*.xz", "/var/log/*.old", "/var/log/*.[0-9]"],
         emptied: &["/var/log"],
     },
-    Group { name: "crashes", why: "dumps may hold secrets", removed: &["/var/crash/*", "/var/lib/systemd/coredump/*"], emptied: &[] },
+    Group {
+        name: "crashes",
+        why: "dumps may hold secrets",
+        removed: &["/var/crash/*", "/var/lib/systemd/coredump/*"],
+        emptied: &[],
+    },
     Group { name: "temporary", why: "nobody wants it", removed: &["/tmp/*", "/var/tmp/*"], emptied: &[] },
     Group {
         name: "package-caches",
@@ -186,9 +191,9 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| fits(after, rest))
-        }),
+        Some((before, after)) => name
+            .strip_prefix(before)
+            .is_some_and(|rest| (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| fits(after, rest))),
     }
 }
 

@@ -94,7 +94,8 @@ impl Finish<'_> {
         let own = matches!(format, Format::Raw | Format::Qcow2);
         let wanted = self.format.unwrap_or(if own { format } else { Format::Qcow2 });
         if !own && self.output.is_none() {
-            let what = format!("{} is a {} image, which is not written again as one", self.image.display(), format.name());
+            let what =
+                format!("{} is a {} image, which is not written again as one", self.image.display(), format.name());
             return Err(Error::malformed(what).help("give --output FILE for a raw or qcow2 one"));
         }
         if wanted == Format::Raw && self.compression.is_some() {

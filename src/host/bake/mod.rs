@@ -158,7 +158,11 @@ impl Arguments {
             (None, Some(image)) => self.into_image(image, &contents, &teller)?,
             (None, None) => return Err(Error::malformed("neither IMAGE nor --root")),
         };
-        if common.json { cli::print_json(&told)? } else { cli::print(&line)? };
+        if common.json {
+            cli::print_json(&told)?
+        } else {
+            cli::print(&line)?
+        };
         Ok(ExitCode::from(if outcome == Outcome::WithFindings { 2 } else { 0 }))
     }
 

@@ -94,7 +94,9 @@ pub fn run(task: &Task, mut tell: impl FnMut(&str)) -> Result<Outcome> {
             Ok(Outcome::WithFindings)
         }
         Some(_) => Err(Error::fatal(complaint.trim().to_owned())),
-        None => Err(Error::fatal(format!("the part that works in the image ended with {status}: {}", complaint.trim()))),
+        None => {
+            Err(Error::fatal(format!("the part that works in the image ended with {status}: {}", complaint.trim())))
+        }
     }
 }
 

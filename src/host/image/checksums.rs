@@ -66,7 +66,8 @@ pub fn write(image: &Path, digests: &Digests) -> Result<()> {
 
 /// The list with this line in place of the file's old one.
 fn with(list: &str, digest: &str, name: &str) -> String {
-    let of = |line: &str| line.split_once(' ').map(|(_, rest)| rest.strip_prefix([' ', '*']).unwrap_or(rest).to_owned());
+    let of =
+        |line: &str| line.split_once(' ').map(|(_, rest)| rest.strip_prefix([' ', '*']).unwrap_or(rest).to_owned());
     let mut lines: Vec<String> =
         list.lines().filter(|line| of(line).as_deref() != Some(name)).map(str::to_owned).collect();
     lines.push(format!("{digest}  {name}"));

@@ -67,8 +67,7 @@ pub fn convert(
     compression: Option<Compression>,
     work: &Work,
 ) -> Result<()> {
-    let mut arguments: Vec<&OsStr> =
-        ["convert", "-p", "-f", format.name(), "-O", wanted.name()].map(OsStr::new).into();
+    let mut arguments: Vec<&OsStr> = ["convert", "-p", "-f", format.name(), "-O", wanted.name()].map(OsStr::new).into();
     match compression {
         Some(Compression::Zlib) => arguments.push("-c".as_ref()),
         Some(Compression::Zstd) => {
@@ -121,7 +120,8 @@ fn kept(stream: impl Read, mut each: impl FnMut(&[u8])) -> Vec<u8> {
 fn progress(said: &[u8], work: Option<&Work>) {
     let said = String::from_utf8_lossy(said);
     let percent = said.rsplit_once("/100%").and_then(|(before, _)| before.rsplit_once('('));
-    if let (Some(work), Some(percent)) = (work, percent.and_then(|(_, percent)| percent.split('.').next()?.parse().ok()))
+    if let (Some(work), Some(percent)) =
+        (work, percent.and_then(|(_, percent)| percent.split('.').next()?.parse().ok()))
     {
         work.at(percent);
     }

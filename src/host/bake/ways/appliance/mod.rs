@@ -36,8 +36,10 @@ const SHOWN: usize = 12;
 pub fn possible(order: &Order) -> Result<()> {
     tool::find("qemu-system-x86_64", "qemu-system-x86")?;
     if !Program::of(Path::new("/proc/self/exe"))?.is_static {
-        return Err(Error::fatal("this build of firstlight-host is not static, so it can't be a machine's only program")
-            .help("build it for x86_64-unknown-linux-musl"));
+        return Err(Error::fatal(
+            "this build of firstlight-host is not static, so it can't be a machine's only program",
+        )
+        .help("build it for x86_64-unknown-linux-musl"));
     }
     kernel::find(order).map(drop)
 }
@@ -89,13 +91,17 @@ fn follow(order: &Order, guest: &mut Guest, until: Instant) -> Result<Outcome> {
                 Ok(Report::Failed(why)) => told = Some(Err(Error::fatal(why))),
                 Err(_) => {}
             },
-            Some(Event::Panicked(why)) => return Err(Error::transient(format!("the appliance's kernel panicked: {why}"))),
+            Some(Event::Panicked(why)) => {
+                return Err(Error::transient(format!("the appliance's kernel panicked: {why}")));
+            }
             Some(Event::Interrupted) => return Err(Error::fatal("interrupted; the image is as it was")),
             // Only when it is off is all of it on the disk.
             Some(Event::Shutdown | Event::Exited(..)) => {
                 return told.unwrap_or_else(|| Err(Error::transient("the appliance ended without a word")));
             }
-            Some(Event::Console(_) | Event::Reset) => {}
+            Some(Event::Stopped(why)) => return Err(Error::fatal(format!("the appliance was stopped: {why}"))),
+            Some(Event::Reset) => return Err(Error::transient("the appliance started again, as after a panic")),
+            Some(Event::Console(_)) => {}
             None => return Err(Error::transient(format!("the appliance did not end within {PATIENCE:?}"))),
         }
     }
