@@ -124,7 +124,7 @@ impl Cli {
         }
     }
 
-    fn exec(self) -> Result<ExitCode> {
+    pub(crate) fn exec(self) -> Result<ExitCode> {
         let common = &self.common;
         match self.command {
             Command::Run(arguments) => arguments.exec(common),
