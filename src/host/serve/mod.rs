@@ -2,6 +2,7 @@
 //! `firstlight-host serve`.
 
 mod callers;
+mod link_local;
 mod page;
 mod store;
 
@@ -14,7 +15,12 @@ use crate::host::Common;
 
 /// serve
 #[derive(Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    #[command(flatten)]
+    who: callers::Arguments,
+    #[command(flatten)]
+    link_local: link_local::Arguments,
+}
 
 impl Arguments {
     pub(super) fn exec(&self, _common: &Common) -> Result<ExitCode> {
