@@ -7,7 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::error::{At as _, Error, Result};
+use crate::error::{At as _, Error, OrAbsent as _, Result};
 
 /// Held until it is dropped; its file goes with it.
 pub struct Lock {
@@ -22,7 +22,12 @@ impl Lock {
     /// The file can't be made.
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
         loop {
-            let file = File::options().write(true).create(true).truncate(false).open(path).at("make", path)?;
+            if let Some(directory) = path.parent() {
+                fs::create_dir_all(directory).at("make", directory)?;
+            }
+            let made = File::options().write(true).create(true).truncate(false).open(path).at("make", path);
+            // Its directory goes with the last who holds a lock.
+            let Some(file) = made.or_absent()? else { continue };
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -41,6 +46,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // While it is still held. A file that stays is only untidy.
         let _ = fs::remove_file(&self.path);
+        // Succeeds when nothing else is in it.
+        let _ = self.path.parent().map(fs::remove_dir);
     }
 }
 
@@ -51,10 +58,8 @@ pub struct Locks {
 
 impl Locks {
     /// Those of `base_dir`, in its hidden directory `.jobs`.
-    pub fn of(base_dir: &Path) -> Result<Self> {
-        let directory = base_dir.join(".jobs");
-        fs::create_dir_all(&directory).at("make", &directory)?;
-        Ok(Self { directory })
+    pub fn of(base_dir: &Path) -> Self {
+        Self { directory: base_dir.join(".jobs") }
     }
 
     /// One of `count` places to run a guest in, if one is free.
@@ -75,13 +80,6 @@ impl Locks {
     }
 }
 
-impl Drop for Locks {
-    fn drop(&mut self) {
-        // Only when nothing is in it.
-        let _ = fs::remove_dir(&self.directory);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,7 +87,7 @@ mod tests {
     #[test]
     fn so_many_places_and_one_of_each_name() {
         let scratch = tempfile::tempdir().unwrap();
-        let (one, other) = (Locks::of(scratch.path()).unwrap(), Locks::of(scratch.path()).unwrap());
+        let (one, other) = (Locks::of(scratch.path()), Locks::of(scratch.path()));
         let first = one.place(2).unwrap();
         assert!(first.is_some());
         let second = other.place(2).unwrap();
@@ -102,14 +100,13 @@ mod tests {
         other.name("another").unwrap();
         drop((name, second));
         other.name("image").unwrap();
-        drop((one, other));
         assert!(!scratch.path().join(".jobs").exists());
     }
 
     #[test]
     fn a_lock_is_never_two_peoples_while_its_file_comes_and_goes() {
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("lock");
+        let path = scratch.path().join("locks/lock");
         let held = std::sync::atomic::AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -46,7 +46,7 @@ pub fn run(jobs: &[Job], settings: &Settings, teller: &Teller, json: bool) -> Re
         return Err(Error::malformed("--initrd and --append are of no use without --kernel"));
     }
     let base_dir = base_dir.canonicalize().at("publish into", base_dir)?;
-    let shared = Shared { base: &Base::open(base)?, settings, base_dir: &base_dir, locks: &Locks::of(&base_dir)? };
+    let shared = Shared { base: &Base::open(base)?, settings, base_dir: &base_dir, locks: &Locks::of(&base_dir) };
 
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
     let next = AtomicUsize::new(0);

@@ -86,6 +86,7 @@ impl<'a> Watch<'a> {
             // An image may start again in its first boot, before any job; a job that does it does not come back.
             Event::Reset if !self.started() => Seen::Nothing,
             Event::Reset => self.failed(Error::fatal("the guest started again before the job ended")),
+            Event::Stopped(why) => self.failed(Error::fatal(format!("the guest can't go on: {why}"))),
             Event::Shutdown => self.failed(self.gone("the guest switched itself off")),
             Event::Exited(status, words) => {
                 let words = words.trim();
@@ -267,6 +268,7 @@ mod tests {
             (refused("no-input"), None, "the job's disks"),
             (Event::Panicked("sysrq".to_owned()), None, "panicked: sysrq"),
             (Event::Reset, None, "started again"),
+            (Event::Stopped("No space left on device".to_owned()), None, "can't go on: No space"),
             (Event::Shutdown, None, "switched itself off before the job ended"),
             (Event::Exited(ExitStatus::from_raw(256), "no space".to_owned()), None, "no space"),
         ] {
