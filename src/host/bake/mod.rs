@@ -6,14 +6,20 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::error::{Error, Result};
-use crate::host::Common;
+use crate::host::{Common, job};
 
 /// bake
 #[derive(Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    #[command(flatten)]
+    job: job::Arguments,
+}
 
 impl Arguments {
-    pub(super) fn exec(&self, _common: &Common) -> Result<ExitCode> {
+    pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        if self.job.is_wanted() {
+            return self.job.exec(common);
+        }
         Err(Error::fatal("bake is not built yet"))
     }
 }

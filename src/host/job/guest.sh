@@ -69,13 +69,13 @@ if device=$(port org.firstlight.job) && [ -w "$device" ]; then
   exec 4> "$device"
 else
   prefix='org.firstlight.job '
-  exec 4> "$root/dev/console"
+  exec 4>> "$root/dev/console"
 fi
 if device=$(port org.firstlight.job.log) && [ -w "$device" ]; then
   exec 3> "$device"
   log=port
 else
-  exec 3> "$root/dev/console"
+  exec 3>> "$root/dev/console"
   log=console
 fi
 

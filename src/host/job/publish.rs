@@ -95,7 +95,7 @@ impl Draft {
     /// # Errors
     /// No space, or somebody else made a directory of that name meanwhile; then nothing is published.
     pub fn publish(self, files: &[PathBuf], mut manifest: Manifest, teller: &Teller) -> Result<Vec<Published>> {
-        let mut lists: [(&str, Vec<u8>); 3] = Default::default();
+        let mut lists: [(&str, Vec<u8>); 3] = [("", Vec::new()), ("", Vec::new()), ("", Vec::new())];
         for file in files {
             let path = self.results.join(file);
             let size = fs::metadata(&path).at("look at", &path)?.len();
@@ -109,7 +109,7 @@ impl Draft {
                 lines.extend(line(&digest, file.as_os_str()));
             }
         }
-        for (list, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
+        for (list, lines) in lists.iter().filter(|_| !files.is_empty()) {
             self.write(list, lines)?;
         }
         let text = serde_json::to_vec_pretty(&manifest)

@@ -123,7 +123,7 @@ fn a_failure_is_told_with_its_exit_code_and_nothing_is_sent() {
             assert_eq!(guest.run(shell).0, failed(exit), "{shell:?} {script}");
             assert_eq!(fs::metadata(guest.path("dev/vdc")).unwrap().len(), 0);
         }
-        let guest = Guest::new("#!/bin/sh\n", &["/srv/none", "none"]);
+        let guest = Guest::new("#!/bin/sh\n", &["/srv/none", "gone"]);
         assert_eq!(guest.run(shell).0, Said::Ended { exit: 0, missing: vec![1, 2], archive: None });
     }
 }
@@ -138,7 +138,7 @@ fn a_disk_that_is_full_is_told() {
         let archive = archive(said);
         assert_ne!(archive.disk, 0);
         assert_eq!(archive.size % 512, 0);
-        assert!(log.contains("No space left on device"), "{log}");
+        assert!(log.contains("tee: "), "{log}");
     }
 }
 
@@ -147,11 +147,10 @@ fn without_ports_it_is_the_console_and_without_disks_it_is_refused() {
     for shell in shells() {
         let guest = Guest::new("#!/bin/sh\necho hello\nexit 4\n", &[]);
         fs::remove_dir_all(guest.path("sys/class")).unwrap();
-        // What comes with a driver that no module has to be loaded for is not waited for here.
         let (said, _) = guest.run(shell);
         assert_eq!(said, Said::Ended { exit: 4, missing: Vec::new(), archive: None });
         let console = fs::read_to_string(guest.path("dev/console")).unwrap();
-        assert!(console.contains("\nhello\n") || console.contains("hello"), "{console}");
+        assert!(console.contains("\nhello\n"), "{console}");
         let started = console.lines().find_map(Said::on_console);
         assert_eq!(started, Some(Said::Started { log: Log::Console }));
 
