@@ -44,6 +44,7 @@ const JOBS: usize = 1000;
 /// What `bake --job` takes.
 #[derive(Args)]
 #[command(next_help_heading = "A job in a guest (--job)")]
+#[group(id = "job")]
 pub struct Arguments {
     /// Run this script in a guest and publish what it makes; several times, or a directory of scripts, for several jobs
     #[arg(long = "job", value_name = "SCRIPT")]

@@ -16,6 +16,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// All that is not said is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[group(id = "job-settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Boot this image; it is not changed
