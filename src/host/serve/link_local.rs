@@ -39,6 +39,7 @@ const HEAD: usize = 8;
 
 /// Where guests reach the service.
 #[derive(Args, Debug, Clone)]
+#[group(id = "link-local")]
 pub struct Arguments {
     /// Put 169.254.169.254 on the bridge BRIDGE (virbr0), serve there on port 80, and take it away at the end; no NAT is
     /// needed. It needs the capabilities CAP_NET_ADMIN, for the address, and CAP_NET_BIND_SERVICE, for the port, not root.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the command line says of who asks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -15,6 +15,7 @@ use crate::host::serve::callers::token::Tokens;
 /// Who asks.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Who asks")]
+#[group(id = "who")]
 pub struct Arguments {
     /// Take whoever asks for the guest NAME (with `--stdio`, or for one guest alone)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["libvirt", "guests"])]
@@ -29,8 +30,9 @@ pub struct Arguments {
     /// Do not look up callers' MAC addresses in the kernel's neighbour table: IP addresses and tokens alone tell them apart
     #[arg(long)]
     no_neighbours: bool,
-    /// Take what is behind /t/TOKEN/ for the guest that the token names; FILE holds the secret that tokens are made with,
-    /// 16 bytes or more, which nobody else may read (`head -c 32 /dev/urandom | base64 > FILE; chmod 600 FILE`)
+    /// Sign with the secret in FILE, 16 bytes or more, which nobody else may read (`head -c 32 /dev/urandom | base64 > FILE;
+    /// chmod 600 FILE`): tokens in URLs, for what is behind /t/TOKEN/ is then for the guest that the token names; and EC2's
+    /// sessions. Servers with the same secret take each other's
     #[arg(long, value_name = "FILE")]
     secret: Option<PathBuf>,
     /// Print the beginning of the guest NAME's URLs, `/t/TOKEN`, and end
@@ -42,6 +44,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// Where the secret is that whatever this server signs is signed with.
+    pub fn secret(&self) -> Option<&Path> {
+        self.secret.as_deref()
+    }
+
     /// The beginning of the URLs of the guest that `--token` names; that is then all that is wanted.
     ///
     /// # Errors

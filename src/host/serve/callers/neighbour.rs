@@ -77,13 +77,7 @@ impl Neighbours {
 
     /// The interface that the address is right behind.
     fn link(&self, address: IpAddr, link: Option<u32>) -> io::Result<Option<u32>> {
-        if let (IpAddr::V6(v6), Some(link)) = (address, link)
-            && v6.is_unicast_link_local()
-        {
-            // Our own addresses are no neighbours; nobody else's connection comes from them.
-            return Ok(Some(link));
-        }
-        match self.ask(&route_to(address), read_route) {
+        match self.ask(&route_to(address, link), read_route) {
             Ok(found) => Ok(found.flatten()),
             Err(error) if error.raw_os_error() == Some(ENETUNREACH) => Ok(None),
             Err(error) => Err(error),
@@ -123,12 +117,16 @@ fn on_the_wire(address: IpAddr) -> (u8, Vec<u8>, u8) {
     }
 }
 
-/// What asks for the way to an address. Acknowledged, so that what follows the answer ends it as it ends a list.
-fn route_to(address: IpAddr) -> Message {
+/// What asks for the way to an address, by that interface where one is given. Acknowledged, so that what follows the answer
+/// ends it as it ends a list.
+fn route_to(address: IpAddr, link: Option<u32>) -> Message {
     let (family, octets, bits) = on_the_wire(address);
     let mut message = Message::new(GET_ROUTE, flags::ACKNOWLEDGE, &[family, bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    // RTA_DST
+    // RTA_DST; RTA_OIF
     message.attribute(1, &octets);
+    if let Some(link) = link {
+        message.number(4, link);
+    }
     message
 }
 
