@@ -125,8 +125,12 @@ fn check(machine: &Machine) -> Result<()> {
     }
 }
 
-/// Where the firmware tries it: as asked for, else the disks and then the CDs.
+/// Where the firmware tries it: as asked for, else the disks and then the CDs. A kernel has the first place itself, which
+/// QEMU lets nobody else take.
 fn place(machine: &Machine, device: Boot) -> Option<usize> {
+    if machine.kernel.is_some() {
+        return None;
+    }
     if !machine.boot.is_empty() {
         return machine.boot.iter().position(|it| *it == device);
     }
@@ -254,6 +258,7 @@ mod tests {
     fn a_kernel_is_started_directly() {
         let kernel = Kernel { kernel: "/vmlinuz".into(), initrd: None, command_line: "a=b, c".to_owned() };
         let text = line(&Machine { kernel: Some(kernel), ..machine() }).unwrap();
+        assert!(!text.contains("bootindex"), "{text}");
         assert!(text.ends_with("-kernel /vmlinuz -append a=b, c"), "{text}");
     }
 
