@@ -21,6 +21,8 @@ pub struct Media {
 
 /// MiB without `--memory`.
 const MEMORY: u64 = 1024;
+/// DHCP answers, and nothing else.
+const ISOLATED: &str = "user,restrict=on";
 /// Command line of a kernel that is given without one.
 const COMMAND_LINE: &str = "root=/dev/vda console=ttyS0";
 
@@ -32,9 +34,12 @@ pub fn machine(name: &str, settings: &Settings, found: Option<Kernel>, media: &M
         command_line: settings.append.clone().unwrap_or_else(|| COMMAND_LINE.to_owned()),
     });
     let netdev = match settings.network.as_deref() {
-        None | Some("none") => None,
-        Some(netdev) => Some(Network { netdev: netdev.to_owned(), mac: None }),
+        // With a card that gets an address at once nothing waits for the network.
+        None | Some("isolated") => Some(ISOLATED),
+        Some("none") => None,
+        netdev => netdev,
     };
+    let network = netdev.map(|netdev| Network { netdev: netdev.to_owned(), mac: None });
     Machine {
         name: name.to_owned(),
         memory_mib: settings.memory.map_or(MEMORY, |size| size.0 >> 20),
@@ -48,7 +53,7 @@ pub fn machine(name: &str, settings: &Settings, found: Option<Kernel>, media: &M
         ],
         kernel: given.or(found),
         uefi: settings.uefi == Some(true),
-        networks: netdev.into_iter().collect(),
+        networks: network.into_iter().collect(),
         ports: vec![said::PORT.to_owned(), said::LOG_PORT.to_owned()],
         serial_log: Some(serial_log.to_owned()),
         ..Machine::default()
@@ -65,14 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_overlay_and_the_results_can_be_written_and_no_network_is_the_default() {
+    fn only_the_overlay_and_the_results_can_be_written_and_the_network_leads_nowhere_by_default() {
         let path = |name: &str| PathBuf::from(name);
         let media = Media { root: path("r"), seed: path("s"), input: path("i"), results: path("o") };
         let kernel = || Kernel { kernel: path("found"), initrd: None, command_line: String::new() };
         let plain = machine("x", &Settings::default(), Some(kernel()), &media, Path::new("log"));
         let written: Vec<_> = plain.disks.iter().filter(|disk| !disk.read_only).map(|disk| &disk.path).collect();
         assert_eq!(written, [&media.root, &media.results]);
-        assert!(plain.networks.is_empty());
+        assert_eq!(plain.networks.first().unwrap().netdev, ISOLATED);
         assert_eq!(plain.kernel.unwrap().kernel, path("found"));
         let settings =
             Settings { kernel: Some(path("given")), network: Some("user".to_owned()), ..Settings::default() };

@@ -72,7 +72,7 @@ impl Job {
         // Kept whatever became of the job; and where the results would be, if there are none.
         let beside = shared.base_dir.join(format!("{}.log", self.name));
         let kept = outcome.is_err().then_some(&beside);
-        for place in self.serial_log.iter().chain(kept).filter(|_| serial_log.exists()) {
+        for place in self.serial_log.iter().chain(kept).filter(|_| has_content(&serial_log)) {
             if let Err(error) = keep(&serial_log, place) {
                 teller.event("warning", &format!("the serial log is lost: {error}"));
             }
@@ -194,6 +194,10 @@ impl Shared<'_> {
             std::thread::sleep(PATIENCE);
         }
     }
+}
+
+fn has_content(file: &Path) -> bool {
+    file.metadata().is_ok_and(|data| data.len() > 0)
 }
 
 /// Copies a log to where it stays, whole or not at all.

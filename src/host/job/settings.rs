@@ -46,7 +46,8 @@ pub struct Settings {
     /// Processors of the guest; default: 1
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub processors: Option<u32>,
-    /// The guest's network: none, `user` (out through this machine's), or a value of QEMU's -netdev; default: none
+    /// The guest's network: `isolated` (a card that leads nowhere), `none` (no card; many systems then wait for one, for
+    /// minutes), `user` (out through this machine's), or a value of QEMU's -netdev; default: isolated
     #[arg(long, value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
     pub network: Option<String>,
     /// Grow the guest's disk to this; its agent grows the file system
