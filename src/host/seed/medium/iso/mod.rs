@@ -73,6 +73,7 @@ pub fn image(tree: &Tree, label: &str, stamp: Stamp) -> Result<Image> {
     }
 
     let mut image = Image::default();
+    let set = tree.digest();
     let mut trees = Vec::new();
     for (number, (hierarchy, (tables, directories, continuation))) in hierarchies.iter().zip(places).enumerate() {
         let places = Places { directories, continuation, contents: &contents };
@@ -81,7 +82,7 @@ pub fn image(tree: &Tree, label: &str, stamp: Stamp) -> Result<Image> {
         let descriptor = Descriptor {
             names: hierarchy.names,
             label,
-            set: &tree.digest(),
+            set: &set,
             sectors: next,
             path_table: little.len() as u32,
             tables,
