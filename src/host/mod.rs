@@ -24,6 +24,10 @@ mod serve;
 mod tell;
 mod tether;
 
+/// For the trial of media, which writes any directory.
+#[doc(hidden)]
+pub use seed::medium;
+
 /// Makes seed media, serves metadata, bakes images and boots them
 #[derive(Parser)]
 #[command(name = "firstlight-host", version, about, after_help = AFTER_HELP, propagate_version = true)]
