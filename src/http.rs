@@ -19,7 +19,7 @@ mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod serve;
-mod tls;
+pub(crate) mod tls;
 mod url;
 mod way;
 
@@ -27,6 +27,8 @@ pub use client::Client;
 pub use request::{Method, Request};
 pub use retry::{retry, spread};
 pub use url::{form, parse, shown_text};
+#[cfg(feature = "host")]
+pub(crate) use url::{is_near, shown};
 pub use way::{Interface, Way};
 
 /// How the agent names itself to servers.
@@ -44,7 +46,7 @@ pub struct Response {
 }
 
 /// The reason beneath. What `reqwest` says itself is "error sending request".
-fn innermost(error: &dyn StdError) -> String {
+pub(crate) fn innermost(error: &dyn StdError) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

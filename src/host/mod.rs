@@ -2,7 +2,8 @@
 //! The host kit: what stands on the other side of the guest. One directory for each command, its arguments and what it does in
 //! `mod.rs`; what two of them need is a room of its own here.
 //!
-//! Rooms from top to bottom: `seed` `serve` `bake` `boot`; `job`; `qemu` `image`; `scratch` `tell`.
+//! Rooms from top to bottom: `seed` `serve` `bake` `boot`; `job`; `qemu` `image`; `scratch` `tell`
+//! `interrupt` `tether`.
 
 use std::process::ExitCode;
 
@@ -14,12 +15,14 @@ use crate::error::Result;
 mod bake;
 mod boot;
 mod image;
+mod interrupt;
 mod job;
 mod qemu;
 mod scratch;
 mod seed;
 mod serve;
 mod tell;
+mod tether;
 
 /// Makes seed media, serves metadata, bakes images and boots them
 #[derive(Parser)]
@@ -57,6 +60,9 @@ enum Command {
 impl Cli {
     /// Parses the command line and calls its command. Called by the name of cloud-localds it takes that program's arguments.
     pub fn main() -> ExitCode {
+        if let Some(code) = scratch::watch() {
+            return code;
+        }
         let called = std::env::args_os().next().unwrap_or_default();
         if seed::localds::is_its_name(called.as_ref()) {
             return end(seed::localds::main());

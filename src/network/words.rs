@@ -47,7 +47,7 @@ pub fn domain(name: &str) -> Option<&str> {
 
 /// An MTU of at least `least`; another is reported.
 pub fn mtu(mtu: Located<u32>, least: u32, findings: &mut Findings) -> Given<u32> {
-    if (least..=*MTU.end()).contains(&mtu) {
+    if (least..=*MTU.end()).contains(&*mtu) {
         return Some(mtu);
     }
     let message = format!("an MTU of {} is not between {least} and {}; it is left out", *mtu, MTU.end());

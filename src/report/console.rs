@@ -58,8 +58,8 @@ fn write(text: &str, stderr: bool) {
     }
 }
 
-/// A console takes some kilobytes at once and the rest as it sends them.
-fn write_patiently(mut console: File, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+/// A console takes some kilobytes at once and the rest as it sends them; one that nobody listens at takes none.
+pub(super) fn write_patiently(mut console: File, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
     let end = Instant::now() + patience;
     while !bytes.is_empty() {
         match console.write(bytes) {
@@ -67,7 +67,9 @@ fn write_patiently(mut console: File, mut bytes: &[u8], patience: Duration) -> i
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let left =
                     PollTimeout::try_from(end.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::ZERO);
-                if poll(&mut [PollFd::new(console.as_fd(), PollFlags::POLLOUT)], left)? == 0 {
+                let mut waited = [PollFd::new(console.as_fd(), PollFlags::POLLOUT)];
+                poll(&mut waited, left)?;
+                if !waited.iter().filter_map(PollFd::revents).any(|came| came.contains(PollFlags::POLLOUT)) {
                     return Err(error);
                 }
             }

@@ -20,6 +20,7 @@ pub mod console;
 pub mod line;
 pub mod log;
 pub mod output;
+pub mod port;
 pub mod status;
 
 /// The status of this boot: what is written, or that nothing has begun.
@@ -95,9 +96,13 @@ struct Brief<'a> {
     error: Option<&'a str>,
 }
 
-/// Writes the status file.
+/// Writes the status file, and tells the host where it listens.
 pub fn publish(root: &Root, status: &Status) -> Result<()> {
-    write(root, state::STATUS, status, 0o644)
+    let text = write(root, state::STATUS, status, 0o644)?;
+    if root.is_live() {
+        port::tell(&text, status.status.is_final());
+    }
+    Ok(())
 }
 
 /// Leaves what other programs and later stages want to know of the instance.
@@ -137,10 +142,11 @@ pub(crate) fn boot_id(root: &Root) -> String {
     id.ok().flatten().unwrap_or_default().trim().to_owned()
 }
 
-fn write(root: &Root, path: &str, value: &impl Serialize, mode: u32) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value).at("encode", path.as_ref())?;
-    bytes.push(b'\n');
-    root.write(path.as_ref(), &bytes, mode)
+/// Writes the value as JSON, and gives what was written.
+fn write(root: &Root, path: &str, value: &impl Serialize, mode: u32) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).at("encode", path.as_ref())? + "\n";
+    root.write(path.as_ref(), text.as_bytes(), mode)?;
+    Ok(text)
 }
 
 #[cfg(test)]

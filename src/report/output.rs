@@ -58,7 +58,7 @@ pub fn keep(root: &Root, steps: &[StepStatus]) -> Result<()> {
     for step in ran {
         tails.steps.insert(step.name.clone(), step.commands.iter().map(Tail::of).collect());
     }
-    write(root, state::TAILS, &tails, 0o600)
+    write(root, state::TAILS, &tails, 0o600).map(drop)
 }
 
 /// Fills in what the programs that `status` tells of were given and printed last.

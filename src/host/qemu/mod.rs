@@ -3,22 +3,25 @@
 //!
 //! All is without a window and without privileges; the guest's network is `restrict=on` unless somebody asks for more.
 
+mod accelerator;
+mod arguments;
+mod failure;
+mod firmware;
+mod guest;
+mod lines;
+mod monitor;
+mod probe;
+mod process;
+
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::scratch::Scratch;
 use crate::host::tell::Teller;
 
-/// What runs the guest's instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accelerator {
-    /// The hardware; only after a probe guest has really run under it.
-    Kvm,
-    /// Emulation: ten to twenty times slower.
-    Tcg,
-}
+pub use accelerator::{Accelerator, Preference};
+pub use guest::{Console, Guest};
 
 /// A machine to be started.
 #[derive(Debug, Clone, Default)]
@@ -39,16 +42,27 @@ pub struct Machine {
     pub networks: Vec<Network>,
     /// Names of virtio-serial ports (`org.firstlight.report`) whose lines come as [`Event::Line`].
     pub ports: Vec<String>,
-    /// Where the serial console goes, all of it.
+    /// Where the serial console goes, all of it up to 64 MiB. Written anew at each start.
     pub serial_log: Option<PathBuf>,
     /// `-smbios` values.
     pub smbios: Vec<String>,
-    /// The firmware's order: `c` disk, `d` cdrom, `n` network.
-    pub boot_order: Option<String>,
+    /// What the firmware tries, in that order; empty: the disks, then the CDs.
+    pub boot: Vec<Boot>,
+    /// What shall run the guest's instructions.
+    pub accelerator: Preference,
+}
+
+/// A device that the firmware can boot from, by its place in the machine's own list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boot {
+    /// Of `disks`.
+    Disk(usize),
+    /// Of `networks`.
+    Network(usize),
 }
 
 /// A drive.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Disk {
     /// The file.
     pub path: PathBuf,
@@ -56,9 +70,9 @@ pub struct Disk {
     pub format: String,
     /// The guest can't write.
     pub read_only: bool,
-    /// A CD drive in place of a virtio disk.
+    /// A CD drive in place of a virtio disk; four of them at most.
     pub cdrom: bool,
-    /// What the guest finds below /dev/disk/by-id/virtio-SERIAL.
+    /// What the guest finds below /dev/disk/by-id/virtio-SERIAL: 20 letters at most.
     pub serial: Option<String>,
 }
 
@@ -89,10 +103,11 @@ pub enum Event {
     Line {
         /// The port's name.
         port: String,
-        /// Without its end.
+        /// Without its end; cut off at 4 MiB.
         line: String,
     },
-    /// A line of the serial console, as it is.
+    /// A line of the serial console, as it is; cut off at 4 KiB. Where nobody asks for events, later ones are left out: the
+    /// log has them.
     Console(String),
     /// The guest's kernel panicked (pvpanic, or its words on the console).
     Panicked(String),
@@ -100,35 +115,23 @@ pub enum Event {
     Reset,
     /// The guest switched itself off.
     Shutdown,
+    /// QEMU stopped the guest: its disk can't be written (no space), or its hardware failed.
+    Stopped(String),
     /// QEMU has ended; nothing comes after it.
     Exited(ExitStatus, String),
     /// A signal asked this program to end.
     Interrupted,
 }
 
-/// A running guest; ended when it is dropped, and when this program is killed.
-pub struct Guest {}
-
 impl Machine {
     /// Finds QEMU, probes the accelerator (saying which it is, and why not the other) and starts.
-    pub fn start(&self, _scratch: &Scratch, _teller: &Teller) -> Result<Guest> {
-        Err(Error::fatal("qemu is not built yet"))
-    }
-}
-
-impl Guest {
-    /// The next event, or none by that time.
-    pub fn next(&mut self, _until: Instant) -> Result<Option<Event>> {
-        Err(Error::fatal("qemu is not built yet"))
-    }
-
-    /// Asks the guest to switch off (ACPI); [`Event::Shutdown`] tells when it did.
-    pub fn power_down(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Ends QEMU now.
-    pub fn quit(self) -> Result<()> {
-        Ok(())
+    ///
+    /// # Errors
+    /// Absent: there is no QEMU here, or a file of the machine is missing. Fatal: an image is in use or is not what it
+    /// should be, or QEMU does not start.
+    pub fn start(&self, scratch: &Scratch, teller: &Teller) -> Result<Guest> {
+        let program = process::find("qemu-system-x86_64", "qemu-system-x86 (Debian), qemu-kvm (Fedora)")?;
+        let accelerator = accelerator::choose(self.accelerator, &program, scratch, teller)?;
+        Guest::launch(&program, self, accelerator, scratch)
     }
 }

@@ -55,7 +55,9 @@ impl Log {
     pub fn new(file: Option<&Path>, json: bool) -> Result<Self> {
         let out: Box<dyn Write + Send> = match file {
             None => Box::new(io::stderr()),
-            Some(path) => Box::new(OpenOptions::new().append(true).create(true).mode(0o640).open(path).at("open", path)?),
+            Some(path) => {
+                Box::new(OpenOptions::new().append(true).create(true).mode(0o640).open(path).at("open", path)?)
+            }
         };
         Self::to(out, json)
     }
@@ -161,7 +163,16 @@ mod tests {
         let took = Duration::from_micros(1500);
         let address = Some(IpAddr::from([10, 0, 0, 5]));
         let path = "/latest/\u{1b}[2J\n";
-        log.line(&Line { guest: Some("web"), address, method: "GET", path, status: 404, bytes: 14, took, reason: None });
+        log.line(&Line {
+            guest: Some("web"),
+            address,
+            method: "GET",
+            path,
+            status: 404,
+            bytes: 14,
+            took,
+            reason: None,
+        });
         drop(log);
         String::from_utf8(shared.0.lock().unwrap().clone()).unwrap()
     }

@@ -163,7 +163,9 @@ impl Service {
             Some(Content::Text(text)) => Answer::bytes(text.to_owned()),
             Some(Content::Place(place)) => match self.data.at(place).await? {
                 Some(bytes) => Answer::bytes(bytes),
-                None => return Err(Error::malformed(format!("the meta-data name the file `{place}`, which is not there"))),
+                None => {
+                    return Err(Error::malformed(format!("the meta-data name the file `{place}`, which is not there")));
+                }
             },
             None => Answer::nothing(),
         })

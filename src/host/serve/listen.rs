@@ -46,12 +46,16 @@ pub fn bind(address: SocketAddr, interface: Option<&str>) -> Result<TcpListener>
     };
     listener().map_err(|error: io::Error| {
         let help = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program listens there (`ss -ltnp` shows it): end it, or name another port",
+            io::ErrorKind::AddrInUse => {
+                "another program listens there (`ss -ltnp` shows it): end it, or name another port"
+            }
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 need CAP_NET_BIND_SERVICE: name a higher port, run as root, or give the service \
                  AmbientCapabilities=CAP_NET_BIND_SERVICE"
             }
-            io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address (`ip address` shows them)",
+            io::ErrorKind::AddrNotAvailable => {
+                "no interface of this machine has that address (`ip address` shows them)"
+            }
             _ => "name another ADDRESS:PORT",
         };
         Error::fatal(format!("cannot listen on {address}")).because(error).help(help)
@@ -71,7 +75,8 @@ pub struct Front {
 impl Front {
     /// Raises the process's bound on open files as far as that goes.
     pub fn new(service: Arc<Service>, rate: u32, hop_limit: Option<u8>, teller: Teller) -> Arc<Self> {
-        let connections = u32::try_from(raised_files().saturating_sub(OTHER_FILES).clamp(16, CONNECTIONS)).unwrap_or(16);
+        let connections =
+            u32::try_from(raised_files().saturating_sub(OTHER_FILES).clamp(16, CONNECTIONS)).unwrap_or(16);
         let places = Arc::new(Semaphore::new(connections as usize));
         Arc::new(Self { service, limits: Limits::new(rate), hop_limit, connections, places, teller })
     }

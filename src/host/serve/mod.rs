@@ -11,6 +11,7 @@ mod form;
 mod guest;
 mod hops;
 mod limit;
+mod link_local;
 mod listen;
 mod nocloud;
 mod openstack;
@@ -18,13 +19,12 @@ mod page;
 mod password;
 mod respond;
 mod route;
-mod secret;
 mod service;
 mod session;
 mod stdio;
 mod store;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,10 +32,13 @@ use std::sync::Arc;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use crate::cli;
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::host::Common;
@@ -43,11 +46,13 @@ use crate::host::tell::Teller;
 
 use access::Log;
 use data::Data;
+use link_local::Held;
 use listen::Front;
 use page::Activity;
 use password::Passwords;
 use service::{Service, Who};
 use session::Sessions;
+use store::Store;
 
 /// Serve metadata to guests: EC2's, OpenStack's and NoCloud's, answers for installers, and the bootstrap script
 ///
@@ -62,16 +67,17 @@ use session::Sessions;
 pub struct Arguments {
     /// Where the data of many guests are: a directory, http(s)://HOST/PATH, or etcd://HOST:PORT[,HOST:PORT]/PREFIX
     #[arg(long, value_name = "SPEC", value_parser = NonEmptyStringValueParser::new())]
-    #[arg(required_unless_present = "seed", conflicts_with = "seed")]
+    #[arg(required_unless_present_any = ["seed", "token"], conflicts_with = "seed")]
     data: Option<String>,
     /// Serve one seed to whoever asks: a directory, or an ISO or FAT image, with NoCloud's files or a config drive's tree
     #[arg(long, value_name = "FILE|DIR")]
     seed: Option<PathBuf>,
-    /// Listen there; may be given several times [default: 127.0.0.1:8076]
+    /// Listen there; may be given several times [default: 127.0.0.1:8076, unless it is
+    /// bound to a bridge]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
     /// Serve one connection on standard input and output, for QEMU's guestfwd=tcp:ADDRESS:80-cmd:COMMAND
-    #[arg(long, conflicts_with_all = ["listen", "hop_limit"])]
+    #[arg(long, conflicts_with_all = ["listen", "hop_limit", "bind_link_local"])]
     stdio: bool,
     /// Which of EC2's ways to ask is answered: without a session (v1), with one only (v2), or as the guest likes
     #[arg(long, value_enum, value_name = "v1|v2|both", default_value_t = Imds::Both, hide_possible_values = true)]
@@ -79,10 +85,6 @@ pub struct Arguments {
     /// How many routers the answer with a session's token passes (1 to 255); with 1, no container of a guest gets one
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
     hop_limit: Option<u8>,
-    /// Sign sessions with this secret (16 bytes or more, for nobody else to read), so that several servers behind one
-    /// address take each other's; by default each draws its own
-    #[arg(long, value_name = "FILE")]
-    secret: Option<PathBuf>,
     /// Requests in a second from one address, on average; at its boot a guest may ask ten seconds' worth at once. 0 is no
     /// bound, for a proxy in front
     #[arg(long, value_name = "REQUESTS", default_value_t = 100)]
@@ -90,6 +92,12 @@ pub struct Arguments {
     /// Append the access log to FILE in place of standard error
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    #[command(flatten)]
+    who: callers::Arguments,
+    #[command(flatten)]
+    link_local: link_local::Arguments,
+    #[command(flatten)]
+    access: store::Access,
 }
 
 /// What EC2's tree wants of a request.
@@ -103,11 +111,16 @@ enum Imds {
     Both,
 }
 
-/// In EC2's words 0x76 is `v`, for virtual: the port that guests' NAT rules already lead to.
-const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8076);
+/// Where guests look for it.
+const HTTP: u16 = 80;
+/// As Cheesy2's: NAT rules for guests already lead to this port.
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8076);
 
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        if let Some(beginning) = self.who.token()? {
+            return cli::print(&format!("{beginning}\n"));
+        }
         let mut builder = match self.stdio {
             true => runtime::Builder::new_current_thread(),
             false => runtime::Builder::new_multi_thread(),
@@ -121,15 +134,16 @@ impl Arguments {
 
     async fn serve(&self, teller: &Teller, json: bool) -> Result<()> {
         let stop = until_told()?;
-        let service = Arc::new(self.service(teller, json)?);
+        let service = Arc::new(self.service(teller, json).await?);
         if self.stdio {
             stdio::serve(service, stop).await;
             return Ok(());
         }
+        // Taken away last, when nobody is being answered any more.
+        let held = self.link_local.hold()?;
+        let listeners = self.listeners(held.as_ref())?;
         let front = Front::new(service, self.rate, self.hop_limit, teller.clone());
-        let addresses = if self.listen.is_empty() { &[DEFAULT][..] } else { &self.listen };
-        let listeners: Vec<_> = addresses.iter().map(|address| listen::bind(*address, None)).collect::<Result<_>>()?;
-        let mut accepting = tokio::task::JoinSet::new();
+        let mut accepting = JoinSet::new();
         for listener in listeners {
             if let Ok(address) = listener.local_addr() {
                 let more = json!({"address": address.to_string()});
@@ -142,22 +156,39 @@ impl Arguments {
         Ok(())
     }
 
-    fn service(&self, teller: &Teller, json: bool) -> Result<Service> {
+    fn listeners(&self, held: Option<&Held>) -> Result<Vec<TcpListener>> {
+        let mut listeners = Vec::new();
+        if let Some(held) = held {
+            for address in held.addresses(HTTP) {
+                listeners.push(listen::bind(address, Some(held.bridge()))?);
+            }
+        }
+        let usual = if held.is_none() && self.listen.is_empty() { &[DEFAULT][..] } else { &self.listen };
+        for address in usual {
+            listeners.push(listen::bind(*address, None)?);
+        }
+        Ok(listeners)
+    }
+
+    async fn service(&self, teller: &Teller, json: bool) -> Result<Service> {
         let (data, who) = match (&self.data, &self.seed) {
-            (Some(spec), _) => (Data::Store(store::Store::open(spec)?), Who::Anybody),
+            (Some(spec), _) => {
+                let store = Store::open_with(spec, &self.access)?;
+                store.ready().await?;
+                (Data::Store(store), Who::Callers(self.who.open()?))
+            }
             (None, Some(path)) => {
                 let mut findings = Findings::default();
                 let data = Data::seed(path, &mut findings)?;
                 findings.iter().for_each(|finding| teller.event("finding", &finding.to_string()));
                 (data, Who::Anybody)
             }
-            (None, None) => return Err(Error::fatal("nothing to serve").help("name --data or --seed")),
+            (None, None) => return Err(Error::fatal("there is nothing to serve").help("name --data or --seed")),
         };
-        let secret = self.secret.as_deref().map(secret::read).transpose()?;
         Ok(Service {
             data,
             who,
-            sessions: Sessions::new(secret.as_deref())?,
+            sessions: Sessions::new(self.who.secret()?.as_deref())?,
             imds: self.imds,
             activity: Arc::new(Activity::default()),
             log: Log::new(self.access_log.as_deref(), json)?,

@@ -43,9 +43,9 @@ pub fn network_config(format: NetworkFormat, document: &Document) -> Result<Vec<
     };
     let files = render(Renderer::Netplan, &config, None, &mut findings).files;
     let netplan = files.into_iter().find(|file| file.path.extension().is_some_and(|ending| ending == "yaml"));
-    netplan.map(|file| file.content.into_bytes()).ok_or_else(|| {
-        Error::malformed(format!("{}: it cannot be said as network-config", document.name))
-    })
+    netplan
+        .map(|file| file.content.into_bytes())
+        .ok_or_else(|| Error::malformed(format!("{}: it cannot be said as network-config", document.name)))
 }
 
 #[cfg(test)]
@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn meta_data_have_what_nocloud_reads() {
-        let text = meta_data(&with(json!({"public-keys": [{"openssh-key": "K"}], "dsmode": "net", "uuid": "u"}))).unwrap();
+        let text =
+            meta_data(&with(json!({"public-keys": [{"openssh-key": "K"}], "dsmode": "net", "uuid": "u"}))).unwrap();
         assert_eq!(text, "dsmode: net\ninstance-id: u\nlocal-hostname: web.internal\npublic-keys:\n- K\n");
         assert!(!meta_data(&with(json!({"public-keys": []}))).unwrap().contains("public-keys"));
     }
@@ -70,9 +71,13 @@ mod tests {
         });
         let document = Document::new("web.network", data.to_string());
         let text = String::from_utf8(network_config(NetworkFormat::OpenStack, &document).unwrap()).unwrap();
-        let read = network::read(NetworkFormat::NetworkConfig, &Document::new("network-config", text.as_str()), &mut Findings::default());
+        let read = network::read(
+            NetworkFormat::NetworkConfig,
+            &Document::new("network-config", text.as_str()),
+            &mut Findings::default(),
+        );
         let Some(Asked::Network(config)) = read else { panic!("{text}") };
-        assert_eq!(config.interfaces.len(), 1, "{text}");
+        assert_eq!(config.links.len(), 1, "{text}");
         assert!(text.contains("dhcp4: true") && text.contains("52:54:00:00:00:01"), "{text}");
         let own = Document::new("web.network", "version: 2\n");
         assert_eq!(network_config(NetworkFormat::NetworkConfig, &own).unwrap(), b"version: 2\n");

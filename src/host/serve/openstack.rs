@@ -56,7 +56,8 @@ pub fn meta_data(guest: &Guest) -> Value {
             entries.insert(key.to_owned(), value.clone());
         }
     }
-    let files: Vec<Value> = files(guest).map(|file| json!({"path": file.path, "content_path": file.content_path})).collect();
+    let files: Vec<Value> =
+        files(guest).map(|file| json!({"path": file.path, "content_path": file.content_path})).collect();
     if !files.is_empty() {
         entries.insert("files".to_owned(), files.into());
     }
@@ -127,7 +128,7 @@ mod tests {
         let mut seed = Seed::new("openstack", "here", Document::new("meta_data.json", document.to_string()));
         seed.content = [("/content/0000".to_owned(), b"hi".to_vec()), ("/content/0002".to_owned(), vec![])].into();
         let mut findings = Findings::default();
-        let instance = instance::Instance::read(&seed, &mut findings).unwrap();
+        let instance = instance::Instance::from_seed(&seed, &mut findings).unwrap();
         assert_eq!(findings.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
         assert_eq!(instance.id.value, guest.id());
         assert_eq!(instance.hostname.unwrap().value, "web.internal");

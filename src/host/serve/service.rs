@@ -126,7 +126,15 @@ impl Service {
         answer.response()
     }
 
-    fn log(&self, who: Option<&Identity>, from: &Connection, method: &str, path: &str, answer: &Answer, begin: Instant) {
+    fn log(
+        &self,
+        who: Option<&Identity>,
+        from: &Connection,
+        method: &str,
+        path: &str,
+        answer: &Answer,
+        begin: Instant,
+    ) {
         self.log.line(&Line {
             guest: who.and_then(|who| who.names.first()).map(String::as_str),
             address: from.address,

@@ -89,7 +89,7 @@ pub fn read(message: &[u8], id: u16, asked: &[u8], kind: Kind) -> Option<Answer>
         match alias {
             Some(alias) if addresses.is_empty() => owner = alias,
             // What was cut off may have had some.
-            _ if addresses.is_empty() && records.len() < answers.into() => return Some(Answer::Failed),
+            _ if addresses.is_empty() && records.len() < usize::from(answers) => return Some(Answer::Failed),
             _ => return Some(Answer::Addresses(addresses)),
         }
     }

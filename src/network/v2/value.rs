@@ -26,7 +26,7 @@ pub(super) fn flag(node: &Node, findings: &mut Findings) -> Given<bool> {
 /// A number from `least` to `most`, also in quotes.
 pub(super) fn number(node: &Node, least: u32, most: u32, findings: &mut Findings) -> Given<u32> {
     let number: Located<u32> = Located::read(node, findings)?;
-    if (least..=most).contains(&number) {
+    if (least..=most).contains(&*number) {
         return Some(number);
     }
     let message = format!("{} is not between {least} and {most}; it is left out", *number);

@@ -1,37 +1,152 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the guests' data is: a directory, an http(s) server or etcd; all three answer one question, what is at a key.
+//!
+//! Nothing here is kept that another server would need: any number of servers with the same data answer the same.
+
+mod cache;
+mod directory;
+mod etcd;
+mod http;
+mod key;
+mod once;
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
+use clap::Args;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::finding::{Findings, Origin};
+use crate::json;
 
-/// A place in the store, as a relative path that leads nowhere else: no `..`, no empty part, nothing hidden.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key(String);
+use directory::Directory;
+use etcd::Etcd;
+use http::Http;
+pub use key::Key;
 
-impl Key {
-    /// None where `path` is no such place.
-    pub fn new(_path: &str) -> Option<Self> {
-        None
-    }
+/// The largest document: what a guest reads at its first boot is far smaller, and an image is no user-data.
+const LARGEST: u64 = 16 << 20;
 
-    /// As it is written.
-    pub fn as_str(&self) -> &str {
-        &self.0
+/// How the store is asked, where it is not a directory.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data on another machine")]
+pub struct Access {
+    /// Ask an http(s) store again for what was asked SECONDS ago; answers from before stay where it is down
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub refresh: u64,
+    /// Log in to etcd as NAME; for its password see --etcd-password-file
+    #[arg(long, value_name = "NAME", requires = "etcd_password_file")]
+    pub etcd_user: Option<String>,
+    /// Read the password of --etcd-user from FILE's first line
+    #[arg(long, value_name = "FILE", requires = "etcd_user")]
+    pub etcd_password_file: Option<PathBuf>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { refresh: 2, etcd_user: None, etcd_password_file: None }
     }
 }
 
 /// The store.
-pub struct Store {}
+pub enum Store {
+    /// Files.
+    Directory(Directory),
+    /// Documents of a web server.
+    Http(Http),
+    /// Keys of etcd.
+    Etcd(Etcd),
+}
 
 impl Store {
-    /// A directory, `http(s)://…`, or `etcd://HOST:PORT[,HOST:PORT]/PREFIX`.
-    pub fn open(_spec: &str) -> Result<Self> {
-        Err(Error::fatal("the store is not built yet"))
+    /// A directory, `http(s)://…`, or `etcd://HOST:PORT[,HOST:PORT]/PREFIX` (`etcds:` with TLS).
+    ///
+    /// # Errors
+    /// Where it can never work: no such directory, no URL. Whether a server answers is [`Self::ready`]'s.
+    pub fn open(spec: &str) -> Result<Self> {
+        Self::open_with(spec, &Access::default())
+    }
+
+    /// The same, asked as `access` says.
+    pub fn open_with(spec: &str, access: &Access) -> Result<Self> {
+        match spec.split_once("://").map(|(scheme, _)| scheme) {
+            Some("http" | "https") => Ok(Self::Http(Http::open(spec, Duration::from_secs(access.refresh))?)),
+            Some("etcd" | "etcds") => Ok(Self::Etcd(Etcd::open(spec, access)?)),
+            Some(other) => Err(Error::malformed(format!("no data can be had by `{other}:`"))
+                .help("a directory, http://…/, https://…/ or etcd://HOST:PORT/PREFIX")),
+            None => Ok(Self::Directory(Directory::open(spec.as_ref())?)),
+        }
+    }
+
+    /// Waits until the store can answer, for as long as an operator would: before the guests are let in.
+    ///
+    /// # Errors
+    /// Transient where it does not answer by then.
+    pub async fn ready(&self) -> Result<()> {
+        match self {
+            Self::Directory(_) => Ok(()),
+            Self::Http(http) => http.ready().await,
+            Self::Etcd(etcd) => etcd.ready().await,
+        }
     }
 
     /// What is at the key now; transient where the store does not answer and nothing is known from before.
-    pub async fn get(&self, _key: &Key) -> Result<Option<Bytes>> {
-        Err(Error::fatal("the store is not built yet"))
+    pub async fn get(&self, key: &Key) -> Result<Option<Bytes>> {
+        match self {
+            Self::Directory(directory) => {
+                let (directory, key) = (directory.clone(), key.clone());
+                let read = tokio::task::spawn_blocking(move || directory.get(&key)).await;
+                read.map_err(|error| Error::transient("the read was given up").because(error))?
+            }
+            Self::Http(http) => http.get(key).await,
+            Self::Etcd(etcd) => etcd.get(key).await,
+        }
+    }
+
+    /// The document at the key; what is wrong with it is an error that says where, with line and column.
+    pub async fn json(&self, key: &Key) -> Result<Option<Value>> {
+        let Some(content) = self.get(key).await? else { return Ok(None) };
+        let document = Origin::document(format!("{}/{key}", self.place()));
+        Ok(Some(json::parse(&content, &document, &mut Findings::default())?))
+    }
+
+    /// Where it is, as it may be shown.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Directory(directory) => directory.place(),
+            Self::Http(http) => http.place(),
+            Self::Etcd(etcd) => etcd.place(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    #[tokio::test]
+    async fn a_broken_document_says_where_and_its_neighbours_are_served() {
+        let scratch = Scratch::new();
+        scratch.file("vm.json", "{\"a\": 1,\n \"b\" 2}");
+        scratch.file("default.json", "{\"a\": 1}");
+        let store = Store::open(scratch.path("").to_str().unwrap()).unwrap();
+        let error = store.json(&Key::new("vm.json").unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains("/vm.json:2:6: not JSON"), "{error}");
+        let fine = store.json(&Key::new("default.json").unwrap()).await.unwrap();
+        assert_eq!(fine, Some(serde_json::json!({"a": 1})));
+        assert_eq!(store.json(&Key::new("other.json").unwrap()).await.unwrap(), None);
+    }
+
+    #[test]
+    fn a_place_that_is_none_is_refused() {
+        let refused = |spec| Store::open(spec).err().unwrap().to_string();
+        assert!(refused("ftp://host/").contains("`ftp:`"));
+        assert!(refused("/nonexistent/data").contains("/nonexistent/data"));
+        for (spec, secret) in [("http://user:secret@/", "secret"), ("etcd://user:secret@h:1/x", "secret")] {
+            assert!(!refused(spec).contains(secret), "{}", refused(spec));
+        }
     }
 }
