@@ -92,6 +92,10 @@ pub struct Arguments {
     /// Append the access log to FILE in place of standard error
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    /// Show which guests asked, what for, and when they reported done, on a page for the operator: at an address that
+    /// guests do not reach
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "stdio")]
+    status: Option<SocketAddr>,
     #[command(flatten)]
     who: callers::Arguments,
     #[command(flatten)]
@@ -142,13 +146,17 @@ impl Arguments {
         // Taken away last, when nobody is being answered any more.
         let held = self.link_local.hold()?;
         let listeners = self.listeners(held.as_ref())?;
+        let page = self.status.map(|address| listen::bind(address, None)).transpose()?;
+        let activity = Arc::clone(&service.activity);
         let front = Front::new(service, self.rate, self.hop_limit, teller.clone());
         let mut accepting = JoinSet::new();
+        if let Some(page) = page {
+            say(teller, "status", "status page at", &page);
+            // It has nothing to finish: it goes with the runtime.
+            tokio::spawn(axum::serve(page, page::router(activity)).into_future());
+        }
         for listener in listeners {
-            if let Ok(address) = listener.local_addr() {
-                let more = json!({"address": address.to_string()});
-                teller.event_with("listening", &format!("listening on http://{address}/"), more);
-            }
+            say(teller, "listening", "listening on", &listener);
             accepting.spawn(Arc::clone(&front).accept(listener, stop.clone()));
         }
         while accepting.join_next().await.is_some() {}
@@ -194,6 +202,12 @@ impl Arguments {
             log: Log::new(self.access_log.as_deref(), json)?,
             passwords: Passwords::default(),
         })
+    }
+}
+
+fn say(teller: &Teller, what: &str, text: &str, listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        teller.event_with(what, &format!("{text} http://{address}/"), json!({"address": address.to_string()}));
     }
 }
 
