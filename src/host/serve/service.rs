@@ -147,3 +147,6 @@ impl Service {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
