@@ -7,10 +7,12 @@
 
 use std::process::ExitCode;
 
+use ::log::LevelFilter;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli;
 use crate::error::Result;
+use crate::report::log;
 
 mod bake;
 mod boot;
@@ -53,6 +55,18 @@ struct Common {
     verbose: u8,
 }
 
+impl Common {
+    /// Warnings go to standard error, and with `-v` what leads to them.
+    fn log(&self) {
+        let level = match self.verbose {
+            0 => LevelFilter::Warn,
+            1 => LevelFilter::Info,
+            _ => LevelFilter::Debug,
+        };
+        log::init(log::Options { level, stderr: true, file: None, system: false });
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     Seed(Box<seed::Arguments>),
@@ -87,6 +101,7 @@ impl Cli {
 
     fn exec(self) -> Result<ExitCode> {
         let common = &self.common;
+        common.log();
         match self.command {
             Command::Seed(arguments) => arguments.exec(common),
             Command::Serve(arguments) => arguments.exec(common),
