@@ -65,6 +65,16 @@ pub struct Arguments {
     /// Leave the overlay, and all else that was made for this boot, and say where
     #[arg(long)]
     keep: bool,
+    /// Log into the guest when it has reported: with a key made for this boot, through a port of the loopback. The guest
+    /// runs until you leave. Where standard input is no terminal, the command is told and the guest runs until a signal
+    #[arg(long)]
+    ssh: bool,
+    /// The user that --ssh logs in as
+    #[arg(long, value_name = "NAME", default_value = "root")]
+    ssh_user: String,
+    /// Connect this terminal to the guest's serial console; Ctrl-] leaves, and ends the guest once it has reported
+    #[arg(long, conflicts_with_all = ["ssh", "json"])]
+    console: bool,
     /// What runs the guest's instructions
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     accelerator: Preference,
@@ -123,6 +133,15 @@ impl Arguments {
 
     pub(super) fn accelerator(&self) -> Preference {
         self.accelerator
+    }
+
+    /// The user to log in as, where somebody wants to.
+    pub(super) fn ssh(&self) -> Option<&str> {
+        self.ssh.then_some(&self.ssh_user)
+    }
+
+    pub(super) fn console(&self) -> bool {
+        self.console
     }
 
     pub(super) fn keep(&self) -> bool {

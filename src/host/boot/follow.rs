@@ -17,6 +17,8 @@ use crate::report::status::{Outcome, Status};
 const SHOWN: usize = 20;
 /// How long the words of a panic take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often a person who leaves is noticed.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a guest may take to switch itself off.
 const SWITCH_OFF: Duration = Duration::from_secs(90);
 
@@ -67,6 +69,20 @@ pub fn until_reported(guest: &mut Guest, deadline: Instant, teller: &Teller) -> 
     }
     let end = following.panic.take().map_or(End::TooLate, End::Panicked);
     Ok(following.boot(end))
+}
+
+/// Lets the guest run until `enough`, its end, or a signal.
+///
+/// # Errors
+/// None of its own.
+pub fn until(guest: &mut Guest, enough: impl Fn() -> bool) -> Result<()> {
+    while !enough() {
+        match guest.next(Instant::now() + LOOK) {
+            Ok(Some(Event::Exited(..) | Event::Interrupted)) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Asks the guest to switch off, and waits for it within bounds.
@@ -167,6 +183,11 @@ impl<'a> Following<'a> {
 }
 
 impl Boot {
+    /// Whether there is still somebody to talk to.
+    pub fn is_running(&self) -> bool {
+        matches!(self.end, End::Reported | End::TooLate)
+    }
+
     /// As the command's exit code: the guest's own where it reported, else failure.
     pub fn exit_code(&self) -> u8 {
         match (&self.end, &self.report) {
