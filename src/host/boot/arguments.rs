@@ -75,6 +75,13 @@ pub struct Arguments {
     /// Connect this terminal to the guest's serial console; Ctrl-] leaves, and ends the guest once it has reported
     #[arg(long, conflicts_with_all = ["ssh", "json"])]
     console: bool,
+    /// Run the guest as a domain of the libvirt at URI (qemu:///system, qemu:///session); it goes afterwards, and with this
+    /// program. With --keep it stays, running
+    #[arg(long, value_name = "URI", conflicts_with_all = ["ssh", "console"])]
+    libvirt: Option<String>,
+    /// Only show the domain's XML
+    #[arg(long, conflicts_with_all = ["ssh", "console", "json"])]
+    print_xml: bool,
     /// What runs the guest's instructions
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     accelerator: Preference,
@@ -142,6 +149,14 @@ impl Arguments {
 
     pub(super) fn console(&self) -> bool {
         self.console
+    }
+
+    pub(super) fn libvirt(&self) -> Option<&str> {
+        self.libvirt.as_deref()
+    }
+
+    pub(super) fn print_xml(&self) -> bool {
+        self.print_xml
     }
 
     pub(super) fn keep(&self) -> bool {

@@ -107,7 +107,8 @@ pub fn switch_off(guest: &mut Guest, teller: &Teller) -> Result<()> {
     }
 }
 
-struct Following<'a> {
+/// What is known so far.
+pub struct Following<'a> {
     teller: &'a Teller,
     report: Option<Status>,
     told: BTreeSet<String>,
@@ -117,15 +118,18 @@ struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    fn new(teller: &'a Teller) -> Self {
+    /// Nothing yet.
+    pub fn new(teller: &'a Teller) -> Self {
         Self { teller, report: None, told: BTreeSet::new(), console: VecDeque::new(), panic: None, off: false }
     }
 
-    fn boot(self, end: End) -> Boot {
+    /// All of it.
+    pub fn boot(self, end: End) -> Boot {
         Boot { end, report: self.report, console: self.console }
     }
 
-    fn take(&mut self, event: Event) -> Option<End> {
+    /// Takes it; the end where it is one.
+    pub fn take(&mut self, event: Event) -> Option<End> {
         match event {
             Event::Line { port, line } if port == port::NAME => self.line(&line).then_some(End::Reported),
             Event::Line { .. } => None,

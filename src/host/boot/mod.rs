@@ -6,6 +6,7 @@
 
 mod arguments;
 mod follow;
+mod libvirt;
 mod outcome;
 mod overlay;
 mod plan;
@@ -22,9 +23,10 @@ use std::time::Instant;
 pub use arguments::Arguments;
 use serde_json::json;
 
+use crate::cli;
 use crate::error::Result;
 use crate::host::Common;
-use crate::host::qemu::Guest;
+use crate::host::qemu::{Guest, Machine};
 use crate::host::scratch::Scratch;
 use crate::host::tell::Teller;
 
@@ -35,6 +37,9 @@ impl Arguments {
         let scratch = Scratch::new(self.work_dir())?;
         let access = self.ssh().map(|_| ssh::prepare(&scratch)).transpose()?;
         let machine = prepare::machine(&plan, self, access.as_ref(), &scratch, &teller)?;
+        if self.print_xml() || self.libvirt().is_some() {
+            return self.by_libvirt(&plan.name, &machine, scratch, &teller, common);
+        }
         let started = Instant::now();
         let mut guest = machine.start(&scratch, &teller)?;
         teller.event("booting", &format!("{} is booting", plan.name));
@@ -54,6 +59,23 @@ impl Arguments {
         guest.quit().or_else(|error| if self.keep() { Err(error) } else { Ok(()) })?;
         let kept = if self.keep() { Some(scratch.keep()?) } else { None };
         outcome::tell(&plan.name, &ended, took, kept.as_deref(), common.json)
+    }
+
+    fn by_libvirt(
+        &self,
+        name: &str,
+        machine: &Machine,
+        scratch: Scratch,
+        teller: &Teller,
+        common: &Common,
+    ) -> Result<ExitCode> {
+        let xml = libvirt::xml::domain(machine, machine.accelerator(&scratch, teller)?)?;
+        let Some(uri) = self.libvirt().filter(|_| !self.print_xml()) else { return cli::print_exact(&xml) };
+        let started = Instant::now();
+        let deadline = self.deadline_from(started);
+        let ended = libvirt::boot(uri, machine, &xml, deadline, self.keep(), &scratch, teller)?;
+        let kept = if self.keep() { Some(scratch.keep()?) } else { None };
+        outcome::tell(name, &ended, started.elapsed(), kept.as_deref(), common.json)
     }
 }
 
