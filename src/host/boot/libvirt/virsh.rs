@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! libvirt by its own shell: a domain that is started, looked at, and gone with this program.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -21,6 +22,8 @@ use crate::report::line::one_line;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const SAID: usize = 4 << 20;
+/// By these a user's own libvirt is found.
+const KEPT: [&str; 4] = ["HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
 
 /// The shell, with its connection.
 pub struct Virsh {
@@ -48,8 +51,11 @@ impl Virsh {
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<String> {
-        let all: Vec<&str> = ["-q", "-c", &self.uri].iter().chain(arguments).copied().collect();
-        let answer = program::ask(&self.program, &all, SAID, PATIENCE)?;
+        let program = self.program.to_string_lossy();
+        let kept = KEPT.iter().filter_map(|name| Some(format!("{name}={}", env::var(name).ok()?)));
+        let all: Vec<String> = kept.chain([&program, "-q", "-c", &self.uri].map(str::to_owned)).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
+        let answer = program::ask(&find("env", "coreutils")?, &all, SAID, PATIENCE)?;
         if !answer.success {
             return Err(self.refuses(&answer.complaint));
         }
