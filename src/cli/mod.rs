@@ -26,7 +26,7 @@ mod plan;
 mod query;
 mod render;
 mod run;
-mod status;
+pub(crate) mod status;
 
 /// Configures a virtual machine the first time it wakes up.
 #[derive(Parser)]

@@ -92,7 +92,12 @@ impl Finish<'_> {
 
     fn wanted(&self, format: Format) -> Result<Format> {
         let own = matches!(format, Format::Raw | Format::Qcow2);
-        let wanted = self.format.unwrap_or(if own { format } else { Format::Qcow2 });
+        let named = self.output.and_then(Path::extension).and_then(|ending| match ending.to_str()? {
+            "qcow2" => Some(Format::Qcow2),
+            "raw" => Some(Format::Raw),
+            _ => None,
+        });
+        let wanted = self.format.or(named).unwrap_or(if own { format } else { Format::Qcow2 });
         if !own && self.output.is_none() {
             let what =
                 format!("{} is a {} image, which is not written again as one", self.image.display(), format.name());

@@ -52,7 +52,7 @@ pub struct Arguments {
     /// Write the image here; default: in place of IMAGE, when it is whole
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Its format; default: that of IMAGE, or qcow2 where this is neither
+    /// Its format; default: as FILE's name ends, else that of IMAGE, or qcow2 where that is neither
     #[arg(long, value_parser = ["raw", "qcow2"])]
     format: Option<String>,
     /// Compress it (qcow2 only); zstd wants QEMU 5.1 or newer

@@ -2,6 +2,7 @@
 //! `firstlight-host seed`.
 
 pub mod localds;
+pub mod medium;
 
 use std::process::ExitCode;
 
