@@ -46,16 +46,8 @@ impl Finish<'_> {
         let (image, format) = readable(image, format, &scratch, teller)?;
         let disk = Rc::new(Disk::open_as(&image, format)?);
         let roots = roots::candidates(&disk).map_err(|error| error.while_doing(self.image.display()))?;
-        let order = Order {
-            image: &image,
-            format,
-            disk: &disk,
-            roots: &roots,
-            contents,
-            kernel: self.kernel,
-            scratch: &scratch,
-            teller,
-        };
+        let order =
+            Order { image: &image, format, roots: &roots, contents, kernel: self.kernel, scratch: &scratch, teller };
         let (way, written) = ways::write(&order, self.way)?;
         let outcome = written.outcome;
         let finished = self.converted(written, wanted, &scratch, teller)?;

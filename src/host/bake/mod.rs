@@ -154,8 +154,8 @@ impl Arguments {
         let teller = Teller::new(common.json);
         let contents = self.contents.read()?;
         let (outcome, told, line) = match (&self.root, &self.image) {
-            (Some(root), _) => into_directory(root, contents, &teller)?,
-            (None, Some(image)) => self.into_image(image, &contents, &teller)?,
+            (Some(root), _) => bake_directory(root, contents, &teller)?,
+            (None, Some(image)) => self.bake_image(image, &contents, &teller)?,
             (None, None) => return Err(Error::malformed("neither IMAGE nor --root")),
         };
         if common.json {
@@ -166,7 +166,7 @@ impl Arguments {
         Ok(ExitCode::from(if outcome == Outcome::WithFindings { 2 } else { 0 }))
     }
 
-    fn into_image(
+    fn bake_image(
         &self,
         image: &Path,
         contents: &Contents,
@@ -191,7 +191,7 @@ impl Arguments {
     }
 }
 
-fn into_directory(root: &Path, contents: Contents, teller: &Teller) -> Result<(Outcome, serde_json::Value, String)> {
+fn bake_directory(root: &Path, contents: Contents, teller: &Teller) -> Result<(Outcome, serde_json::Value, String)> {
     let place = root.canonicalize().at("find the root", root)?;
     let own = fs::metadata("/").at("look at", Path::new("/"))?;
     let there = fs::metadata(&place).at("look at", &place)?;
