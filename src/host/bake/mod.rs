@@ -24,16 +24,17 @@ use self::finish::Finish;
 use self::worker::{Outcome, Place, Task};
 use crate::cli;
 use crate::error::{At as _, Error, Result};
-use crate::host::Common;
 use crate::host::image::Format;
 use crate::host::image::tool::Compression;
 use crate::host::tell::Teller;
+use crate::host::{Common, job};
 
 /// Put the agent into an image, without booting it
 ///
-/// IMAGE may be raw, qcow2 or whatever else qemu-img reads. All is done on a copy or an overlay and gets its name when it is whole: IMAGE itself
-/// is never half-written, and is as it was where something fails. A root in a partition or on the bare disk is found by its
-/// /etc/os-release (ext2, ext3, ext4, xfs, btrfs); one on LVM or encrypted is reached by --root.
+/// IMAGE may be raw, qcow2 or whatever else qemu-img reads. All is done on a copy or an overlay and gets its name when it
+/// is whole: IMAGE itself is never half-written, and is as it was where something fails; what lay behind it as an overlay
+/// is then part of it. A root in a partition or on the bare disk is found by its /etc/os-release (ext2, ext3, ext4, xfs,
+/// btrfs); one on LVM or encrypted is reached by --root.
 ///
 /// The image is made fit for publication first: the machine id, host keys, logs, leases, the state of this agent and of
 /// cloud-init, random seeds, shell histories, temporary files and package caches go (--no-clean, --keep). Then come the
@@ -42,16 +43,17 @@ use crate::host::tell::Teller;
 #[command(after_help = WAYS_HELP)]
 pub struct Arguments {
     /// The image
-    #[arg(value_name = "IMAGE", required_unless_present = "root", conflicts_with = "root")]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["root", "jobs"], conflicts_with_all = ["root", "jobs"])]
     image: Option<PathBuf>,
     /// Work in the image root that is mounted or unpacked at DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "format", "compress", "sums", "way", "kernel"])]
     root: Option<PathBuf>,
     #[command(flatten)]
     contents: ContentsArguments,
-    /// Write the image here; default: in place of IMAGE, when it is whole
+    /// Write the image here; default: in place of IMAGE, when it is whole. With --job: a file or directory of the guest to
+    /// publish beside what the job puts into $JOB_OUTPUT, as often as there are
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Vec<PathBuf>,
     /// Its format; default: as FILE's name ends, else that of IMAGE, or qcow2 where that is neither
     #[arg(long, value_parser = ["raw", "qcow2"])]
     format: Option<String>,
@@ -64,12 +66,11 @@ pub struct Arguments {
     /// How to write into it: `loop` (root), `appliance` (anybody, with QEMU), or the first that is possible
     #[arg(long, default_value = "auto", value_parser = ["auto", "loop", "appliance"])]
     way: String,
-    /// The appliance's kernel; default: the image's own (ext4), else this machine's
-    #[arg(long, value_name = "FILE")]
-    kernel: Option<PathBuf>,
     /// The directory of that kernel's modules (/lib/modules/VERSION)
     #[arg(long, value_name = "DIR", requires = "kernel")]
     modules: Option<PathBuf>,
+    #[command(flatten)]
+    job: job::Arguments,
 }
 
 const WAYS_HELP: &str = "\
@@ -151,6 +152,12 @@ fn absolute(path: &Path) -> Result<String> {
 
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
+        if self.job.is_wanted() {
+            return self.job.exec(common, &self.output);
+        }
+        if self.output.len() > 1 {
+            return Err(Error::malformed("an image is written to one --output"));
+        }
         let teller = Teller::new(common.json);
         let contents = self.contents.read()?;
         let (outcome, told, line) = match (&self.root, &self.image) {
@@ -177,10 +184,10 @@ impl Arguments {
             Some(_) => Some(Format::Qcow2),
             None => None,
         };
-        let kernel = self.kernel.clone().map(|kernel| (kernel, self.modules.clone()));
+        let kernel = self.job.kernel().map(PathBuf::from).map(|kernel| (kernel, self.modules.clone()));
         let finish = Finish {
             image,
-            output: self.output.as_deref(),
+            output: self.output.first().map(PathBuf::as_path),
             format,
             compression: self.compress,
             sums: self.sums,
