@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{At as _, Result};
 use crate::root::{FileKind, Root, Tree as _};
 
 /// Directories below one that is emptied, at most.
@@ -146,7 +146,6 @@ fn empty(root: &Root, directory: &Path, depth: usize) -> Result<usize> {
         match root.stat(&path)? {
             Some(stat) if stat.kind == FileKind::Directory && depth < DEPTH => count += empty(root, &path, depth + 1)?,
             Some(stat) if stat.kind == FileKind::File && stat.size > 0 => {
-                use crate::error::At as _;
                 root.append(&path, stat.mode)?.set_len(0).at("empty", &path)?;
                 count += 1;
             }

@@ -46,16 +46,8 @@ impl Finish<'_> {
         let (image, format) = readable(image, format, &scratch, teller)?;
         let disk = Rc::new(Disk::open_as(&image, format)?);
         let roots = roots::candidates(&disk).map_err(|error| error.while_doing(self.image.display()))?;
-        let order = Order {
-            image: &image,
-            format,
-            disk: &disk,
-            roots: &roots,
-            contents,
-            kernel: self.kernel,
-            scratch: &scratch,
-            teller,
-        };
+        let order =
+            Order { image: &image, format, roots: &roots, contents, kernel: self.kernel, scratch: &scratch, teller };
         let (way, written) = ways::write(&order, self.way)?;
         let outcome = written.outcome;
         let finished = self.converted(written, wanted, &scratch, teller)?;
@@ -92,7 +84,12 @@ impl Finish<'_> {
 
     fn wanted(&self, format: Format) -> Result<Format> {
         let own = matches!(format, Format::Raw | Format::Qcow2);
-        let wanted = self.format.unwrap_or(if own { format } else { Format::Qcow2 });
+        let named = self.output.and_then(Path::extension).and_then(|ending| match ending.to_str()? {
+            "qcow2" => Some(Format::Qcow2),
+            "raw" => Some(Format::Raw),
+            _ => None,
+        });
+        let wanted = self.format.or(named).unwrap_or(if own { format } else { Format::Qcow2 });
         if !own && self.output.is_none() {
             let what =
                 format!("{} is a {} image, which is not written again as one", self.image.display(), format.name());

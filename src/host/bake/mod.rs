@@ -31,9 +31,10 @@ use crate::host::{Common, job};
 
 /// Put the agent into an image, without booting it
 ///
-/// IMAGE may be raw, qcow2 or whatever else qemu-img reads. All is done on a copy or an overlay and gets its name when it is whole: IMAGE itself
-/// is never half-written, and is as it was where something fails. A root in a partition or on the bare disk is found by its
-/// /etc/os-release (ext2, ext3, ext4, xfs, btrfs); one on LVM or encrypted is reached by --root.
+/// IMAGE may be raw, qcow2 or whatever else qemu-img reads. All is done on a copy or an overlay and gets its name when it
+/// is whole: IMAGE itself is never half-written, and is as it was where something fails; what lay behind it as an overlay
+/// is then part of it. A root in a partition or on the bare disk is found by its /etc/os-release (ext2, ext3, ext4, xfs,
+/// btrfs); one on LVM or encrypted is reached by --root.
 ///
 /// The image is made fit for publication first: the machine id, host keys, logs, leases, the state of this agent and of
 /// cloud-init, random seeds, shell histories, temporary files and package caches go (--no-clean, --keep). Then come the
@@ -53,7 +54,7 @@ pub struct Arguments {
     /// publish beside what the job puts into $JOB_OUTPUT, as often as there are
     #[arg(long, short, value_name = "FILE")]
     output: Vec<PathBuf>,
-    /// Its format; default: that of IMAGE, or qcow2 where this is neither
+    /// Its format; default: as FILE's name ends, else that of IMAGE, or qcow2 where that is neither
     #[arg(long, value_parser = ["raw", "qcow2"])]
     format: Option<String>,
     /// Compress it (qcow2 only); zstd wants QEMU 5.1 or newer
@@ -160,8 +161,8 @@ impl Arguments {
         let teller = Teller::new(common.json);
         let contents = self.contents.read()?;
         let (outcome, told, line) = match (&self.root, &self.image) {
-            (Some(root), _) => into_directory(root, contents, &teller)?,
-            (None, Some(image)) => self.into_image(image, &contents, &teller)?,
+            (Some(root), _) => bake_directory(root, contents, &teller)?,
+            (None, Some(image)) => self.bake_image(image, &contents, &teller)?,
             (None, None) => return Err(Error::malformed("neither IMAGE nor --root")),
         };
         if common.json {
@@ -172,7 +173,7 @@ impl Arguments {
         Ok(ExitCode::from(if outcome == Outcome::WithFindings { 2 } else { 0 }))
     }
 
-    fn into_image(
+    fn bake_image(
         &self,
         image: &Path,
         contents: &Contents,
@@ -197,7 +198,7 @@ impl Arguments {
     }
 }
 
-fn into_directory(root: &Path, contents: Contents, teller: &Teller) -> Result<(Outcome, serde_json::Value, String)> {
+fn bake_directory(root: &Path, contents: Contents, teller: &Teller) -> Result<(Outcome, serde_json::Value, String)> {
     let place = root.canonicalize().at("find the root", root)?;
     let own = fs::metadata("/").at("look at", Path::new("/"))?;
     let there = fs::metadata(&place).at("look at", &place)?;

@@ -68,12 +68,12 @@ impl Format {
         let length = file.metadata().at("look at", path)?.len();
         let mut head = vec![0; 512];
         let count = Bytes::read_at(&file, 0, &mut head).at("read", path)?;
-        if count < head.len() {
-            return Err(Error::malformed(format!("{} is no disk image: it has {length} bytes", path.display())));
-        }
         if let Some((_, name, how)) = PACKED.iter().find(|(mark, ..)| head.starts_with(mark)) {
             let what = format!("{} is no disk image but a {name} file", path.display());
             return Err(Error::malformed(what).help(format!("unpack it first: {how} {}", path.display())));
+        }
+        if count < head.len() {
+            return Err(Error::malformed(format!("{} is no disk image: it has {length} bytes", path.display())));
         }
         let known = MARKS.iter().find(|(at, mark, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
         Ok(known.map_or(Format::Raw, |(.., format)| *format))

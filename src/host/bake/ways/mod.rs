@@ -7,14 +7,13 @@ mod loop_device;
 pub use appliance::init;
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use super::contents::Contents;
 use super::mount::Source;
 use super::worker::Outcome;
 use crate::error::{Error, Result};
+use crate::host::image::Format;
 use crate::host::image::roots::Candidate;
-use crate::host::image::{Disk, Format};
 use crate::host::scratch::Scratch;
 use crate::host::tell::Teller;
 
@@ -24,8 +23,6 @@ pub struct Order<'a> {
     pub image: &'a Path,
     /// Its format.
     pub format: Format,
-    /// The disk in it.
-    pub disk: &'a Rc<Disk>,
     /// The file systems that may be its root.
     pub roots: &'a [Candidate],
     /// What it gets.

@@ -39,7 +39,8 @@ impl<W: Write> Archive<W> {
 
     /// What is in the file at `from`.
     pub fn copy(&mut self, path: &str, mode: u32, from: &Path) -> io::Result<()> {
-        let file = File::open(from)?;
+        let cannot = |error| io::Error::other(format!("cannot read {}: {error}", from.display()));
+        let file = File::open(from).map_err(cannot)?;
         self.parent(path)?;
         self.entry(path, FILE | mode, file.metadata()?.len(), file)
     }

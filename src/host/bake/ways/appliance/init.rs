@@ -44,7 +44,9 @@ pub fn main() -> ExitCode {
     let told = work(&mut port).map_or_else(|error| Report::Failed(error.to_string()), Report::Ended);
     // The console's log has it where there is no port.
     println!("firstlight: {told:?}");
-    port.as_mut().map(|port| tell(port, &told));
+    if let Some(port) = &mut port {
+        tell(port, &told);
+    }
     nix::unistd::sync();
     // What was written to the port goes out before the machine is off.
     sleep(Duration::from_millis(200));
