@@ -28,8 +28,8 @@ pub struct Settings {
     /// Where the directory of --base-dir is served; printed with NAME
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub base_url: Option<String>,
-    /// Start this kernel in place of the image's boot loader
-    #[arg(long, value_name = "FILE")]
+    /// Start this kernel in place of the image's boot loader. An option of `bake` itself.
+    #[arg(skip)]
     pub kernel: Option<PathBuf>,
     /// The initrd of --kernel
     #[arg(long, value_name = "FILE")]
