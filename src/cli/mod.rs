@@ -26,7 +26,7 @@ mod plan;
 mod query;
 mod render;
 mod run;
-mod status;
+pub(crate) mod status;
 
 /// Configures a virtual machine the first time it wakes up.
 #[derive(Parser)]
@@ -124,7 +124,7 @@ impl Cli {
         }
     }
 
-    fn exec(self) -> Result<ExitCode> {
+    pub(crate) fn exec(self) -> Result<ExitCode> {
         let common = &self.common;
         match self.command {
             Command::Run(arguments) => arguments.exec(common),

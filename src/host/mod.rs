@@ -64,6 +64,9 @@ impl Cli {
             return code;
         }
         let called = std::env::args_os().next().unwrap_or_default();
+        if let Some(code) = bake::inside(&called) {
+            return code;
+        }
         if seed::localds::is_its_name(called.as_ref()) {
             return end(seed::localds::main());
         }

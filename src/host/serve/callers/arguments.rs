@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the command line says of who asks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -10,7 +10,7 @@ use crate::host::serve::callers::Callers;
 use crate::host::serve::callers::guests::Guests;
 use crate::host::serve::callers::libvirt::Libvirt;
 use crate::host::serve::callers::neighbour::Neighbours;
-use crate::host::serve::callers::token::Tokens;
+use crate::host::serve::callers::token::{self, Tokens};
 
 /// Who asks.
 #[derive(Args, Debug, Clone)]
@@ -44,9 +44,12 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Where the secret is that whatever this server signs is signed with.
-    pub fn secret(&self) -> Option<&Path> {
-        self.secret.as_deref()
+    /// The secret that whatever this server signs is signed with.
+    ///
+    /// # Errors
+    /// It can't be read or is none.
+    pub fn secret(&self) -> Result<Option<Vec<u8>>> {
+        self.secret.as_deref().map(token::secret).transpose()
     }
 
     /// The beginning of the URLs of the guest that `--token` names; that is then all that is wanted.

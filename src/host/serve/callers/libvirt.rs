@@ -32,6 +32,7 @@ const CONNECTED: Duration = Duration::from_secs(2);
 
 /// What is known of libvirt's domains.
 pub struct Libvirt {
+    virsh: Virsh,
     drawn: watch::Sender<u64>,
     known: watch::Receiver<Known>,
     tasks: [JoinHandle<()>; 2],
@@ -54,11 +55,15 @@ impl Libvirt {
     /// # Errors
     /// Absent: there is no `virsh`. A libvirt that does not answer is waited for.
     pub fn follow(uri: &str) -> Result<Self> {
-        let virsh = Virsh::at(uri)?;
+        Ok(Self::by(Virsh::at(uri)?))
+    }
+
+    fn by(virsh: Virsh) -> Self {
         let (drawn, tickets) = watch::channel(0);
         let (publish, known) = watch::channel(Known::default());
-        let tasks = [tokio::spawn(read(virsh.clone(), tickets, publish)), tokio::spawn(listen(virsh, drawn.clone()))];
-        Ok(Self { drawn, known, tasks })
+        let tasks =
+            [tokio::spawn(read(virsh.clone(), tickets, publish)), tokio::spawn(listen(virsh.clone(), drawn.clone()))];
+        Self { virsh, drawn, known, tasks }
     }
 
     /// Whose card it is; `None` where no domain has it.
@@ -66,7 +71,8 @@ impl Libvirt {
     /// # Errors
     /// Transient: libvirt does not answer, and nothing is known from before. Fatal: several have it.
     pub async fn owner(&self, mac: &Mac) -> Result<Option<Arc<Domain>>> {
-        let known = self.known_since(*self.drawn.borrow()).await;
+        let last = *self.drawn.borrow();
+        let known = self.known_since(last).await;
         if let Some(owner) = known.domains.owner(mac)? {
             return Ok(Some(owner));
         }
@@ -92,6 +98,7 @@ impl Libvirt {
 impl Drop for Libvirt {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.virsh.stop();
     }
 }
 
@@ -171,5 +178,83 @@ async fn listen(virsh: Virsh, drawn: watch::Sender<u64>) {
         sleep(pause).await;
         pause = (pause * 2).min(LATE);
         draw(&drawn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command as Process;
+
+    use super::*;
+
+    const UUID: &str = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+
+    /// A program in virsh's place: it notes what it is asked, and answers from files of that directory. Another process writes
+    /// it, as a file that anybody has open for writing can't be run.
+    fn virsh(directory: &Path) -> Virsh {
+        let place = directory.display();
+        let script = format!(
+            "#!/bin/sh\necho \"$*\" >> {place}/asked\ncase \"$*\" in\n\
+             *event*) exec sleep 60 ;;\n\
+             *) [ ! -e {place}/down ] || {{ echo 'error: failed to connect' >&2; exit 1; }} ;;\nesac\n\
+             case \"$*\" in *list*) echo {UUID} ;; *) cat {place}/xml ;; esac\n"
+        );
+        let write = "printf %s \"$1\" > \"$2\"; chmod +x \"$2\"";
+        let program = directory.join("virsh");
+        let status = Process::new("sh").args(["-c", write, "-", &script]).arg(&program).status().unwrap();
+        assert!(status.success());
+        names(directory, "web");
+        Virsh::new(program, "test:///")
+    }
+
+    fn names(directory: &Path, name: &str) {
+        let xml = format!(
+            "<domain id='1'><name>{name}</name><uuid>{UUID}</uuid><devices><interface>\
+             <mac address='52:54:00:00:00:01'/></interface></devices></domain>"
+        );
+        fs::write(directory.join("xml"), xml).unwrap();
+    }
+
+    fn asked(directory: &Path, what: &str) -> u64 {
+        let asked = fs::read_to_string(directory.join("asked")).unwrap_or_default();
+        asked.lines().filter(|line| line.contains(what)).count().try_into().unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_thousand_requests_cost_what_one_does() {
+        let scratch = tempfile::tempdir().unwrap();
+        let begun = Instant::now();
+        let libvirt = Arc::new(Libvirt::by(virsh(scratch.path())));
+        let mut requests = tokio::task::JoinSet::new();
+        for number in 0..1000 {
+            let libvirt = Arc::clone(&libvirt);
+            let mac: Mac = format!("52:54:00:00:00:0{}", 1 + number % 2).parse().unwrap();
+            requests.spawn(async move { libvirt.owner(&mac).await.unwrap().map(|owner| owner.name.clone()) });
+        }
+        let mut found = requests.join_all().await;
+        found.sort();
+        assert_eq!((found[499].as_deref(), found[500].as_deref()), (None, Some("web")));
+        let most = begun.elapsed().as_secs() + 2;
+        assert!(asked(scratch.path(), "list") <= most, "{} readings in {most} s", asked(scratch.path(), "list"));
+        drop(libvirt);
+    }
+
+    #[tokio::test]
+    async fn while_libvirt_is_down_what_was_known_holds_and_nobody_is_taken_for_a_stranger() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (known, other): (Mac, Mac) = ("52:54:00:00:00:01".parse().unwrap(), "52:54:00:00:00:02".parse().unwrap());
+        let virsh = virsh(scratch.path());
+        fs::write(scratch.path().join("down"), "").unwrap();
+        let libvirt = Libvirt::by(virsh);
+        let error = libvirt.owner(&known).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("failed to connect"), "{error}");
+        fs::remove_file(scratch.path().join("down")).unwrap();
+        assert_eq!(libvirt.owner(&known).await.unwrap().unwrap().name, "web");
+        fs::write(scratch.path().join("down"), "").unwrap();
+        sleep(PAUSE).await;
+        assert!(libvirt.owner(&other).await.unwrap_err().is_transient());
+        assert_eq!(libvirt.owner(&known).await.unwrap().unwrap().name, "web");
     }
 }

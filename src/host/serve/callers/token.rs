@@ -25,24 +25,16 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// With the secret in that file, without white space at its ends.
+    /// With the secret in that file.
     ///
     /// # Errors
-    /// It can't be read, is too short, or everybody may read it.
+    /// As [`secret`].
     pub fn read(path: &Path) -> Result<Self> {
-        let open = std::fs::metadata(path).at("read", path)?.mode() & 0o004 != 0;
-        if open {
-            let message = format!("everybody on this machine may read the secret in {}", path.display());
-            return Err(Error::fatal(message).help(format!("chmod o-r {}", path.display())));
-        }
-        Self::new(input::read(path, MOST)?.trim_ascii()).ok_or_else(|| {
-            let message = format!("the secret in {} is shorter than {LEAST} bytes", path.display());
-            Error::malformed(message).help("make one: head -c 32 /dev/urandom | base64")
-        })
+        Ok(Self::new(&secret(path)?))
     }
 
-    fn new(secret: &[u8]) -> Option<Self> {
-        (secret.len() >= LEAST).then(|| Self { key: Key::new(HMAC_SHA256, secret) })
+    fn new(secret: &[u8]) -> Self {
+        Self { key: Key::new(HMAC_SHA256, secret) }
     }
 
     /// The token of the guest of that name.
@@ -65,6 +57,24 @@ impl Tokens {
         let seal = bytes(digits)?;
         (is_plain(name) && verify(&self.key, sealed(name).as_bytes(), &seal).is_ok()).then_some(name)
     }
+}
+
+/// The secret in that file, without white space at its ends.
+///
+/// # Errors
+/// It can't be read, is too short, or everybody may read it.
+pub fn secret(path: &Path) -> Result<Vec<u8>> {
+    let open = std::fs::metadata(path).at("read", path)?.mode() & 0o004 != 0;
+    if open {
+        let message = format!("everybody on this machine may read the secret in {}", path.display());
+        return Err(Error::fatal(message).help(format!("chmod o-r {}", path.display())));
+    }
+    let secret = input::read(path, MOST)?.trim_ascii().to_vec();
+    if secret.len() < LEAST {
+        let message = format!("the secret in {} is shorter than {LEAST} bytes", path.display());
+        return Err(Error::malformed(message).help("make one: head -c 32 /dev/urandom | base64"));
+    }
+    Ok(secret)
 }
 
 fn sealed(name: &str) -> String {
@@ -97,14 +107,14 @@ mod tests {
     use super::*;
 
     fn tokens() -> Tokens {
-        Tokens::new(b"sixteen bytes or more").unwrap()
+        Tokens::new(b"sixteen bytes or more")
     }
 
     #[test]
     fn a_token_says_its_guest_and_nobody_elses_does() {
         let token = tokens().token("web.1").unwrap();
         assert_eq!(tokens().name(&token), Some("web.1"));
-        let others = Tokens::new(b"another secret of that length").unwrap();
+        let others = Tokens::new(b"another secret of that length");
         assert_eq!(others.name(&token), None);
         let seal = token.strip_prefix("web.1").unwrap();
         for forged in

@@ -4,10 +4,13 @@
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -31,7 +34,11 @@ const LINE: u64 = 64 << 10;
 pub struct Virsh {
     program: PathBuf,
     uri: String,
+    followed: Followed,
 }
+
+/// The process that follows, while there is one that nobody has waited for: no other has its number.
+type Followed = Arc<Mutex<Option<Pid>>>;
 
 impl Virsh {
     /// libvirt at that URI.
@@ -42,7 +49,12 @@ impl Virsh {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = std::env::split_paths(&path).map(|place| place.join("virsh")).find(|program| program.is_file());
         let none = || Error::absent("there is no virsh").help("install it (Debian: libvirt-clients)");
-        Ok(Self { program: program.ok_or_else(none)?, uri: uri.to_owned() })
+        Ok(Self::new(program.ok_or_else(none)?, uri))
+    }
+
+    /// With that program in virsh's place.
+    pub fn new(program: PathBuf, uri: &str) -> Self {
+        Self { program, uri: uri.to_owned(), followed: Arc::default() }
     }
 
     /// All domains, running or not.
@@ -71,7 +83,16 @@ impl Virsh {
         let arguments = ["event", "--loop", "--all", "--timeout", FOLLOWED];
         let mut child = self.command(&arguments).stderr(Stdio::null()).spawn().map_err(|error| self.cannot(error))?;
         let output = child.stdout.take().map(BufReader::new);
-        Ok(Follower { child, output })
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = pid;
+        Ok(Follower { child, output, followed: Arc::clone(&self.followed) })
+    }
+
+    /// Ends the process that follows, now: at the end of a program its runtime may not come to it any more.
+    pub fn stop(&self) {
+        if let Some(pid) = self.followed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
     }
 
     async fn answer(&self, arguments: &[&str]) -> Result<Output> {
@@ -131,7 +152,14 @@ async fn bounded(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Re
 /// A process that tells what happens to domains. It ends when it is dropped.
 pub struct Follower {
     child: Child,
-    output: Option<BufReader<tokio::process::ChildStdout>>,
+    output: Option<BufReader<ChildStdout>>,
+    followed: Followed,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.forget();
+    }
 }
 
 impl Follower {
@@ -146,9 +174,15 @@ impl Follower {
             line.clear();
         }
         // It has ended, or is about to.
+        self.forget();
         let _ = self.child.start_kill();
         let _ = self.child.wait().await;
         false
+    }
+
+    /// Before it is waited for: afterwards its number may be another's.
+    fn forget(&self) {
+        *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -171,8 +205,7 @@ mod tests {
 
     #[test]
     fn what_a_uri_says_behind_its_question_mark_is_not_shown() {
-        let virsh =
-            Virsh { program: PathBuf::from("virsh"), uri: "qemu+ssh://host/system?keyfile=/root/key".to_owned() };
+        let virsh = Virsh::new(PathBuf::from("virsh"), "qemu+ssh://host/system?keyfile=/root/key");
         assert_eq!(virsh.shown(), "qemu+ssh://host/system");
     }
 }
