@@ -43,10 +43,13 @@ pub fn script(path: &Path) -> Result<Vec<u8>> {
         return Err(malformed("is empty"));
     }
     if script.iter().take(4096).any(|byte| *byte == 0) {
-        return Err(malformed("is no script").help("a job is a text that begins with #! and its interpreter; give a program with --input"));
+        return Err(malformed("is no script")
+            .help("a job is a text that begins with #! and its interpreter; give a program with --input"));
     }
     if script.split(|byte| *byte == b'\n').next().is_some_and(|line| line.starts_with(b"#!") && line.ends_with(b"\r")) {
-        return Err(malformed("has lines that end as on Windows").help("no interpreter has such a name; convert it (dos2unix)"));
+        return Err(
+            malformed("has lines that end as on Windows").help("no interpreter has such a name; convert it (dos2unix)")
+        );
     }
     Ok(script)
 }
@@ -107,7 +110,8 @@ impl Carried {
                 true => tar.append_dir_all(&inside, &source),
                 false => tar.append_path_with_name(&source, &inside),
             };
-            added.map_err(|error| Error::fatal(format!("cannot carry the input {}", input.display())).because(error))?;
+            added
+                .map_err(|error| Error::fatal(format!("cannot carry the input {}", input.display())).because(error))?;
         }
         let mut file = tar.into_inner().and_then(|writer| writer.into_inner().map_err(|error| error.into_error()));
         let length = file.as_mut().map_err(|error| std::io::Error::from(error.kind())).and_then(|file| file.metadata());

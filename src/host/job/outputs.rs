@@ -72,7 +72,8 @@ impl Outputs {
             })
             .collect::<Option<PathBuf>>()?;
         let (own, asked) = self.0.split_last()?;
-        let named = |output: &PathBuf| member.strip_prefix(output.parent()?).ok().filter(|_| member.starts_with(output));
+        let named =
+            |output: &PathBuf| member.strip_prefix(output.parent()?).ok().filter(|_| member.starts_with(output));
         let name = match member.strip_prefix(own) {
             Ok(name) => name,
             Err(_) => asked.iter().find_map(named)?,
@@ -119,7 +120,9 @@ mod tests {
 
     #[test]
     fn what_could_not_be_told_apart_is_refused() {
-        for asked in [&["/"][..], &["../x"], &["/a/../b"], &["/a/x", "/b/x"], &["/a\nb"], &["/a", "/a/b"], &["/var/lib"]] {
+        for asked in
+            [&["/"][..], &["../x"], &["/a/../b"], &["/a/x", "/b/x"], &["/a\nb"], &["/a", "/a/b"], &["/var/lib"]]
+        {
             assert!(outputs(asked).is_err(), "{asked:?}");
         }
     }

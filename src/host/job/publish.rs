@@ -221,6 +221,9 @@ mod tests {
 
     #[test]
     fn urls_have_no_character_that_is_none_of_theirs() {
-        assert_eq!(url("https://images.example.org/", "a b", "x/ü#?.img"), "https://images.example.org/a%20b/x/%C3%BC%23%3F.img");
+        assert_eq!(
+            url("https://images.example.org/", "a b", "x/ü#?.img"),
+            "https://images.example.org/a%20b/x/%C3%BC%23%3F.img"
+        );
     }
 }

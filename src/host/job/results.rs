@@ -84,8 +84,10 @@ impl Place<'_> {
         if kind == EntryType::XGlobalHeader {
             return Ok(());
         }
-        let member = entry.path().map_err(|error| Error::malformed("a result has no name").because(error))?.into_owned();
-        let refused = |why: &str| Error::malformed(format!("the result {} {why}; nothing is published", member.display()));
+        let member =
+            entry.path().map_err(|error| Error::malformed("a result has no name").because(error))?.into_owned();
+        let refused =
+            |why: &str| Error::malformed(format!("the result {} {why}; nothing is published", member.display()));
         let name = self.outputs.published(&member).ok_or_else(|| refused("was not asked for"))?;
         if name.components().count() > DEPTH {
             return Err(refused("is too deep"));
@@ -108,7 +110,8 @@ impl Place<'_> {
             EntryType::Regular | EntryType::GNUSparse => {
                 let size = entry.size();
                 self.left = self.left.checked_sub(size).ok_or_else(|| {
-                    Error::fatal("the results, holes included, are more than --results-size").help("raise --results-size")
+                    Error::fatal("the results, holes included, are more than --results-size")
+                        .help("raise --results-size")
                 })?;
                 // Never over anything: what is there is there twice.
                 if path.symlink_metadata().is_ok() {

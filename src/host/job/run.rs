@@ -114,7 +114,10 @@ impl Job {
             exit_code: 0,
             started,
             ended: clock::now(),
-            serial_log: self.serial_log.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
+            serial_log: self
+                .serial_log
+                .as_ref()
+                .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
             files: Vec::new(),
         };
         Ok(draft.publish(&files, manifest, teller)?)
@@ -176,7 +179,11 @@ impl Job {
 
 fn tell_start(work: &Work, teller: &Teller, begin: Instant) {
     let seconds = begin.elapsed().as_secs_f64();
-    teller.event_with("started", &format!("the job began after {seconds:.1} s"), serde_json::json!({ "seconds": seconds }));
+    teller.event_with(
+        "started",
+        &format!("the job began after {seconds:.1} s"),
+        serde_json::json!({ "seconds": seconds }),
+    );
     work.now("the job is at work");
 }
 

@@ -85,7 +85,8 @@ mod tests {
         let ended = Said::Ended { exit: 0, missing: Vec::new(), archive: Some(archive) };
         let line = r#"{"state":"ended","exit":0,"tar":0,"disk":0,"size":10240,"sha256":"ab"}"#;
         assert_eq!(Said::on_port(line), Some(ended));
-        for line in ["", "x", "{}", r#"{"state":"ended"}"#, r#"{"state":"ended","exit":-1}"#, "org.firstlight.jobs {}"] {
+        for line in ["", "x", "{}", r#"{"state":"ended"}"#, r#"{"state":"ended","exit":-1}"#, "org.firstlight.jobs {}"]
+        {
             assert_eq!((Said::on_port(line), Said::on_console(line)), (None, None), "{line}");
         }
     }

@@ -74,8 +74,9 @@ impl Settings {
     /// It is not there, or says what is no setting (with the line).
     pub fn read(file: &Path) -> Result<Self> {
         let text = input::read(file, LIMIT)?;
-        let mut settings = Self::parse(&text)
-            .map_err(|error| Error::malformed(format!("{} is no settings file of jobs", file.display())).because(error))?;
+        let mut settings = Self::parse(&text).map_err(|error| {
+            Error::malformed(format!("{} is no settings file of jobs", file.display())).because(error)
+        })?;
         let directory = file.parent().unwrap_or(Path::new(""));
         let paths = [&mut settings.base, &mut settings.base_dir, &mut settings.kernel, &mut settings.initrd];
         for path in paths.into_iter().flatten() {

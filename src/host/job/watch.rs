@@ -150,7 +150,8 @@ impl<'a> Watch<'a> {
             return self.failed_after(Error::fatal(error).help("raise --results-size"));
         }
         if archive.tar != 0 || archive.disk != 0 {
-            return self.failed_after(Error::fatal("the guest could not write the job's results; its last lines say why"));
+            return self
+                .failed_after(Error::fatal("the guest could not write the job's results; its last lines say why"));
         }
         Seen::Results(archive)
     }
@@ -178,7 +179,9 @@ fn refusal(why: &str) -> Error {
     match why {
         "no-input" | "no-results" => Error::fatal("the guest does not see the job's disks")
             .help("its kernel needs the driver virtio_blk, and /sys mounted"),
-        "unpack" => Error::fatal("the guest could not unpack the job").help("look at its last lines; --disk-size makes room"),
+        "unpack" => {
+            Error::fatal("the guest could not unpack the job").help("look at its last lines; --disk-size makes room")
+        }
         _ => match why.strip_prefix("no-") {
             Some(tool) => Error::fatal(format!("the guest has no program `{tool}`"))
                 .help("a job needs tar and the base tools of coreutils or busybox in the base image"),

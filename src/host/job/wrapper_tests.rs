@@ -23,7 +23,11 @@ impl Guest {
     fn new(script: &str, outputs: &[&str]) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path();
-        let devices = [("block/vda", "serial", "other"), ("block/vdb", "serial", "fl-input"), ("block/vdc", "serial", "fl-results")];
+        let devices = [
+            ("block/vda", "serial", "other"),
+            ("block/vdb", "serial", "fl-input"),
+            ("block/vdc", "serial", "fl-results"),
+        ];
         let ports = [
             ("class/virtio-ports/vport1p1", "name", "org.firstlight.job\n"),
             ("class/virtio-ports/vport1p2", "name", "org.firstlight.job.log\n"),
@@ -75,7 +79,8 @@ impl Guest {
 
 /// Every guest has one of them; a machine that tests need not have all.
 fn shells() -> impl Iterator<Item = &'static [&'static str]> {
-    let there = SHELLS.into_iter().filter(|shell| Command::new(shell[0]).args(&shell[1..]).args(["-c", ":"]).output().is_ok());
+    let there =
+        SHELLS.into_iter().filter(|shell| Command::new(shell[0]).args(&shell[1..]).args(["-c", ":"]).output().is_ok());
     let there: Vec<_> = there.collect();
     assert!(!there.is_empty());
     there.into_iter()

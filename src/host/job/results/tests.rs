@@ -129,8 +129,7 @@ fn holes_of_gnu_tar_stay_holes() {
         .status();
     assert!(made.unwrap().success());
     let bytes = fs::read(&tar).unwrap();
-    let archive =
-        said::Archive { tar: 0, disk: 0, size: bytes.len() as u64, sha256: crate::digest::sha256(&bytes) };
+    let archive = said::Archive { tar: 0, disk: 0, size: bytes.len() as u64, sha256: crate::digest::sha256(&bytes) };
     let to = scratch.path().join("to");
     fs::create_dir(&to).unwrap();
     unpack(&tar, &archive, &Outputs::new(&[]).unwrap(), 64 << 20, &to).unwrap();
