@@ -16,17 +16,17 @@ use crate::report::log;
 use crate::root::Root;
 
 mod bootstrap;
-mod check;
+pub(crate) mod check;
 mod clean;
 mod demo;
 mod detect;
 mod install;
-mod network_format;
+pub(crate) mod network_format;
 mod plan;
 mod query;
 mod render;
 mod run;
-mod status;
+pub(crate) mod status;
 
 /// Configures a virtual machine the first time it wakes up.
 #[derive(Parser)]
@@ -124,7 +124,7 @@ impl Cli {
         }
     }
 
-    fn exec(self) -> Result<ExitCode> {
+    pub(crate) fn exec(self) -> Result<ExitCode> {
         let common = &self.common;
         match self.command {
             Command::Run(arguments) => arguments.exec(common),

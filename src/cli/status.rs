@@ -109,7 +109,7 @@ fn bootstrap_text(record: &bootstrap::Record, long: bool) -> String {
     text
 }
 
-fn text(status: &Status, long: bool) -> String {
+pub(crate) fn text(status: &Status, long: bool) -> String {
     let mut text = format!("status: {}\n", status.status.name());
     if let (Some(datasource), Some(place)) = (&status.datasource, &status.place) {
         let _ = writeln!(text, "datasource: {datasource} ({place})");

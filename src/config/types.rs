@@ -208,7 +208,8 @@ impl Read for Duration {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// `90`, `1.5h`: seconds, or with `ms`, `s`, `m`, `h`, `d`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let seconds = match unit {
         "ms" => number / 1000.0,
@@ -247,7 +248,8 @@ impl Read for Size {
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+/// `512M`: bytes.
+pub(crate) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text)?;
     let unit = unit.to_ascii_lowercase();
     let power = match unit.strip_suffix("ib").or(unit.strip_suffix('b')).unwrap_or(&unit) {

@@ -24,6 +24,10 @@ mod serve;
 mod tell;
 mod tether;
 
+/// For the trial of media, which writes any directory.
+#[doc(hidden)]
+pub use seed::medium;
+
 /// Makes seed media, serves metadata, bakes images and boots them
 #[derive(Parser)]
 #[command(name = "firstlight-host", version, about, after_help = AFTER_HELP, propagate_version = true)]
@@ -64,8 +68,11 @@ impl Cli {
             return code;
         }
         let called = std::env::args_os().next().unwrap_or_default();
+        if let Some(code) = bake::inside(&called) {
+            return code;
+        }
         if seed::localds::is_its_name(called.as_ref()) {
-            return end(seed::localds::main());
+            return seed::localds::main();
         }
         let cli = match Cli::try_parse() {
             Ok(cli) => cli,

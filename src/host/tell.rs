@@ -5,7 +5,7 @@
 use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -14,12 +14,25 @@ use crate::cli;
 #[derive(Clone)]
 pub struct Teller {
     json: bool,
+    /// One of several works that go on at a time: before its lines, and in its events.
+    name: Option<String>,
+    bars: MultiProgress,
 }
 
 impl Teller {
     /// As `--json` says.
     pub fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, name: None, bars: MultiProgress::new() }
+    }
+
+    /// The same for one of several works that go on at a time, each with its own line of progress.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self.clone() }
+    }
+
+    fn named(&self, text: &str) -> String {
+        self.name.as_ref().map_or_else(|| text.to_owned(), |name| format!("{name}: {text}"))
     }
 
     /// One event: `what` is a word for programs (`overlay`, `booting`), `text` a line for a person.
@@ -30,9 +43,12 @@ impl Teller {
     /// The same with more for programs; `more` is an object.
     pub fn event_with(&self, what: &str, text: &str, more: Value) {
         if !self.json {
-            return cli::tell(text);
+            return self.bars.suspend(|| cli::tell(&self.named(text)));
         }
         let mut event = json!({ "event": what, "text": text });
+        if let Some(name) = &self.name {
+            event["name"] = json!(name);
+        }
         if let (Some(event), Value::Object(more)) = (event.as_object_mut(), more) {
             event.extend(more);
         }
@@ -49,9 +65,10 @@ impl Teller {
         if bar.is_hidden() {
             self.event("work", text);
         }
-        bar.set_message(text.to_owned());
+        let bar = if bar.is_hidden() { bar } else { self.bars.add(bar) };
+        bar.set_message(self.named(text));
         bar.enable_steady_tick(Duration::from_millis(100));
-        Work { bar }
+        Work { bar, teller: self.clone() }
     }
 }
 
@@ -62,6 +79,7 @@ fn style(template: &str) -> ProgressStyle {
 /// Work that goes on; its bar goes when it is dropped.
 pub struct Work {
     bar: ProgressBar,
+    teller: Teller,
 }
 
 impl Work {
@@ -72,9 +90,21 @@ impl Work {
 
     /// What it is at now.
     pub fn now(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
+        self.bar.set_message(self.teller.named(text));
+    }
+
+    /// One line of many that pass: on a terminal what it is at now, elsewhere an event.
+    pub fn passing(&self, what: &str, text: &str) {
+        if self.bar.is_hidden() {
+            return self.teller.event(what, text);
+        }
+        let visible = text.chars().filter(|c| !c.is_control()).take(WIDTH).collect::<String>();
+        self.now(&visible);
     }
 }
+
+/// What of a line that passes stands beside a bar.
+const WIDTH: usize = 60;
 
 impl Drop for Work {
     fn drop(&mut self) {

@@ -20,7 +20,7 @@ pub fn utc(time: SystemTime) -> String {
 /// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
 ///
 /// Counted in eras of 400 years that begin on a first of March, so that the leap day is the last of its year.
-fn date(days: u64) -> (u64, u64, u64) {
+pub(crate) fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // from 0000-03-01
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -198,7 +198,7 @@ fn backing(file: &File, head: &[u8], version: u32, path: &Path, depth: usize) ->
         Some("raw") => Format::Raw,
         _ => Format::of(&place).map_err(|error| error.while_doing("the image behind it"))?,
     };
-    Disk::open_below(&place, format, depth + 1).map(Some)
+    Disk::open_below(&place, format, depth + 1).map(Some).map_err(|error| error.while_doing("the image behind it"))
 }
 
 /// What the header extensions, which begin in the first 512 bytes, say of it.

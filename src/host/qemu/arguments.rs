@@ -125,14 +125,15 @@ fn check(machine: &Machine) -> Result<()> {
     }
 }
 
-/// Where the firmware tries it: as asked for, else the disks and then the CDs.
+/// Where the firmware tries it: as asked for, else the disks and then the CDs. The first place is a kernel's that is
+/// started directly.
 fn place(machine: &Machine, device: Boot) -> Option<usize> {
     if !machine.boot.is_empty() {
-        return machine.boot.iter().position(|it| *it == device);
+        return machine.boot.iter().position(|it| *it == device).map(|place| place + 1);
     }
     let Boot::Disk(number) = device else { return None };
     let is_cd = machine.disks.get(number)?.cdrom;
-    Some(if is_cd { machine.disks.len() + number } else { number })
+    Some(1 + if is_cd { machine.disks.len() + number } else { number })
 }
 
 #[derive(Default)]
@@ -241,12 +242,12 @@ mod tests {
     #[test]
     fn the_firmware_tries_disks_first_unless_told() {
         let text = line(&machine()).unwrap();
-        assert!(text.contains("ide-cd,drive=disk0,bootindex=2 "), "{text}");
-        assert!(text.contains("virtio-blk-pci,drive=disk1,bootindex=1 "), "{text}");
+        assert!(text.contains("ide-cd,drive=disk0,bootindex=3 "), "{text}");
+        assert!(text.contains("virtio-blk-pci,drive=disk1,bootindex=2 "), "{text}");
         assert!(text.contains("romfile="), "{text}");
         let text = line(&Machine { boot: vec![Boot::Network(0), Boot::Disk(0)], ..machine() }).unwrap();
-        assert!(text.contains("virtio-net-pci,netdev=net0,bootindex=0"), "{text}");
-        assert!(text.contains("ide-cd,drive=disk0,bootindex=1 "), "{text}");
+        assert!(text.contains("virtio-net-pci,netdev=net0,bootindex=1"), "{text}");
+        assert!(text.contains("ide-cd,drive=disk0,bootindex=2 "), "{text}");
         assert!(!text.contains("drive=disk1,bootindex"), "{text}");
     }
 

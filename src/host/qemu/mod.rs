@@ -22,6 +22,7 @@ use crate::host::tell::Teller;
 
 pub use accelerator::{Accelerator, Preference};
 pub use guest::{Console, Guest};
+pub use process::find;
 
 /// A machine to be started.
 #[derive(Debug, Clone, Default)]

@@ -118,13 +118,15 @@ impl Directory {
         let root = Root::open(&self.path)
             .map_err(|error| Error::transient("the data is not there now").because(error.without_advice()))?;
         let path = Path::new("/").join(key.as_str());
-        let Some(place) = root.open_parent(&path, Last::Follow, Links::Any).or_absent()? else { return Ok(None) };
+        let place = match root.open_parent(&path, Last::Follow, Links::Any).or_absent()? {
+            Some(place) if place.stat.is_some() => place,
+            _ => return self.dangling(&root, &path),
+        };
         match place.stat.map(|stat| stat.kind) {
-            None => return self.dangling(&root, &path),
             Some(FileKind::File) => (),
-            // A directory has no content, and neither has what can only be waited at.
-            Some(FileKind::Directory) => return Ok(None),
             Some(FileKind::Other) => return Err(Error::malformed(format!("{key} is not a regular file"))),
+            // A directory has no content.
+            Some(FileKind::Directory) | None => return Ok(None),
         }
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         match openat(&*place.directory, place.name.as_os_str(), flags, Mode::empty()) {
@@ -138,13 +140,12 @@ impl Directory {
 
     /// Nothing, unless a link is there that leads nowhere: who put it there means something by it.
     fn dangling(&self, root: &Root, path: &Path) -> Result<Option<File>> {
-        let itself = root.open_parent(path, Last::Keep, Links::Any).or_absent()?;
-        match itself.is_some_and(|place| place.link) {
-            false => Ok(None),
-            true => {
+        match root.open_parent(path, Last::Keep, Links::Any).or_absent()? {
+            Some(place) if place.link => {
                 Err(Error::malformed(format!("{} is a link that leads to nothing in the directory", path.display()))
                     .help("links can't lead out of the served directory: put the file into it"))
             }
+            _ => Ok(None),
         }
     }
 }

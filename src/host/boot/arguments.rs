@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line of `boot`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, value_parser};
+
+use super::plan::{Disk, NetworkChoice, Plan};
+use super::specification;
+use crate::config::types;
+use crate::error::Result;
+use crate::host::qemu::{Kernel, Preference};
+
+/// Boots an image and waits for what the agent in it reports
+///
+/// The image is never written: the guest gets an overlay, which is gone afterwards. Stages are told on standard error as
+/// they end, the report is printed, and the exit code is the guest's outcome: 0 done, 2 done with recoverable errors,
+/// 1 failed, panicked, switched off, or silent until the deadline (which of these is said, with the console's last
+/// lines). Needs no privileges. Without a boot loader in the image its own kernel is taken out of it and started.
+#[derive(Args)]
+pub struct Arguments {
+    /// The image, of any format that qemu-img reads; told by its content
+    #[arg(long, value_name = "FILE", required_unless_present = "spec")]
+    image: Option<PathBuf>,
+    /// Boot the VM that FILE describes: JSON with `name` and `spec` {cpu_cores, memory_mib, disks, cloud_init, cdroms,
+    /// firmware, boot_order}
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "seed", "memory", "processors", "disk_size", "uefi"])]
+    spec: Option<PathBuf>,
+    /// What the guest is configured with: a medium (ISO or FAT, attached as it is), a directory of NoCloud or config
+    /// drive files, or user-data
+    #[arg(long, value_name = "FILE|DIR")]
+    seed: Option<PathBuf>,
+    /// `restricted`: a card and DHCP, and no way out. `user`: out through this machine. `none`. `bridge=NAME`: on a bridge
+    /// of this machine, by QEMU's bridge helper
+    #[arg(long, value_name = "WHICH", default_value = "restricted")]
+    network: NetworkChoice,
+    /// Memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = value_parser!(u64).range(16..=16_777_216))]
+    memory: u64,
+    /// Processors
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = value_parser!(u32).range(1..=255))]
+    processors: u32,
+    /// Size of the disk in GiB; default: the image's own
+    #[arg(long, value_name = "GIB", value_parser = value_parser!(u64).range(1..=65_536))]
+    disk_size: Option<u64>,
+    /// How long the guest has until its final report, e.g. `90s`, `10m`
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = deadline)]
+    deadline: Duration,
+    /// Keep the serial console in FILE
+    #[arg(long, value_name = "FILE")]
+    serial_log: Option<PathBuf>,
+    /// Start by UEFI in place of BIOS
+    #[arg(long)]
+    uefi: bool,
+    /// Start this kernel in place of the image's boot loader
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+    /// With this initrd
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    initrd: Option<PathBuf>,
+    /// More for the command line of a kernel that is started directly
+    #[arg(long, value_name = "TEXT")]
+    append: Option<String>,
+    /// Leave the overlay, and all else that was made for this boot, and say where
+    #[arg(long)]
+    keep: bool,
+    /// What runs the guest's instructions
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    accelerator: Preference,
+    /// Where the overlay is made until it is dropped; default: TMPDIR
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+}
+
+fn deadline(text: &str) -> Result<Duration, String> {
+    types::duration(text)
+        .filter(|it| !it.is_zero() && *it <= Duration::from_secs(7 * 86_400))
+        .ok_or_else(|| "give a time such as `90s`, `10m` or `2h`, of seven days at most".to_owned())
+}
+
+impl Arguments {
+    /// What is to be booted.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let mut plan = match &self.spec {
+            Some(path) => specification::read(path)?,
+            None => self.of_image(),
+        };
+        plan.network = self.network.clone();
+        Ok(plan)
+    }
+
+    fn of_image(&self) -> Plan {
+        let image = self.image.clone().unwrap_or_default();
+        Plan {
+            name: image.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            memory_mib: self.memory,
+            processors: self.processors,
+            disks: vec![Disk { base: Some(image), size_gib: self.disk_size, ..Disk::default() }],
+            seed: self.seed.clone().map(super::plan::Seed::Path),
+            uefi: self.uefi,
+            ..Plan::default()
+        }
+    }
+
+    /// The kernel to start in place of a boot loader.
+    pub(super) fn kernel(&self) -> Option<Kernel> {
+        let kernel = self.kernel.clone()?;
+        Some(Kernel { kernel, initrd: self.initrd.clone(), command_line: "root=/dev/vda console=ttyS0".to_owned() })
+    }
+
+    pub(super) fn append(&self) -> Option<&str> {
+        self.append.as_deref()
+    }
+
+    pub(super) fn deadline_from(&self, start: Instant) -> Instant {
+        start + self.deadline
+    }
+
+    pub(super) fn serial_log(&self) -> Option<&Path> {
+        self.serial_log.as_deref()
+    }
+
+    pub(super) fn accelerator(&self) -> Preference {
+        self.accelerator
+    }
+
+    pub(super) fn keep(&self) -> bool {
+        self.keep
+    }
+
+    pub(super) fn work_dir(&self) -> Option<&Path> {
+        self.work_dir.as_deref()
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Locks among programs that publish into the same directory: so many guests at a time, and one job of a name at a time.
+//!
+//! A lock is a file that somebody holds; the kernel lets go of it whatever ends its holder.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{At as _, Error, OrAbsent as _, Result};
+
+/// Held until it is dropped; its file goes with it.
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// None where another has it.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn try_take(path: &Path) -> Result<Option<Self>> {
+        loop {
+            if let Some(directory) = path.parent() {
+                fs::create_dir_all(directory).at("make", directory)?;
+            }
+            let made = File::options().write(true).create(true).truncate(false).open(path).at("make", path);
+            // Its directory goes with the last who holds a lock.
+            let Some(file) = made.or_absent()? else { continue };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error).at("lock", path),
+            }
+            // Its last holder may have taken it away in between; then another is in its place, or none.
+            let held = file.metadata().at("look at", path)?;
+            if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+                return Ok(Some(Self { path: path.to_owned(), _file: file }));
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is still held. A file that stays is only untidy.
+        let _ = fs::remove_file(&self.path);
+        // Succeeds when nothing else is in it.
+        let _ = self.path.parent().map(fs::remove_dir);
+    }
+}
+
+/// The locks of a directory of results.
+pub struct Locks {
+    directory: PathBuf,
+}
+
+impl Locks {
+    /// Those of `base_dir`, in its hidden directory `.jobs`.
+    pub fn of(base_dir: &Path) -> Self {
+        Self { directory: base_dir.join(".jobs") }
+    }
+
+    /// One of `count` places to run a guest in, if one is free.
+    pub fn place(&self, count: u32) -> Result<Option<Lock>> {
+        for number in 1..=count {
+            if let Some(lock) = Lock::try_take(&self.directory.join(format!("place-{number}")))? {
+                return Ok(Some(lock));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The name, which nobody else may be working for.
+    pub fn name(&self, name: &str) -> Result<Lock> {
+        Lock::try_take(&self.directory.join(format!("name-{name}")))?.ok_or_else(|| {
+            Error::transient(format!("another program is at a job called {name}"))
+                .help("wait for it, or give another --name")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_places_and_one_of_each_name() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (one, other) = (Locks::of(scratch.path()), Locks::of(scratch.path()));
+        let first = one.place(2).unwrap();
+        assert!(first.is_some());
+        let second = other.place(2).unwrap();
+        assert!(second.is_some());
+        assert!(other.place(2).unwrap().is_none());
+        drop(first);
+        assert!(other.place(1).unwrap().is_some());
+        let name = one.name("image").unwrap();
+        assert!(other.name("image").is_err_and(|error| error.is_transient()));
+        other.name("another").unwrap();
+        drop((name, second));
+        other.name("image").unwrap();
+        assert!(!scratch.path().join(".jobs").exists());
+    }
+
+    #[test]
+    fn a_lock_is_never_two_peoples_while_its_file_comes_and_goes() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("locks/lock");
+        let held = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let Some(lock) = Lock::try_take(&path).unwrap() else { continue };
+                        assert_eq!(held.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        held.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+    }
+}
