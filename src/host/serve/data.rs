@@ -20,7 +20,7 @@ use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 /// Where the data is.
 pub enum Data {
     /// A store with data for many.
-    Store(Store),
+    Store(Box<Store>),
     /// One seed, and its meta-data read.
     Seed(Box<Seed>, Map<String, Value>),
     /// For tests: places and what is there.

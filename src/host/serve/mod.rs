@@ -183,7 +183,7 @@ impl Arguments {
             (Some(spec), _) => {
                 let store = Store::open_with(spec, &self.access)?;
                 store.ready().await?;
-                (Data::Store(store), Who::Callers(self.who.open()?))
+                (Data::Store(Box::new(store)), Who::Callers(Box::new(self.who.open()?)))
             }
             (None, Some(path)) => {
                 let mut findings = Findings::default();

@@ -48,7 +48,7 @@ pub struct Service {
 /// How guests are told apart.
 pub enum Who {
     /// By where they ask from.
-    Callers(Callers),
+    Callers(Box<Callers>),
     /// Not at all: there is one seed for whoever asks.
     Anybody,
     /// For tests: by address.
