@@ -2,6 +2,8 @@
 //! Writes the manual pages and shell completions from the definitions of the command line and of cloud-config's keys.
 //!
 //!     cargo run --example man -- DIRECTORY
+//!
+//! With `--features host` those of firstlight-host too.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,6 +23,14 @@ fn main() -> std::io::Result<()> {
     fs::write(man.join("firstlight-cloud-config.5"), cloud_config::page())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command.clone(), "firstlight", &completions)?;
+    }
+    #[cfg(feature = "host")]
+    {
+        let mut command = firstlight::host::Cli::command();
+        clap_mangen::generate_to(command.clone(), &man)?;
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            clap_complete::generate_to(shell, &mut command, "firstlight-host", &completions)?;
+        }
     }
     println!("{}", directory.display());
     Ok(())

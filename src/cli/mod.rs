@@ -16,12 +16,12 @@ use crate::report::log;
 use crate::root::Root;
 
 mod bootstrap;
-mod check;
+pub(crate) mod check;
 mod clean;
 mod demo;
 mod detect;
 mod install;
-mod network_format;
+pub(crate) mod network_format;
 mod plan;
 mod query;
 mod render;

@@ -8,7 +8,7 @@ use crate::seed::NetworkFormat;
 
 /// How a network is described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Document(NetworkFormat),
     CommandLine,
 }
@@ -42,12 +42,12 @@ pub(super) fn named(name: &str) -> Option<Format> {
 }
 
 /// What a file of that name always is.
-pub(super) fn by_name(name: &str) -> Option<Format> {
+pub(crate) fn by_name(name: &str) -> Option<Format> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
 }
 
 /// What speaks for a network document in that content; `None` where nothing does.
-pub(super) fn by_content(bytes: &[u8]) -> Option<Format> {
+pub(crate) fn by_content(bytes: &[u8]) -> Option<Format> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') { by_keys(text).map(Format::Document) } else { by_lines(text) }

@@ -208,7 +208,6 @@ impl Read for Duration {
     }
 }
 
-/// `90`, `1.5h`: seconds, or with `ms`, `s`, `m`, `h`, `d`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let seconds = match unit {
@@ -248,7 +247,6 @@ impl Read for Size {
     }
 }
 
-/// `512M`: bytes.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text)?;
     let unit = unit.to_ascii_lowercase();

@@ -7,10 +7,12 @@
 
 use std::process::ExitCode;
 
+use ::log::LevelFilter;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli;
 use crate::error::Result;
+use crate::report::log;
 
 mod bake;
 mod boot;
@@ -23,6 +25,10 @@ mod seed;
 mod serve;
 mod tell;
 mod tether;
+
+/// For the trial of media, which writes any directory.
+#[doc(hidden)]
+pub use seed::medium;
 
 /// Makes seed media, serves metadata, bakes images and boots them
 #[derive(Parser)]
@@ -49,6 +55,18 @@ struct Common {
     verbose: u8,
 }
 
+impl Common {
+    /// Warnings go to standard error, and with `-v` what leads to them.
+    fn log(&self) {
+        let level = match self.verbose {
+            0 => LevelFilter::Warn,
+            1 => LevelFilter::Info,
+            _ => LevelFilter::Debug,
+        };
+        log::init(log::Options { level, stderr: true, file: None, system: false });
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     Seed(Box<seed::Arguments>),
@@ -68,7 +86,7 @@ impl Cli {
             return code;
         }
         if seed::localds::is_its_name(called.as_ref()) {
-            return end(seed::localds::main());
+            return seed::localds::main();
         }
         let cli = match Cli::try_parse() {
             Ok(cli) => cli,
@@ -83,6 +101,7 @@ impl Cli {
 
     fn exec(self) -> Result<ExitCode> {
         let common = &self.common;
+        common.log();
         match self.command {
             Command::Seed(arguments) => arguments.exec(common),
             Command::Serve(arguments) => arguments.exec(common),

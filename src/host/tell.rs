@@ -46,8 +46,8 @@ impl Teller {
             return self.bars.suspend(|| cli::tell(&self.named(text)));
         }
         let mut event = json!({ "event": what, "text": text });
-        if let Some(name) = &self.name {
-            event["name"] = json!(name);
+        if let (Some(name), Some(event)) = (&self.name, event.as_object_mut()) {
+            event.insert("name".to_owned(), json!(name));
         }
         if let (Some(event), Value::Object(more)) = (event.as_object_mut(), more) {
             event.extend(more);

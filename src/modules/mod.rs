@@ -19,7 +19,7 @@ mod assignments;
 mod bootcmd;
 mod boothook;
 mod ca_certs;
-mod crypt;
+pub(crate) mod crypt;
 mod devices;
 mod disk_setup;
 mod files;

@@ -20,7 +20,7 @@ use crate::seed::Document;
 
 mod excerpt;
 mod input;
-pub(super) mod problem;
+pub(crate) mod problem;
 
 /// Validate user-data, vendor-data, meta-data, network data, the image's settings, or a whole seed
 ///

@@ -13,7 +13,7 @@ use crate::json::places::{self, Place};
 
 /// One thing to mend.
 #[derive(Serialize)]
-pub(in crate::cli) struct Problem {
+pub(crate) struct Problem {
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Problem {
 }
 
 /// The findings in the order of their places: who mends a document goes through it from the top.
-pub(in crate::cli) fn problems(findings: Findings) -> Vec<Problem> {
+pub(crate) fn problems(findings: Findings) -> Vec<Problem> {
     let texts = findings.texts();
     let sources: BTreeMap<&str, Source> =
         texts.iter().map(|(name, text)| (name.as_str(), Source { text, lines: text.text.lines().collect() })).collect();
@@ -99,7 +99,7 @@ fn problem(finding: &Finding, found: Option<(Place, Place)>, source: Option<&Sou
 
 impl Problem {
     /// For a person: `FILE:LINE:COLUMN: severity: message`, the line with the place underlined, the remedy.
-    pub(in crate::cli) fn shown(&self, colour: bool) -> String {
+    pub(crate) fn shown(&self, colour: bool) -> String {
         let tint = match self.severity {
             _ if !colour => "",
             Severity::Note => "\x1b[36m",

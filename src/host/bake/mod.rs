@@ -29,7 +29,7 @@ use crate::host::image::tool::Compression;
 use crate::host::tell::Teller;
 use crate::host::{Common, job};
 
-/// Put the agent into an image, without booting it
+/// Put the agent into an image, without booting it; or with --job run a script in a guest and publish what it makes
 ///
 /// IMAGE may be raw, qcow2 or whatever else qemu-img reads. All is done on a copy or an overlay and gets its name when it
 /// is whole: IMAGE itself is never half-written, and is as it was where something fails; what lay behind it as an overlay
@@ -39,6 +39,12 @@ use crate::host::{Common, job};
 /// The image is made fit for publication first: the machine id, host keys, logs, leases, the state of this agent and of
 /// cloud-init, random seeds, shell histories, temporary files and package caches go (--no-clean, --keep). Then come the
 /// agent, its units, the profiles and what --copy names. Exit code 2 where the settings have an error.
+///
+/// A job is a script with a #! line. It runs as root in a guest over the image of --base, which has an agent (Firstlight or
+/// cloud-init) and is not changed, in the directory $JOB_DIR with the inputs in it. What it puts into $JOB_OUTPUT, and the
+/// paths of --output, are published in DIR/NAME of --base-dir with checksums and manifest.json (a result that has one of
+/// their names gets `job-` in front); a name that is taken is refused. Nothing is published of a job that fails, but the
+/// console's log as DIR/NAME.log; the exit code is 1 where one did.
 #[derive(Args)]
 #[command(after_help = WAYS_HELP)]
 pub struct Arguments {
@@ -46,15 +52,14 @@ pub struct Arguments {
     #[arg(value_name = "IMAGE", required_unless_present_any = ["root", "jobs"], conflicts_with_all = ["root", "jobs"])]
     image: Option<PathBuf>,
     /// Work in the image root that is mounted or unpacked at DIR
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "format", "compress", "sums", "way", "kernel"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["jobs", "output", "format", "compress", "sums", "way", "kernel"])]
     root: Option<PathBuf>,
     #[command(flatten)]
     contents: ContentsArguments,
-    /// Write the image here; default: in place of IMAGE, when it is whole. With --job: a file or directory of the guest to
-    /// publish beside what the job puts into $JOB_OUTPUT, as often as there are
-    #[arg(long, short, value_name = "FILE")]
+    /// Write the image here; default: in place of IMAGE, when it is whole. With --job: a path of the guest to publish
+    #[arg(long, short, value_name = "PATH")]
     output: Vec<PathBuf>,
-    /// Its format; default: as FILE's name ends, else that of IMAGE, or qcow2 where that is neither
+    /// Its format; default: that of IMAGE, or qcow2 where this is neither
     #[arg(long, value_parser = ["raw", "qcow2"])]
     format: Option<String>,
     /// Compress it (qcow2 only); zstd wants QEMU 5.1 or newer
@@ -66,6 +71,10 @@ pub struct Arguments {
     /// How to write into it: `loop` (root), `appliance` (anybody, with QEMU), or the first that is possible
     #[arg(long, default_value = "auto", value_parser = ["auto", "loop", "appliance"])]
     way: String,
+    /// The appliance's kernel; default: the image's own (ext4), else this machine's. With --job: started in place of the
+    /// base image's boot loader
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
     /// The directory of that kernel's modules (/lib/modules/VERSION)
     #[arg(long, value_name = "DIR", requires = "kernel")]
     modules: Option<PathBuf>,
@@ -153,10 +162,10 @@ fn absolute(path: &Path) -> Result<String> {
 impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         if self.job.is_wanted() {
-            return self.job.exec(common, &self.output);
+            return self.job.exec(common, &self.output, self.kernel.as_deref());
         }
         if self.output.len() > 1 {
-            return Err(Error::malformed("an image is written to one --output"));
+            return Err(Error::malformed("--output names one image; several are paths of a --job's guest"));
         }
         let teller = Teller::new(common.json);
         let contents = self.contents.read()?;
@@ -184,7 +193,7 @@ impl Arguments {
             Some(_) => Some(Format::Qcow2),
             None => None,
         };
-        let kernel = self.job.kernel().map(PathBuf::from).map(|kernel| (kernel, self.modules.clone()));
+        let kernel = self.kernel.clone().map(|kernel| (kernel, self.modules.clone()));
         let finish = Finish {
             image,
             output: self.output.first().map(PathBuf::as_path),

@@ -65,6 +65,23 @@ pub struct Arguments {
     /// Leave the overlay, and all else that was made for this boot, and say where
     #[arg(long)]
     keep: bool,
+    /// Log into the guest when it has reported: with a key made for this boot, through a port of the loopback. The guest
+    /// runs until you leave. Where standard input is no terminal, the command is told and the guest runs until a signal
+    #[arg(long)]
+    ssh: bool,
+    /// The user that --ssh logs in as
+    #[arg(long, value_name = "NAME", default_value = "root")]
+    ssh_user: String,
+    /// Connect this terminal to the guest's serial console; Ctrl-] leaves, and ends the guest once it has reported
+    #[arg(long, conflicts_with_all = ["ssh", "json"])]
+    console: bool,
+    /// Run the guest as a domain of the libvirt at URI (qemu:///system, qemu:///session); it goes afterwards, and with this
+    /// program. With --keep it stays, running
+    #[arg(long, value_name = "URI", conflicts_with_all = ["ssh", "console"])]
+    libvirt: Option<String>,
+    /// Only show the domain's XML
+    #[arg(long, conflicts_with_all = ["ssh", "console", "json"])]
+    print_xml: bool,
     /// What runs the guest's instructions
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     accelerator: Preference,
@@ -123,6 +140,23 @@ impl Arguments {
 
     pub(super) fn accelerator(&self) -> Preference {
         self.accelerator
+    }
+
+    /// The user to log in as, where somebody wants to.
+    pub(super) fn ssh(&self) -> Option<&str> {
+        self.ssh.then_some(&self.ssh_user)
+    }
+
+    pub(super) fn console(&self) -> bool {
+        self.console
+    }
+
+    pub(super) fn libvirt(&self) -> Option<&str> {
+        self.libvirt.as_deref()
+    }
+
+    pub(super) fn print_xml(&self) -> bool {
+        self.print_xml
     }
 
     pub(super) fn keep(&self) -> bool {

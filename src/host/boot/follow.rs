@@ -17,6 +17,8 @@ use crate::report::status::{Outcome, Status};
 const SHOWN: usize = 20;
 /// How long the words of a panic take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often a person who leaves is noticed.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a guest may take to switch itself off.
 const SWITCH_OFF: Duration = Duration::from_secs(90);
 
@@ -69,6 +71,20 @@ pub fn until_reported(guest: &mut Guest, deadline: Instant, teller: &Teller) -> 
     Ok(following.boot(end))
 }
 
+/// Lets the guest run until `enough`, its end, or a signal.
+///
+/// # Errors
+/// None of its own.
+pub fn until(guest: &mut Guest, enough: impl Fn() -> bool) -> Result<()> {
+    while !enough() {
+        match guest.next(Instant::now() + LOOK) {
+            Ok(Some(Event::Exited(..) | Event::Interrupted)) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Asks the guest to switch off, and waits for it within bounds.
 ///
 /// # Errors
@@ -91,7 +107,8 @@ pub fn switch_off(guest: &mut Guest, teller: &Teller) -> Result<()> {
     }
 }
 
-struct Following<'a> {
+/// What is known so far.
+pub struct Following<'a> {
     teller: &'a Teller,
     report: Option<Status>,
     told: BTreeSet<String>,
@@ -101,15 +118,18 @@ struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    fn new(teller: &'a Teller) -> Self {
+    /// Nothing yet.
+    pub fn new(teller: &'a Teller) -> Self {
         Self { teller, report: None, told: BTreeSet::new(), console: VecDeque::new(), panic: None, off: false }
     }
 
-    fn boot(self, end: End) -> Boot {
+    /// All of it.
+    pub fn boot(self, end: End) -> Boot {
         Boot { end, report: self.report, console: self.console }
     }
 
-    fn take(&mut self, event: Event) -> Option<End> {
+    /// Takes it; the end where it is one.
+    pub fn take(&mut self, event: Event) -> Option<End> {
         match event {
             Event::Line { port, line } if port == port::NAME => self.line(&line).then_some(End::Reported),
             Event::Line { .. } => None,
@@ -167,6 +187,11 @@ impl<'a> Following<'a> {
 }
 
 impl Boot {
+    /// Whether there is still somebody to talk to.
+    pub fn is_running(&self) -> bool {
+        matches!(self.end, End::Reported | End::TooLate)
+    }
+
     /// As the command's exit code: the guest's own where it reported, else failure.
     pub fn exit_code(&self) -> u8 {
         match (&self.end, &self.report) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::Arguments;
 use super::plan::{Device, Plan};
+use super::ssh::Access;
 use super::{overlay, seed};
 use crate::error::{Error, Result};
 use crate::host::image::partitions;
@@ -24,7 +25,13 @@ const BOOT_CODE: usize = 440;
 ///
 /// # Errors
 /// As what it is made of: an image that is absent, in use or none, a seed that can't be read, no space.
-pub fn machine(plan: &Plan, arguments: &Arguments, scratch: &Scratch, teller: &Teller) -> Result<Machine> {
+pub fn machine(
+    plan: &Plan,
+    arguments: &Arguments,
+    access: Option<&Access>,
+    scratch: &Scratch,
+    teller: &Teller,
+) -> Result<Machine> {
     let mut disks = Vec::new();
     for (number, disk) in plan.disks.iter().enumerate() {
         disks.push(overlay::make(disk, &scratch.path().join(format!("disk{number}.qcow2")))?);
@@ -45,8 +52,10 @@ pub fn machine(plan: &Plan, arguments: &Arguments, scratch: &Scratch, teller: &T
     }
     append(&mut kernel, arguments.append())?;
     disks.extend(plan.cdroms.iter().map(|disc| disc_drive(disc.path.clone())));
-    if let Some(seed) = &plan.seed {
-        disks.push(seed::medium(seed, scratch)?);
+    disks.extend(seed::drive(plan.seed.as_ref(), access.map(|access| access.public_key.as_str()), scratch)?);
+    let mut networks = plan.network.cards();
+    if let Some(access) = access {
+        access.forward(&mut networks)?;
     }
     Ok(Machine {
         name: plan.name.clone(),
@@ -56,7 +65,7 @@ pub fn machine(plan: &Plan, arguments: &Arguments, scratch: &Scratch, teller: &T
         disks,
         kernel,
         uefi,
-        networks: plan.network.cards(),
+        networks,
         ports: vec![port::NAME.to_owned()],
         serial_log: arguments.serial_log().map(Path::to_owned),
         accelerator: arguments.accelerator(),

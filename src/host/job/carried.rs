@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header, HeaderMode};
@@ -127,8 +127,7 @@ impl Carried {
 }
 
 fn append(tar: &mut Builder<impl std::io::Write>, name: &str, mode: u32, content: &[u8]) -> std::io::Result<()> {
-    tar.append_data(&mut header(EntryType::Regular, mode, content.len() as u64), name, content)?;
-    tar.get_mut().flush()
+    tar.append_data(&mut header(EntryType::Regular, mode, content.len() as u64), name, content)
 }
 
 fn header(kind: EntryType, mode: u32, size: u64) -> Header {

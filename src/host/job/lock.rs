@@ -51,6 +51,9 @@ impl Drop for Lock {
     }
 }
 
+/// The most that is tidied at a time.
+const LEFT: usize = 10_000;
+
 /// The locks of a directory of results.
 pub struct Locks {
     directory: PathBuf,
@@ -58,8 +61,15 @@ pub struct Locks {
 
 impl Locks {
     /// Those of `base_dir`, in its hidden directory `.jobs`.
+    ///
+    /// The files of those who were killed, which nobody holds any more, are taken away.
     pub fn of(base_dir: &Path) -> Self {
-        Self { directory: base_dir.join(".jobs") }
+        let directory = base_dir.join(".jobs");
+        for entry in fs::read_dir(&directory).into_iter().flatten().take(LEFT).flatten() {
+            // Let go of at once; what can't be taken is somebody's, or only untidy.
+            drop(Lock::try_take(&entry.path()));
+        }
+        Self { directory }
     }
 
     /// One of `count` places to run a guest in, if one is free.
@@ -101,6 +111,19 @@ mod tests {
         other.name("another").unwrap();
         drop((name, second));
         other.name("image").unwrap();
+        assert!(!scratch.path().join(".jobs").exists());
+    }
+
+    #[test]
+    fn what_the_killed_left_goes_with_the_next_who_comes() {
+        let scratch = tempfile::tempdir().unwrap();
+        let held = Locks::of(scratch.path()).name("held").unwrap();
+        fs::write(scratch.path().join(".jobs/place-1"), "").unwrap();
+        Locks::of(scratch.path());
+        let left: Vec<_> =
+            fs::read_dir(scratch.path().join(".jobs")).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["name-held"]);
+        drop(held);
         assert!(!scratch.path().join(".jobs").exists());
     }
 

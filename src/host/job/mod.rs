@@ -77,16 +77,12 @@ impl Arguments {
         !self.jobs.is_empty()
     }
 
-    /// The kernel that was given on the command line.
-    pub fn kernel(&self) -> Option<&Path> {
-        self.settings.kernel.as_deref()
-    }
-
-    /// Does them all; the exit code is 1 where one failed. `outputs` are files and directories of the guest to publish,
-    /// beside what the job puts into $JOB_OUTPUT.
-    pub fn exec(&self, common: &Common, outputs: &[PathBuf]) -> Result<ExitCode> {
+    /// Does them all; the exit code is 1 where one failed. `outputs` are paths of the guest to publish beside what a job puts
+    /// into $JOB_OUTPUT, `kernel` is started in place of the image's boot loader: options that `bake` has anyway.
+    pub fn exec(&self, common: &Common, outputs: &[PathBuf], kernel: Option<&Path>) -> Result<ExitCode> {
         let file = self.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-        let settings = self.settings.clone().or(file);
+        let kernel = kernel.map(Path::to_owned);
+        let settings = Settings { kernel, ..self.settings.clone() }.or(file);
         let jobs = self.jobs(outputs)?;
         several::run(&jobs, &settings, &Teller::new(common.json), common.json)
     }
@@ -195,15 +191,15 @@ mod tests {
             fs::write(scratch.path().join(name), "#!/bin/sh\n").unwrap();
         }
         let directory = scratch.path().to_str().unwrap();
-        let jobs = arguments(&["--job", directory, "--log", "x.log", "--env", "A=b"]).jobs().unwrap();
+        let jobs = arguments(&["--job", directory, "--log", "x.log", "--env", "A=b"]).jobs(&[]).unwrap();
         let names: Vec<_> = jobs.iter().map(|job| (job.name.as_str(), job.log.clone().unwrap())).collect();
         assert_eq!(names, [("db", "db-x.log".into()), ("web", "web-x.log".into())]);
         let environment = &jobs.first().unwrap().carried.environment;
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(*environment, [pair("A", "b"), pair("JOB_NAME", "db")]);
-        assert!(arguments(&["--job", directory, "--name", "x"]).jobs().is_err());
+        assert!(arguments(&["--job", directory, "--name", "x"]).jobs(&[]).is_err());
         let web = scratch.path().join("web.sh");
-        assert!(arguments(&["--job", directory, "--job", web.to_str().unwrap()]).jobs().is_err());
+        assert!(arguments(&["--job", directory, "--job", web.to_str().unwrap()]).jobs(&[]).is_err());
     }
 
     #[test]

@@ -112,8 +112,9 @@ impl Draft {
         for (list, lines) in lists.iter().filter(|_| !files.is_empty()) {
             self.write(list, lines)?;
         }
-        let text = serde_json::to_vec_pretty(&manifest)
+        let mut text = serde_json::to_vec_pretty(&manifest)
             .map_err(|error| Error::fatal("cannot write the manifest").because(error))?;
+        text.push(b'\n');
         self.write("manifest.json", &text)?;
         fs::set_permissions(&self.results, fs::Permissions::from_mode(0o755)).at("set the mode of", &self.results)?;
         // One call for all the files, which are on one file system.

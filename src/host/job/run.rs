@@ -89,9 +89,9 @@ impl Job {
     ) -> std::result::Result<Vec<Published>, Failure> {
         let settings = shared.settings;
         let media = self.media(scratch, shared)?;
-        let kernel = match settings.kernel {
-            Some(_) => None,
-            None => image::boot_files(shared.base.path(), scratch)?,
+        let kernel = match &settings.kernel {
+            None if shared.base.is_bare()? => image::boot_files(shared.base.path(), scratch)?,
+            _ => None,
         };
         let machine = machine(&self.name, settings, kernel, &media, serial_log);
         let started = clock::now();

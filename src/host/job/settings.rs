@@ -28,9 +28,8 @@ pub struct Settings {
     /// Where the directory of --base-dir is served; printed with NAME
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub base_url: Option<String>,
-    /// Start this kernel in place of the image's boot loader; without --job the appliance's, by default the image's own
-    /// (ext4), else this machine's
-    #[arg(long, value_name = "FILE")]
+    /// Start this kernel in place of the image's boot loader. An option of `bake` itself.
+    #[arg(skip)]
     pub kernel: Option<PathBuf>,
     /// The initrd of --kernel
     #[arg(long, value_name = "FILE")]

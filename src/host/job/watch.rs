@@ -33,7 +33,7 @@ pub enum Seen {
 #[derive(Debug)]
 pub struct Failure {
     /// For a person.
-    pub error: Error,
+    pub error: Box<Error>,
     /// The job's exit code, where it came to one.
     pub exit: Option<u8>,
     /// The last lines of its output, or of the console where it had none.
@@ -42,7 +42,7 @@ pub struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, exit: None, last: Vec::new() }
+        Self { error: Box::new(error), exit: None, last: Vec::new() }
     }
 }
 
@@ -171,7 +171,7 @@ impl<'a> Watch<'a> {
 
     fn failure(&self, error: Error) -> Failure {
         let last = if self.output.0.is_empty() { &self.console } else { &self.output };
-        Failure { error, exit: None, last: last.0.iter().cloned().collect() }
+        Failure { error: Box::new(error), exit: None, last: last.0.iter().cloned().collect() }
     }
 }
 

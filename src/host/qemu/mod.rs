@@ -22,6 +22,7 @@ use crate::host::tell::Teller;
 
 pub use accelerator::{Accelerator, Preference};
 pub use guest::{Console, Guest};
+pub use lines::Lines;
 pub use process::find;
 
 /// A machine to be started.
@@ -125,14 +126,25 @@ pub enum Event {
 }
 
 impl Machine {
+    /// What will run the guest's instructions on this machine, said as [`Machine::start`] does.
+    ///
+    /// # Errors
+    /// Absent: there is no QEMU here. Fatal: KVM is asked for and does not run guests.
+    pub fn accelerator(&self, scratch: &Scratch, teller: &Teller) -> Result<Accelerator> {
+        accelerator::choose(self.accelerator, &program()?, scratch, teller)
+    }
+
     /// Finds QEMU, probes the accelerator (saying which it is, and why not the other) and starts.
     ///
     /// # Errors
     /// Absent: there is no QEMU here, or a file of the machine is missing. Fatal: an image is in use or is not what it
     /// should be, or QEMU does not start.
     pub fn start(&self, scratch: &Scratch, teller: &Teller) -> Result<Guest> {
-        let program = process::find("qemu-system-x86_64", "qemu-system-x86 (Debian), qemu-kvm (Fedora)")?;
-        let accelerator = accelerator::choose(self.accelerator, &program, scratch, teller)?;
-        Guest::launch(&program, self, accelerator, scratch)
+        let accelerator = self.accelerator(scratch, teller)?;
+        Guest::launch(&program()?, self, accelerator, scratch)
     }
+}
+
+fn program() -> Result<PathBuf> {
+    find("qemu-system-x86_64", "qemu-system-x86 (Debian), qemu-kvm (Fedora)")
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where a medium goes: a file that is written beside and renamed, or standard output.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::libc;
+use nix::unistd::linkat;
 use tempfile::Builder;
 
 use super::image::Image;
@@ -17,15 +21,39 @@ pub fn write(image: &Image, output: &Path) -> Result<()> {
         return stream(image);
     }
     let output = place(output)?;
-    let file = Builder::new()
-        .prefix(".firstlight-")
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(directory_of(&output))
-        .at("write beside", &output)?;
-    image.write_into(file.as_file()).at("write", &output)?;
-    file.as_file().sync_all().at("write", &output)?;
-    file.persist(&output).map_err(|error| error.error).at("write", &output)?;
+    let beside = directory_of(&output);
+    let mut named = Builder::new();
+    named.prefix(".firstlight-").permissions(fs::Permissions::from_mode(0o600));
+    let fill = |file: &File| image.write_into(file).and_then(|()| file.sync_all()).at("write", &output);
+    let path = match unnamed(beside) {
+        Some(file) => {
+            fill(&file)?;
+            let link = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
+            let name = |path: &Path| linkat(AT_FDCWD, link.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW);
+            named
+                .make_in(beside, |path| name(path).map_err(io::Error::from))
+                .at("write beside", &output)?
+                .into_temp_path()
+        }
+        None => {
+            let file = named.tempfile_in(beside).at("write beside", &output)?;
+            fill(file.as_file())?;
+            file.into_temp_path()
+        }
+    };
+    path.persist(&output).map_err(|error| error.error).at("rename to", &output)?;
     sync_directory_of(&output)
+}
+
+/// Where the kernel shows what a process has open.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+/// A file without a name, of which nothing is left where this process is killed. Not every file system has those, and it
+/// takes /proc to give one a name.
+fn unnamed(directory: &Path) -> Option<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600).custom_flags(libc::O_TMPFILE);
+    Path::new(DESCRIPTORS).exists().then(|| options.open(directory).ok())?
 }
 
 fn stream(image: &Image) -> Result<()> {
@@ -56,7 +84,7 @@ pub fn directory_of(path: &Path) -> &Path {
 /// Makes what has been renamed in the directory of `path` outlive a loss of power.
 pub fn sync_directory_of(path: &Path) -> Result<()> {
     let directory = directory_of(path);
-    fs::File::open(directory).and_then(|directory| directory.sync_all()).at("write", directory)
+    File::open(directory).and_then(|directory| directory.sync_all()).at("write", directory)
 }
 
 #[cfg(test)]

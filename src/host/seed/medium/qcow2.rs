@@ -50,11 +50,11 @@ pub fn wrap(image: &Image) -> Result<Image> {
     disk.put(0, header(size, first_level * CLUSTER, tables as u32));
     disk.put(CLUSTER, numbers((0..blocks).map(|block| (2 + block) * CLUSTER)));
     disk.put(2 * CLUSTER, (0..clusters).flat_map(|_| 1u16.to_be_bytes()).collect::<Vec<u8>>());
-    disk.put(first_level * CLUSTER, numbers((0..tables).map(|table| (second_level + table) * CLUSTER | ONE_REFERENCE)));
+    disk.put(first_level * CLUSTER, numbers((0..tables).map(|table| entry(second_level + table))));
     let mut second = vec![0u64; usize::try_from(tables * PER_TABLE).unwrap_or(usize::MAX)];
     for (number, cluster) in (data..).zip(&used) {
-        if let Some(entry) = usize::try_from(*cluster).ok().and_then(|cluster| second.get_mut(cluster)) {
-            *entry = number * CLUSTER | ONE_REFERENCE;
+        if let Some(place) = usize::try_from(*cluster).ok().and_then(|cluster| second.get_mut(cluster)) {
+            *place = entry(number);
         }
     }
     disk.put(second_level * CLUSTER, numbers(second.into_iter()));
@@ -67,6 +67,11 @@ pub fn wrap(image: &Image) -> Result<Image> {
     }
     disk.fill_to(clusters * CLUSTER);
     Ok(disk)
+}
+
+/// What a table has for a cluster of the file.
+fn entry(cluster: u64) -> u64 {
+    ONE_REFERENCE | (cluster * CLUSTER)
 }
 
 /// The parts of a piece that stand in one cluster each.

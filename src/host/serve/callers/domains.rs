@@ -31,9 +31,12 @@ pub struct Domain {
     pub runs: bool,
 }
 
-/// Who has a card.
+/// Who has a card, and who a name.
 #[derive(Debug, Clone, Default)]
-pub struct Domains(BTreeMap<Mac, Vec<Arc<Domain>>>);
+pub struct Domains {
+    cards: BTreeMap<Mac, Vec<Arc<Domain>>>,
+    names: BTreeMap<String, Arc<Domain>>,
+}
 
 impl Domains {
     /// Out of what `virsh dumpxml` printed, of any number of domains one behind the other.
@@ -47,16 +50,22 @@ impl Domains {
 
     /// Of all of these.
     pub fn new(domains: Vec<Domain>) -> Self {
-        let mut cards = BTreeMap::<_, Vec<_>>::new();
+        let mut all = Self::default();
         for domain in domains.into_iter().map(Arc::new) {
             for mac in &domain.macs {
-                let owners = cards.entry(*mac).or_default();
+                let owners = all.cards.entry(*mac).or_default();
                 if !owners.iter().any(|owner: &Arc<Domain>| owner.uuid == domain.uuid) {
                     owners.push(Arc::clone(&domain));
                 }
             }
+            all.names.insert(domain.name.clone(), domain);
         }
-        Self(cards)
+        all
+    }
+
+    /// The domain of that name.
+    pub fn named(&self, name: &str) -> Option<Arc<Domain>> {
+        self.names.get(name).cloned()
     }
 
     /// Whose card it is. Of several domains that have it, the one that runs: it is on the network.
@@ -64,7 +73,7 @@ impl Domains {
     /// # Errors
     /// Fatal: several that have it run, or none of them does. Neither may be given what is another's.
     pub fn owner(&self, mac: &Mac) -> Result<Option<Arc<Domain>>> {
-        let owners = self.0.get(mac).map(Vec::as_slice).unwrap_or_default();
+        let owners = self.cards.get(mac).map(Vec::as_slice).unwrap_or_default();
         if let [] | [_] = owners {
             return Ok(owners.first().cloned());
         }
@@ -79,7 +88,7 @@ impl Domains {
 
     /// How many cards there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.cards.len()
     }
 }
 

@@ -71,19 +71,31 @@ impl Libvirt {
     /// # Errors
     /// Transient: libvirt does not answer, and nothing is known from before. Fatal: several have it.
     pub async fn owner(&self, mac: &Mac) -> Result<Option<Arc<Domain>>> {
+        self.find(|domains| domains.owner(mac)).await
+    }
+
+    /// The domain of that name; `None` where there is none.
+    ///
+    /// # Errors
+    /// Transient: libvirt does not answer, and nothing is known from before.
+    pub async fn named(&self, name: &str) -> Result<Option<Arc<Domain>>> {
+        self.find(|domains| Ok(domains.named(name))).await
+    }
+
+    async fn find(&self, find: impl Fn(&Domains) -> Result<Option<Arc<Domain>>>) -> Result<Option<Arc<Domain>>> {
         let last = *self.drawn.borrow();
         let known = self.known_since(last).await;
-        if let Some(owner) = known.domains.owner(mac)? {
-            return Ok(Some(owner));
+        if let Some(found) = find(&known.domains)? {
+            return Ok(Some(found));
         }
         if known.failure.is_none() && known.begun.is_some_and(|begun| begun.elapsed() < PAUSE) {
             return Ok(None);
         }
         let known = self.known_since(draw(&self.drawn)).await;
-        match (known.domains.owner(mac)?, known.failure, known.begun) {
+        match (find(&known.domains)?, known.failure, known.begun) {
             (None, Some(failure), _) => Err(Error::transient(failure)),
             (None, None, None) => Err(Error::transient("libvirt has not answered yet")),
-            (owner, ..) => Ok(owner),
+            (found, ..) => Ok(found),
         }
     }
 
@@ -252,6 +264,7 @@ mod tests {
         assert!(error.is_transient() && error.to_string().contains("failed to connect"), "{error}");
         fs::remove_file(scratch.path().join("down")).unwrap();
         assert_eq!(libvirt.owner(&known).await.unwrap().unwrap().name, "web");
+        assert_eq!(libvirt.named("web").await.unwrap().unwrap().uuid, UUID);
         fs::write(scratch.path().join("down"), "").unwrap();
         sleep(PAUSE).await;
         assert!(libvirt.owner(&other).await.unwrap_err().is_transient());

@@ -19,12 +19,13 @@ use std::net::IpAddr;
 use log::warn;
 
 use crate::error::{Error, Result};
+use crate::network::prefix::Mac;
 
 pub use arguments::Arguments;
 
 use guests::{Guests, Key};
 use libvirt::Libvirt;
-use names::Names;
+use names::{Names, short};
 use neighbour::Neighbours;
 use token::Tokens;
 
@@ -77,10 +78,10 @@ impl Callers {
         let address = peer.address.map(|address| address.to_canonical());
         if let Some(token) = &peer.token {
             let name = self.tokens.as_ref().and_then(|tokens| tokens.name(token));
-            return name.map(|name| self.named(name, address)).ok_or_else(|| Error::fatal("the token is not ours"));
+            return self.named(name.ok_or_else(|| Error::fatal("the token is not ours"))?, address).await;
         }
         if let Some(name) = &self.everybody {
-            return Ok(self.named(name, address));
+            return self.named(name, address).await;
         }
         let mac = match (&self.neighbours, address) {
             (Some(neighbours), Some(address)) => neighbours.find(address, peer.link).await?,
@@ -120,9 +121,24 @@ impl Callers {
         })
     }
 
-    /// The guest of that name, whose card does not matter.
-    fn named(&self, name: &str, address: Option<IpAddr>) -> Identity {
-        Identity { names: Names::default().guest(name, &self.domain).into_vec(), address, ..Identity::default() }
+    /// The guest of that name, whoever has its address. What libvirt knows of it is its own all the same: by its token it is
+    /// the instance that it is by its card.
+    async fn named(&self, name: &str, address: Option<IpAddr>) -> Result<Identity> {
+        let domain = match &self.libvirt {
+            Some(libvirt) => libvirt.named(short(name, &self.domain)).await?,
+            None => None,
+        };
+        let names = Names::default().guest(name, &self.domain);
+        let Some(domain) = domain else {
+            return Ok(Identity { names: names.into_vec(), address, ..Identity::default() });
+        };
+        Ok(Identity {
+            names: names.uuid(&domain.uuid).into_vec(),
+            mac: domain.macs.first().map(Mac::to_string),
+            domain: Some(domain.name.clone()),
+            uuid: Some(domain.uuid.to_ascii_lowercase()),
+            address,
+        })
     }
 }
 

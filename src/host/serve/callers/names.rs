@@ -20,6 +20,12 @@ pub fn is_uuid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
+/// A guest's name without the domain that may be behind it.
+pub fn short<'a>(name: &'a str, domain: &str) -> &'a str {
+    let short = name.strip_suffix(domain).and_then(|short| short.strip_suffix('.'));
+    short.filter(|_| !domain.is_empty()).unwrap_or(name)
+}
+
 /// Names, none of them twice.
 #[derive(Default)]
 pub struct Names(Vec<String>);
@@ -27,8 +33,7 @@ pub struct Names(Vec<String>);
 impl Names {
     /// A guest's name: with the domain before it is without, as Cheesy2's files have it.
     pub fn guest(mut self, name: &str, domain: &str) -> Self {
-        let short = name.strip_suffix(domain).and_then(|short| short.strip_suffix('.'));
-        let short = short.filter(|_| !domain.is_empty()).unwrap_or(name);
+        let short = short(name, domain);
         if !domain.is_empty() {
             self.add(format!("{short}.{domain}"));
         }

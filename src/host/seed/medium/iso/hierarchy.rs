@@ -49,15 +49,29 @@ enum Target<'a> {
     Directory(usize),
 }
 
-/// Where everything stands; nowhere by default.
-#[derive(Default)]
+/// Where everything stands.
 pub struct Places<'a> {
     /// The first sector and the bytes of each directory.
     pub directories: Vec<(u32, u32)>,
     /// The first sector of what did not fit into records.
     pub continuation: u32,
-    /// The first sector of each content.
-    pub contents: HashMap<&'a Bytes, u32>,
+    pub contents: &'a Contents,
+}
+
+/// The first sector of each content. They are told apart by where they are in memory, so that none is read for it.
+#[derive(Default)]
+pub struct Contents(HashMap<(*const u8, usize), u32>);
+
+impl Contents {
+    /// Says where `content` stands.
+    pub fn insert(&mut self, content: &Bytes, sector: u32) {
+        self.0.insert((content.as_ptr(), content.len()), sector);
+    }
+
+    /// Where it stands; nought for an empty file, which stands nowhere.
+    fn sector(&self, content: &Bytes) -> u32 {
+        self.0.get(&(content.as_ptr(), content.len())).copied().unwrap_or_default()
+    }
 }
 
 /// The bytes of a hierarchy.
@@ -141,9 +155,8 @@ impl<'a> Hierarchy<'a> {
             ];
             for item in &directory.items {
                 let (extent, links) = match item.target {
-                    // An empty file stands nowhere.
                     Target::File(content) => {
-                        let sector = places.contents.get(content).copied().unwrap_or_default();
+                        let sector = places.contents.sector(content);
                         (Extent { sector, size: content.len() as u32, is_directory: false }, 1)
                     }
                     Target::Directory(number) => (extent(number), self.links(number)),

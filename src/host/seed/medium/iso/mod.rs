@@ -20,7 +20,7 @@ use super::tree::Tree;
 use crate::error::{Error, Result};
 
 use descriptor::Descriptor;
-use hierarchy::{Hierarchy, Names, Places};
+use hierarchy::{Contents, Hierarchy, Names, Places};
 
 const SECTOR: usize = 2048;
 /// The sectors before the first descriptor are the system's own.
@@ -43,13 +43,14 @@ pub fn image(tree: &Tree, label: &str, stamp: Stamp) -> Result<Image> {
     }
 
     // Where all stands depends on lengths alone, and these on no place: what is built for no place is as long.
+    let nowhere = Places { directories: Vec::new(), continuation: 0, contents: &Contents::default() };
     let mut next = FIRST_DESCRIPTOR + hierarchies.len() as u32 + 1;
     let mut places = Vec::new();
     for hierarchy in &hierarchies {
         let path_table = sectors(hierarchy.path_table(&[], false).len())?;
         let tables = [next, advance(next, path_table)?];
         next = advance(next, 2 * path_table)?;
-        let built = hierarchy.build(&Places::default(), stamp);
+        let built = hierarchy.build(&nowhere, stamp);
         let mut directories = Vec::new();
         for directory in &built.directories {
             directories.push((next, directory.len() as u32));
@@ -57,31 +58,34 @@ pub fn image(tree: &Tree, label: &str, stamp: Stamp) -> Result<Image> {
         }
         let continuation = next;
         next = advance(next, sectors(built.continuation.len())?)?;
-        places.push((tables, Places { directories, continuation, contents: HashMap::new() }));
+        places.push((tables, directories, continuation));
     }
-    let mut contents: HashMap<&Bytes, u32> = HashMap::new();
+    let mut contents = Contents::default();
+    let mut known: HashMap<&[u8], u32> = HashMap::new();
     let mut order: Vec<(u32, &Bytes)> = Vec::new();
     for (_, content) in tree.files().filter(|(_, content)| !content.is_empty()) {
-        if !contents.contains_key(content) {
-            contents.insert(content, next);
+        let sector = *known.entry(content).or_insert(next);
+        if sector == next {
             order.push((next, content));
             next = advance(next, sectors(content.len())?)?;
         }
+        contents.insert(content, sector);
     }
 
     let mut image = Image::default();
+    let set = tree.digest();
     let mut trees = Vec::new();
-    for (number, (hierarchy, (tables, places))) in hierarchies.iter().zip(&mut places).enumerate() {
-        places.contents = contents.clone();
-        let built = hierarchy.build(places, stamp);
+    for (number, (hierarchy, (tables, directories, continuation))) in hierarchies.iter().zip(places).enumerate() {
+        let places = Places { directories, continuation, contents: &contents };
+        let built = hierarchy.build(&places, stamp);
         let little = hierarchy.path_table(&places.directories, false);
         let descriptor = Descriptor {
             names: hierarchy.names,
             label,
-            set: &tree.digest(),
+            set: &set,
             sectors: next,
             path_table: little.len() as u32,
-            tables: *tables,
+            tables,
             root: &built.root,
             stamp,
         };

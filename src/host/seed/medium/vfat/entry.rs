@@ -81,7 +81,7 @@ impl Entries {
         let whole = if extension.is_empty() { base.clone() } else { format!("{base}.{extension}") };
         if whole == name {
             long.clear();
-        } else if long.len() % PIECE != 0 {
+        } else if !long.len().is_multiple_of(PIECE) {
             long.push(0);
             long.resize(long.len().next_multiple_of(PIECE), 0xFFFF);
         }
