@@ -181,7 +181,7 @@ impl Arguments {
     async fn service(&self, teller: &Teller, json: bool) -> Result<Service> {
         let (data, who) = match (&self.data, &self.seed) {
             (Some(spec), _) => {
-                let store = Store::open_with(spec, &self.access)?;
+                let store = Store::open(spec, &self.access)?;
                 store.ready().await?;
                 (Data::Store(Box::new(store)), Who::Callers(Box::new(self.who.open()?)))
             }

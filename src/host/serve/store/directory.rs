@@ -76,11 +76,6 @@ impl Directory {
         Ok(Self { path: path.to_owned(), read: Arc::default() })
     }
 
-    /// Where it is.
-    pub fn place(&self) -> String {
-        self.path.display().to_string()
-    }
-
     /// What is in the file of that key.
     ///
     /// # Errors

@@ -15,11 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::finding::{Findings, Origin};
-use crate::json;
 
 use directory::Directory;
 use etcd::Etcd;
@@ -55,7 +52,7 @@ pub enum Store {
     /// Files.
     Directory(Directory),
     /// Documents of a web server.
-    Http(Http),
+    Http(Box<Http>),
     /// Keys of etcd.
     Etcd(Etcd),
 }
@@ -65,14 +62,9 @@ impl Store {
     ///
     /// # Errors
     /// Where it can never work: no such directory, no URL. Whether a server answers is [`Self::ready`]'s.
-    pub fn open(spec: &str) -> Result<Self> {
-        Self::open_with(spec, &Access::default())
-    }
-
-    /// The same, asked as `access` says.
-    pub fn open_with(spec: &str, access: &Access) -> Result<Self> {
+    pub fn open(spec: &str, access: &Access) -> Result<Self> {
         match spec.split_once("://").map(|(scheme, _)| scheme) {
-            Some("http" | "https") => Ok(Self::Http(Http::open(spec, Duration::from_secs(access.refresh))?)),
+            Some("http" | "https") => Ok(Self::Http(Box::new(Http::open(spec, Duration::from_secs(access.refresh))?))),
             Some("etcd" | "etcds") => Ok(Self::Etcd(Etcd::open(spec, access)?)),
             Some(other) => Err(Error::malformed(format!("no data can be had by `{other}:`"))
                 .help("a directory, http://…/, https://…/ or etcd://HOST:PORT/PREFIX")),
@@ -104,45 +96,15 @@ impl Store {
             Self::Etcd(etcd) => etcd.get(key).await,
         }
     }
-
-    /// The document at the key; what is wrong with it is an error that says where, with line and column.
-    pub async fn json(&self, key: &Key) -> Result<Option<Value>> {
-        let Some(content) = self.get(key).await? else { return Ok(None) };
-        let document = Origin::document(format!("{}/{key}", self.place()));
-        Ok(Some(json::parse(&content, &document, &mut Findings::default())?))
-    }
-
-    /// Where it is, as it may be shown.
-    pub fn place(&self) -> String {
-        match self {
-            Self::Directory(directory) => directory.place(),
-            Self::Http(http) => http.place(),
-            Self::Etcd(etcd) => etcd.place(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::Scratch;
-
-    #[tokio::test]
-    async fn a_broken_document_says_where_and_its_neighbours_are_served() {
-        let scratch = Scratch::new();
-        scratch.file("vm.json", "{\"a\": 1,\n \"b\" 2}");
-        scratch.file("default.json", "{\"a\": 1}");
-        let store = Store::open(scratch.path("").to_str().unwrap()).unwrap();
-        let error = store.json(&Key::new("vm.json").unwrap()).await.unwrap_err().to_string();
-        assert!(error.contains("/vm.json:2:6: not JSON"), "{error}");
-        let fine = store.json(&Key::new("default.json").unwrap()).await.unwrap();
-        assert_eq!(fine, Some(serde_json::json!({"a": 1})));
-        assert_eq!(store.json(&Key::new("other.json").unwrap()).await.unwrap(), None);
-    }
 
     #[test]
     fn a_place_that_is_none_is_refused() {
-        let refused = |spec| Store::open(spec).err().unwrap().to_string();
+        let refused = |spec| Store::open(spec, &Access::default()).err().unwrap().to_string();
         assert!(refused("ftp://host/").contains("`ftp:`"));
         assert!(refused("/nonexistent/data").contains("/nonexistent/data"));
         for (spec, secret) in [("http://user:secret@/", "secret"), ("etcd://user:secret@h:1/x", "secret")] {

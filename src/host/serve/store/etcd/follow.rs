@@ -41,11 +41,6 @@ impl Followed {
         Self { gateway, prefix, copy, complete, trouble: Mutex::default() }
     }
 
-    /// Where in etcd.
-    pub fn prefix(&self) -> &str {
-        &self.prefix
-    }
-
     /// What is at the key, without the prefix.
     pub fn get(&self, key: &str) -> Option<Bytes> {
         self.copy.read().unwrap_or_else(PoisonError::into_inner).get(key)

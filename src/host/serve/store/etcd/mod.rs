@@ -55,11 +55,6 @@ impl Etcd {
         Ok(Self { followed: Arc::new(followed), task: OnceLock::new() })
     }
 
-    /// Where it is.
-    pub fn place(&self) -> String {
-        format!("etcd:{}", self.followed.prefix().trim_end_matches('/'))
-    }
-
     /// Waits for the first whole copy.
     pub async fn ready(&self) -> Result<()> {
         self.wait(PATIENCE).await
