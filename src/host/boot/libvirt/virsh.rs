@@ -10,9 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use quick_xml::Reader;
-use quick_xml::XmlVersion::Implicit1_0;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use super::super::follow::End;
 use crate::error::{At as _, Error, Result};
@@ -171,7 +170,7 @@ impl Drop for Domain<'_> {
 fn channel(text: &str, name: &str) -> Option<PathBuf> {
     let attribute = |element: &BytesStart, key: &str| {
         let found = element.try_get_attribute(key).ok()??;
-        Some(found.normalized_value(Implicit1_0).ok()?.into_owned())
+        Some(found.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned())
     };
     let (mut reader, mut path) = (Reader::from_str(text), None);
     loop {
