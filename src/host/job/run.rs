@@ -70,10 +70,10 @@ impl Job {
         let serial_log = scratch.path().join("serial.log");
         let outcome = self.run_in(&scratch, &serial_log, shared, teller);
         // Kept whatever became of the job, where it is wanted; else beside where the results would be, if there are none.
-        // By a name that --log has hardly: that is often NAME.log here.
+        // Its name is one that --log hardly has: that is often NAME.log, and here.
         let beside = shared.base_dir.join(format!("{}.console.log", self.name));
         let kept = outcome.is_err().then_some(&beside);
-        for place in self.serial_log.as_ref().or(kept).filter(|_| has_content(&serial_log)) {
+        if let Some(place) = self.serial_log.as_ref().or(kept).filter(|_| has_content(&serial_log)) {
             if let Err(error) = keep(&serial_log, place) {
                 teller.event("warning", &format!("the serial log is lost: {error}"));
             }
