@@ -8,9 +8,9 @@ use crate::instance::Instance;
 use crate::seed::{Document, Seed};
 
 /// Bytes of meta-data, a network document, and each vendor document.
-pub(super) const DOCUMENT_LIMIT: u64 = 4 << 20;
+pub(crate) const DOCUMENT_LIMIT: u64 = 4 << 20;
 /// Bytes of user-data, and of one file that goes with a seed.
-pub(super) const FILE_LIMIT: u64 = 16 << 20;
+pub(crate) const FILE_LIMIT: u64 = 16 << 20;
 
 /// Whether a document is more than an empty object, which is what some platforms write where they know nothing.
 pub(super) fn says_something(document: &Document) -> bool {

@@ -12,7 +12,7 @@ use crate::finding::Findings;
 use crate::http::shown_text;
 use crate::media::Medium;
 
-pub(super) mod tree;
+pub(crate) mod tree;
 
 /// See the file's head.
 pub const DATASOURCE: Datasource = Datasource { name: NAME, is_remote: true, probe, fetch };

@@ -32,8 +32,8 @@ const LATEST: &str = "latest";
 pub(in crate::datasource) const VENDOR_DATA: [&str; 2] = ["vendor_data.json", "vendor_data2.json"];
 
 /// Bytes, and number, of all files in `content`.
-const CONTENT_LIMIT: u64 = 64 << 20;
-const MAX_CONTENT: usize = 1000;
+pub(crate) const CONTENT_LIMIT: u64 = 64 << 20;
+pub(crate) const MAX_CONTENT: usize = 1000;
 
 /// Reads the tree for the datasource of that name; its network is left out unless it is wanted.
 ///

@@ -85,7 +85,7 @@ struct Documents {
 #[command(next_help_heading = "Who the guest is")]
 struct Identity {
     /// Keep this instance id (with --openstack its uuid) through every edit
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ID", value_parser = instance_id)]
     instance_id: Option<String>,
     /// The guest's host name
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -93,7 +93,7 @@ struct Identity {
     /// A property for `meta.KEY`; may be given again
     #[arg(long, value_name = "KEY=VALUE", value_parser = property)]
     property: Vec<(String, String)>,
-    /// The content of a local file for the guest; its mode is 0644 and its owner root. May be given again
+    /// The content of a local file for the guest; root's, mode 0644 (with --openstack 0660). May be given again
     #[arg(long, value_name = "GUESTPATH=FILE", value_parser = guest_file)]
     file: Vec<(String, PathBuf)>,
 }
@@ -102,7 +102,7 @@ struct Identity {
 #[command(next_help_heading = "Who may log in")]
 struct Access {
     /// A file of public keys, `agent` for those of the ssh agent, or a public key as text; may be given again
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     ssh_key: Vec<String>,
     /// What the image's default user is called, in place of the image's own name for it
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -139,6 +139,15 @@ struct Cloud {
     /// OpenStack: 512 random bytes for the guest's generator, others each time
     #[arg(long, requires = "openstack")]
     random_seed: bool,
+}
+
+/// A line of its own in a log and in `PATH: ID`, and what the guest reads: it leaves out the blanks around it.
+fn instance_id(text: &str) -> std::result::Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty".to_owned()),
+        id if id.contains(char::is_control) => Err("it has a control character in it".to_owned()),
+        id => Ok(id.to_owned()),
+    }
 }
 
 fn property(text: &str) -> std::result::Result<(String, String), String> {

@@ -18,6 +18,7 @@ mod openstack;
 mod output;
 mod password;
 mod request;
+mod room;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,7 +46,11 @@ impl Arguments {
         let (form, disk) = output::form(output, self.format, self.disk)?;
         let request = self.request()?;
         let made = if self.openstack { openstack::make(&request) } else { nocloud::make(&request) }?;
-        let problems = checked::check(made.checked.clone())?;
+        let problems = match room::check(&made.files, &request.files) {
+            // What is so large is not read further.
+            large if !large.is_empty() => large,
+            _ => checked::check(made.checked.clone())?,
+        };
         let errors = checked::show(&problems, common.json);
         if errors > 0 && !self.force {
             let count = if errors == 1 { "there is an error".to_owned() } else { format!("there are {errors} errors") };

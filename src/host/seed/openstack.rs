@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::host::seed::medium::Tree;
-use crate::host::seed::request::{Made, OPTIONS, Request};
+use crate::host::seed::request::{CONFIG, Made, OPTIONS, Request};
 use crate::host::seed::{account, identity};
 use crate::json;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
@@ -74,7 +74,7 @@ pub fn make(request: &Request) -> Result<Made> {
         network: drive.network.clone(),
         user_data: request.user_data.clone(),
         vendor_data: config
-            .map(|config| Document::new(OPTIONS, config))
+            .map(|config| Document::new(CONFIG, config))
             .into_iter()
             .chain(request.vendor_data.clone())
             .collect(),
@@ -191,9 +191,10 @@ impl Drive<'_> {
         }
         let mut set = |key: &str, value: Value| drop(all.insert(key.to_owned(), value));
         set("uuid", id.into());
+        let hostname = request.hostname.clone().or_else(|| Some(host_name(request.name.as_ref()?, id)));
         let words = [
             ("name", request.name.as_ref().or(request.hostname.as_ref())),
-            ("hostname", request.hostname.as_ref().or(request.name.as_ref())),
+            ("hostname", hostname.as_ref()),
             ("availability_zone", request.availability_zone.as_ref()),
             ("project_id", request.project_id.as_ref()),
         ];
@@ -264,6 +265,23 @@ impl Drive<'_> {
     }
 }
 
+/// The host name of a server of that name, as nova makes it: a name is for people and may have blanks.
+fn host_name(name: &str, id: &str) -> String {
+    let mut host = String::new();
+    for c in name.chars() {
+        match c {
+            _ if c.is_whitespace() || c == '_' => host.push('-'),
+            _ if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') => host.push(c.to_ascii_lowercase()),
+            _ => (),
+        }
+    }
+    let host: String = host.trim_matches(['-', '.']).chars().take(63).collect();
+    match host.trim_end_matches(['-', '.']) {
+        "" => format!("server-{id}"),
+        host => host.to_owned(),
+    }
+}
+
 fn content_path(at: usize) -> String {
     format!("/content/{at:04}")
 }
@@ -322,6 +340,24 @@ mod tests {
             drive.list("openstack").unwrap().iter().filter(|name| !versions.contains(&name.as_str())).count(),
             0
         );
+    }
+
+    #[test]
+    fn a_name_that_is_none_for_a_host_is_one_for_a_server() {
+        let host = |name: &str| host_name(name, "5f0c");
+        for (name, expected) in [
+            ("public-3", "public-3"),
+            ("My Server_\u{fc} 2", "my-server--2"),
+            ("web.Example.org.", "web.example.org"),
+            ("\u{65e5}\u{672c}", "server-5f0c"),
+            (&"x-".repeat(40), ("x-".repeat(31) + "x").as_str()),
+        ] {
+            assert_eq!(host(name), expected, "{name}");
+        }
+        let made = make(&Request { name: Some("Web 1".to_owned()), ..Request::default() }).unwrap();
+        let (_, bytes) = made.files.files().find(|(path, _)| path.ends_with("latest/meta_data.json")).unwrap();
+        let written: Value = serde_json::from_slice(bytes).unwrap();
+        assert_eq!((&written["name"], &written["hostname"]), (&json!("Web 1"), &json!("web-1")));
     }
 
     #[test]

@@ -20,6 +20,15 @@ pub fn form(output: &Path, form: Option<Form>, disk: Option<Disk>) -> Result<(Fo
         // As cloud-localds: `.img` says nothing of what is in it.
         _ => Form::Iso,
     };
+    if disk.is_none() && by_name == Form::Iso {
+        // A disk of that format is wanted, and a raw one by its name would be found out by the guest.
+        let not_written = matches!(ending.as_str(), "vmdk" | "vdi" | "vpc" | "vhd" | "vhdx" | "qed" | "qcow");
+        if not_written {
+            let format = if ending == "vhd" { "vpc" } else { ending.as_str() };
+            return Err(Error::malformed(format!("{name}: a disk of the format `{format}` is not written"))
+                .help(format!("write a raw one, then: qemu-img convert -f raw -O {format} SEED {name}")));
+        }
+    }
     let (form, disk) = match (form, disk) {
         (Some(form), Some(disk)) => (form, disk),
         (form, None) if ending == "qcow2" => (form.unwrap_or(by_name), Disk::Qcow2),
@@ -55,6 +64,9 @@ mod tests {
         assert_eq!(told("seed.iso", Some(Form::Vfat), Some(Disk::Qcow2)), (Form::Vfat, Disk::Qcow2));
         assert_eq!(told("seed.qcow2", Some(Form::Vfat), None), (Form::Vfat, Disk::Qcow2));
         assert_eq!(told("seed.qcow2", None, Some(Disk::Raw)), (Form::Iso, Disk::Raw));
+        assert_eq!(told("seed.vmdk", None, Some(Disk::Raw)), (Form::Iso, Disk::Raw));
+        let error = super::form(Path::new("a.vhd"), None, None).unwrap_err().to_string();
+        assert!(error.contains("qemu-img convert -f raw -O vpc SEED a.vhd"), "{error}");
         assert!(super::form(Path::new("-"), Some(Form::Directory), None).is_err());
     }
 }

@@ -10,6 +10,8 @@ use crate::seed::{Document, NetworkFormat, Seed};
 
 /// The name under which `check` tells of what the command line's options come to.
 pub const OPTIONS: &str = "the options";
+/// The same of what they add to user-data: another document, with places of its own.
+pub const CONFIG: &str = "the options' cloud-config";
 
 /// Documents of the person, and what the options say besides. A document is named as the person named its file.
 #[derive(Default)]

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What cloud-localds' `--disk-format` and `--filesystem` come to together.
 
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{At as _, Error, Result};
-use crate::host::seed::medium::{self, Disk, Form, Tree};
+use crate::host::seed::medium::{self, Beside, Disk, Form, Tree};
 
 const LABEL: &str = "cidata";
 
@@ -70,11 +71,11 @@ impl Layout {
     /// By qemu-img, beside the output and then in its place.
     fn convert(&self, files: &Tree, format: &str, output: &Path) -> Result<()> {
         let to_stdout = output == Path::new("-");
-        let parent = output.parent().filter(|parent| !to_stdout && !parent.as_os_str().is_empty());
-        let parent = parent.map_or_else(|| if to_stdout { std::env::temp_dir() } else { ".".into() }, Path::to_owned);
-        let scratch = tempfile::Builder::new().prefix(".firstlight-").tempdir_in(&parent).at("write in", &parent)?;
+        let beside = if to_stdout { std::env::temp_dir().join("seed") } else { output.to_owned() };
+        let scratch = Beside::new(&beside)?;
         let (raw, converted) = (scratch.path().join("raw"), scratch.path().join("converted"));
-        medium::write(files, LABEL, self.form, Disk::Raw, &raw)?;
+        let file = File::create_new(&raw).at("write", &beside)?;
+        medium::write_into(files, LABEL, self.form, &file, &beside)?;
         let mut command = Command::new("qemu-img");
         command.args(["convert", "-f", "raw", "-O", format]).args([&raw, &converted]).stdin(Stdio::null());
         let made = command.output().map_err(|error| {
@@ -89,11 +90,11 @@ impl Layout {
             return Err(Error::fatal(format!("failed to convert to disk format {format}: {said}")));
         }
         if to_stdout {
-            let mut file = std::fs::File::open(&converted).at("read", &converted)?;
+            let mut file = File::open(&converted).at("read", &converted)?;
             let copied = std::io::copy(&mut file, &mut std::io::stdout().lock());
             return copied.map(|_| ()).map_err(|error| Error::fatal("cannot write to standard output").because(error));
         }
-        std::fs::rename(&converted, output).at("write", output)
+        fs::rename(&converted, output).at("write", output)
     }
 }
 

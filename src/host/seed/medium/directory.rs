@@ -6,9 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use tempfile::Builder;
-
-use super::output::{directory_of, sync_directory_of};
+use super::output::{Beside, directory_of, sync_directory_of};
 use super::tree::Tree;
 use crate::error::{At as _, Error, Result};
 
@@ -21,16 +19,17 @@ pub fn write(tree: &Tree, output: &Path) -> Result<()> {
         return Err(Error::malformed("a directory can't be written to standard output").help("take the form tar"));
     }
     let old = replaceable(output)?;
-    let beside = Builder::new().prefix(".firstlight-").tempdir_in(directory_of(output)).at("write beside", output)?;
+    let beside = Beside::new(output)?;
     let new = beside.path().join("new");
     let mut directories = DirBuilder::new();
     directories.recursive(true).mode(0o700);
-    directories.create(&new).at("make", &new)?;
+    directories.create(&new).at("write", output)?;
     for (path, content) in tree.files() {
-        let path = new.join(path);
-        directories.create(directory_of(&path)).at("make", directory_of(&path))?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).at("write", &path)?;
-        file.write_all(content).and_then(|()| file.sync_all()).at("write", &path)?;
+        // It is told where it will be.
+        let (path, at) = (new.join(path), output.join(path));
+        directories.create(directory_of(&path)).at("write", &at)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).at("write", &at)?;
+        file.write_all(content).and_then(|()| file.sync_all()).at("write", &at)?;
     }
     let aside = beside.path().join("old");
     if old {
@@ -95,5 +94,7 @@ mod tests {
         let file = output.join("thesis.tex");
         assert!(write(&Tree::new(), &file).unwrap_err().to_string().contains("something else has its place"));
         assert_eq!(fs::read_dir(&scratch).unwrap().count(), 1, "nothing is left beside");
+        let error = write(&Tree::new(), &scratch.path().join("none/seed")).unwrap_err().to_string();
+        assert!(error.contains("/none first") && !error.contains(".firstlight-"), "{error}");
     }
 }

@@ -17,13 +17,16 @@ mod tar;
 mod tree;
 mod vfat;
 
+use std::fs::File;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::error::{At as _, Error, Result};
 
+pub(super) use output::Beside;
 pub use tree::Tree;
 
+use image::Image;
 use stamp::Stamp;
 
 /// How the files are put together.
@@ -87,6 +90,22 @@ impl FromStr for Disk {
 /// user-data may hold secrets. Times on the medium are `SOURCE_DATE_EPOCH`, else 1980-01-01. Only a disc and a FAT have a
 /// label, and only they can stand on a disk that is not raw.
 pub fn write(tree: &Tree, label: &str, form: Form, disk: Disk, output: &Path) -> Result<()> {
+    match image(tree, label, form, disk)? {
+        Some(image) => output::write(&image, output),
+        None => directory::write(tree, output),
+    }
+}
+
+/// Writes the same into a file that is open, for somebody who does more with it; a directory is malformed there.
+pub(super) fn write_into(tree: &Tree, label: &str, form: Form, file: &File, output: &Path) -> Result<()> {
+    match image(tree, label, form, Disk::Raw)? {
+        Some(image) => image.write_into(file).at("write", output),
+        None => Err(Error::malformed("a directory is no file")),
+    }
+}
+
+/// All bytes of it; `None` for a directory, which is none.
+fn image(tree: &Tree, label: &str, form: Form, disk: Disk) -> Result<Option<Image>> {
     let stamp = Stamp::from_environment()?;
     let image = match form {
         Form::Iso => iso::image(tree, label, stamp)?,
@@ -97,10 +116,10 @@ pub fn write(tree: &Tree, label: &str, form: Form, disk: Disk, output: &Path) ->
                 .help("take the form iso or vfat, or the disk format raw"));
         }
         Form::Tar => tar::image(tree, stamp)?,
-        Form::Directory => return directory::write(tree, output),
+        Form::Directory => return Ok(None),
     };
     match disk {
-        Disk::Raw => output::write(&image, output),
-        Disk::Qcow2 => output::write(&qcow2::wrap(&image)?, output),
+        Disk::Raw => Ok(Some(image)),
+        Disk::Qcow2 => qcow2::wrap(&image).map(Some),
     }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where a medium goes: a file that is written beside and renamed, or standard output.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
 use nix::unistd::linkat;
-use tempfile::Builder;
+use tempfile::{Builder, TempPath};
 
 use super::image::Image;
 use crate::error::{At as _, Error, Result};
@@ -30,19 +30,51 @@ pub fn write(image: &Image, output: &Path) -> Result<()> {
             fill(&file)?;
             let link = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
             let name = |path: &Path| linkat(AT_FDCWD, link.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW);
-            named
-                .make_in(beside, |path| name(path).map_err(io::Error::from))
-                .at("write beside", &output)?
-                .into_temp_path()
+            let named = named.make_in(beside, |path| name(path).map_err(io::Error::from));
+            named.at("write", &output)?.into_temp_path()
         }
         None => {
-            let file = named.tempfile_in(beside).at("write beside", &output)?;
+            // Its errors are the system's own; `tempfile_in` tells of a name that nobody has heard of.
+            let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let file = named.make_in(beside, create).at("write", &output).map_err(|error| nowhere(error, beside))?;
             fill(file.as_file())?;
             file.into_temp_path()
         }
     };
     path.persist(&output).map_err(|error| error.error).at("rename to", &output)?;
     sync_directory_of(&output)
+}
+
+fn nowhere(error: Error, directory: &Path) -> Error {
+    match error.is_absent() {
+        true => error.help(format!("make the directory {} first", directory.display())),
+        false => error,
+    }
+}
+
+/// A directory beside `output`, for what is to be renamed to it; gone with all in it when this is dropped.
+pub struct Beside(TempPath);
+
+impl Beside {
+    /// # Errors
+    /// Absent: the directory of `output` is not there. Fatal: nothing can be made in it.
+    pub fn new(output: &Path) -> Result<Self> {
+        let directory = directory_of(output);
+        let create = |path: &Path| DirBuilder::new().mode(0o700).create(path);
+        let made = Builder::new().prefix(".firstlight-").make_in(directory, create).at("write", output);
+        Ok(Self(made.map_err(|error| nowhere(error, directory))?.into_temp_path()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Where the kernel shows what a process has open.
@@ -118,6 +150,7 @@ mod tests {
             assert!(error.contains(why), "{error}");
         }
         let error = write(&image("new"), &scratch.path().join("none/seed.iso")).unwrap_err();
-        assert!(error.is_absent(), "{error}");
+        assert!(error.is_absent() && !error.to_string().contains(".firstlight-"), "{error}");
+        assert!(error.advice().is_some_and(|help| help.ends_with("/none first")), "{error}");
     }
 }
