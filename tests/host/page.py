@@ -186,6 +186,16 @@ def main(browser):
     browser.becomes("that is kept up to date too", f"({counted}).includes('/latest/user-data 2')")
     browser.picture("guest.png")
 
+    browser.go(PAGE + "/?state=failing")
+    browser.run("document.querySelector('#guests a').click()")
+    browser.becomes("a failed request has its reason", "document.querySelector('#recent .reason')?.innerText.includes('broken.internal.json')")
+    narrow = "document.documentElement.scrollWidth <= innerWidth"
+    browser.ask("Emulation.setDeviceMetricsOverride", width=360, height=800, deviceScaleFactor=1, mobile=True)
+    browser.becomes("a guest's page fits a narrow screen", narrow)
+    browser.go(PAGE + "/")
+    browser.becomes("and the list does", narrow)
+    browser.ask("Emulation.clearDeviceMetricsOverride")
+
     browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     browser.go(PAGE + "/")
     check("it is dark in the dark", browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 24)")

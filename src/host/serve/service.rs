@@ -115,7 +115,7 @@ impl Service {
         let (who, answer) = match self.who.identify(&peer).await {
             Ok(who) => {
                 let answer = self.answer(route, request, &who).await.unwrap_or_else(Answer::from);
-                self.activity.asked(&who, method.as_str(), &shown, answer.status.as_u16());
+                self.activity.asked(&who, method.as_str(), &shown, (answer.status.as_u16(), answer.reason.as_deref()));
                 (Some(who), answer)
             }
             Err(error) if error.kind() == Kind::Transient => (None, Answer::from(error)),

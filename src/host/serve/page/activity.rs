@@ -62,10 +62,10 @@ pub struct Seen {
 }
 
 impl Activity {
-    /// A request was answered. `what` is the path without tokens and query.
-    pub fn asked(&self, who: &Identity, method: &str, what: &str, status: u16) {
+    /// A request was answered with that status, for that reason. `what` is the path without tokens and query.
+    pub fn asked(&self, who: &Identity, method: &str, what: &str, answer: (u16, Option<&str>)) {
         let now = SystemTime::now();
-        self.guests().of(who, now).asked(now, method, what, status);
+        self.guests().of(who, now).asked(now, method, what, answer);
     }
 
     /// The guest phoned home: the form's fields without keys of hosts or secrets.
@@ -169,8 +169,8 @@ mod tests {
     fn those_that_were_not_heard_of_for_longest_are_forgotten() {
         let activity = Activity::default();
         for number in 0..MOST_GUESTS + 100 {
-            activity.asked(&named(&format!("vm-{number}.")), "GET", "/", 200);
-            activity.asked(&named("vm-0."), "GET", "/", 200);
+            activity.asked(&named(&format!("vm-{number}.")), "GET", "/", (200, None));
+            activity.asked(&named("vm-0."), "GET", "/", (200, None));
         }
         let now = SystemTime::now();
         let (counts, first, all) = activity.list(&Filter::default(), 3, now);
@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn a_guest_is_asking_then_done_and_one_that_stops_is_silent() {
         let activity = Activity::default();
-        activity.asked(&named("a"), "GET", "/latest/user-data", 200);
-        activity.asked(&named("b"), "GET", "/latest/user-data", 500);
+        activity.asked(&named("a"), "GET", "/latest/user-data", (200, None));
+        activity.asked(&named("b"), "GET", "/latest/user-data", (500, Some("a.data: it is a pipe")));
         activity.reported(&named("a"), &[("hostname".to_owned(), "a".to_owned())]);
         let now = SystemTime::now();
         let counts = activity.list(&Filter::default(), 0, now).0;
@@ -197,6 +197,8 @@ mod tests {
         let seen = activity.guest(1, now).unwrap();
         assert_eq!((seen.guest.name.as_str(), seen.guest.requests, seen.state), ("a", 1, State::Done));
         assert!(activity.guest(9, now).is_none());
+        let failed = activity.guest(2, now).unwrap();
+        assert_eq!(failed.guest.recent.front().unwrap().reason.as_deref(), Some("a.data: it is a pipe"));
     }
 
     #[test]
@@ -205,7 +207,7 @@ mod tests {
         for address in ["192.0.2.1", "192.0.2.2"] {
             let who =
                 Identity { mac: Some("52:54:00:00:00:01".to_owned()), address: address.parse().ok(), ..named(address) };
-            activity.asked(&who, "GET", "/", 200);
+            activity.asked(&who, "GET", "/", (200, None));
         }
         assert_eq!(names(&activity, "52:54", "", SystemTime::now()), ["192.0.2.2"]);
     }

@@ -106,6 +106,9 @@ pub struct Request {
     pub method: String,
     pub what: Arc<str>,
     pub status: u16,
+    /// Why it was answered so, in the words of the access log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What the guest said of itself.
@@ -148,7 +151,7 @@ impl Guest {
     }
 
     /// It asked.
-    pub fn asked(&mut self, now: SystemTime, method: &str, what: &str, status: u16) {
+    pub fn asked(&mut self, now: SystemTime, method: &str, what: &str, (status, reason): (u16, Option<&str>)) {
         let (at, mut what) = (Time(now), Arc::<str>::from(short(what)));
         self.requests += 1;
         self.failed += u64::from(status >= 500 || status == 429);
@@ -158,7 +161,7 @@ impl Guest {
         let asked = self.paths.entry(what.clone()).or_insert(Asked { count: 0, status, last: at });
         *asked = Asked { count: asked.count + 1, status, last: at };
         self.recent.truncate(MOST_RECENT - 1);
-        self.recent.push_front(Request { at, method: short(method), what, status });
+        self.recent.push_front(Request { at, method: short(method), what, status, reason: reason.map(short) });
     }
 
     /// It reported. Keys of hosts are left out, whatever the caller did.
@@ -200,7 +203,7 @@ mod tests {
         let now = SystemTime::now();
         let mut guest = Guest::new(1, &Identity::default(), now);
         for number in 0..10_000 {
-            guest.asked(now, "GET", &format!("/{number}/{}", "x".repeat(5000)), 404);
+            guest.asked(now, "GET", &format!("/{number}/{}", "x".repeat(5000)), (404, None));
         }
         assert_eq!((guest.requests, guest.failed, guest.recent.len()), (10_000, 0, MOST_RECENT));
         assert_eq!(guest.paths.len(), MOST_PATHS + 1);

@@ -25,8 +25,8 @@ use crate::http::parse;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Guests on one page: more are found by the filter.
-const MOST_ROWS: usize = 500;
+/// Guests on one page, which is fetched every two seconds: more are found by the filter.
+const MOST_ROWS: usize = 250;
 
 /// The page, for a listener of its own: it is the operator's, not the guests'.
 pub fn router(activity: Arc<Activity>) -> Router {

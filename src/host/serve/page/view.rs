@@ -31,7 +31,7 @@ pub fn detail(seen: &Seen, now: SystemTime) -> Html {
         })
         .collect();
     let recent: Vec<Value> = seen.guest.recent.iter().map(|request| {
-        context! { at => moment(request.at, now), method => &*request.method, what => &*request.what, status => request.status }
+        context! { at => moment(request.at, now), method => &*request.method, what => &*request.what, status => request.status, reason => request.reason.clone() }
     }).collect();
     render("guest.html", context! { guest => row(seen, now), paths, recent, now => clock::utc(now) })
 }
@@ -117,7 +117,7 @@ mod tests {
     fn whatever_a_guest_says_is_text() {
         let activity = Activity::default();
         let who = Identity { names: vec![HOSTILE.to_owned()], mac: Some(HOSTILE.to_owned()), ..Identity::default() };
-        activity.asked(&who, HOSTILE, HOSTILE, 200);
+        activity.asked(&who, HOSTILE, HOSTILE, (200, Some(HOSTILE)));
         activity.reported(&who, &[(HOSTILE.to_owned(), HOSTILE.to_owned())]);
         let now = SystemTime::now();
         let filter = Filter { text: "<SCRIPT".to_owned(), state: HOSTILE.to_owned() };

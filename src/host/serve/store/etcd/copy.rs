@@ -23,6 +23,8 @@ pub struct Copy {
     pub cluster: String,
     /// Nothing older is missing.
     pub revision: i64,
+    /// What came after it can't be had any more.
+    pub is_stale: bool,
 }
 
 /// A key with its value, as the gateway writes it: both in base64, an empty one left out.

@@ -101,7 +101,8 @@ pub async fn follow(followed: Arc<Followed>) {
 async fn session(followed: &Followed, heard: &mut bool) -> Result<()> {
     let session = followed.gateway.session().await?;
     let now = session.range(followed.prefix.as_bytes(), &followed.prefix, 0, 1, true).await?.header;
-    let known = followed.change(|copy| copy.cluster == now.cluster_id && copy.revision <= now.revision());
+    let known =
+        followed.change(|copy| !copy.is_stale && copy.cluster == now.cluster_id && copy.revision <= now.revision());
     if !known {
         read(followed, &session).await?;
     }
@@ -146,7 +147,9 @@ async fn read(followed: &Followed, session: &Session<'_>) -> Result<()> {
         }
     }
     followed.change(|copy| {
-        if new.is_empty() && !copy.is_empty() && copy.cluster != new.cluster {
+        // Revisions of one etcd never go back; with the same members it has the same id when it begins anew.
+        let is_another = copy.cluster != new.cluster || copy.revision > new.revision;
+        if new.is_empty() && !copy.is_empty() && is_another {
             return Err(Error::transient(format!(
                 "{} is another etcd than before and has nothing below {prefix}",
                 session.endpoint()
@@ -163,7 +166,7 @@ async fn read(followed: &Followed, session: &Session<'_>) -> Result<()> {
 /// A watch that etcd ended: what it would begin with may be gone, and then everything is read anew.
 fn ended(followed: &Followed, watched: &Watched) -> Result<()> {
     if watched.compact_revision.parse().unwrap_or(0) > 0 {
-        followed.change(|copy| copy.revision = i64::MAX);
+        followed.change(|copy| copy.is_stale = true);
         return Ok(());
     }
     Err(Error::transient(format!("{}: it ended the watch: {}", followed.gateway.endpoint(), watched.cancel_reason)))

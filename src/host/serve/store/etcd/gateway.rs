@@ -95,6 +95,8 @@ struct Token {
 pub struct Watch {
     answer: Response,
     read: Vec<u8>,
+    /// So much of it holds no line's end.
+    seen: usize,
 }
 
 /// A member, with the right to ask it.
@@ -168,7 +170,7 @@ impl Session<'_> {
         let answer = answer.map_err(|_| Error::transient(format!("{}: no answer in time", self.endpoint)))?;
         let answer = answer.map_err(|error| self.unanswered(&error))?;
         match answer.status().is_success() {
-            true => Ok(Watch { answer, read: Vec::new() }),
+            true => Ok(Watch { answer, read: Vec::new(), seen: 0 }),
             false => Err(self.refused(answer.status().as_u16(), &body(answer).await.unwrap_or_default())),
         }
     }
@@ -220,10 +222,12 @@ impl Watch {
     /// What happens next; None where nothing did in that time.
     pub async fn next(&mut self, patience: Duration) -> Result<Option<Watched>> {
         loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.read.drain(..=end).collect();
+            if let Some(end) = self.read.iter().skip(self.seen).position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=self.seen + end).collect();
+                self.seen = 0;
                 return message(&line).map(Some);
             }
+            self.seen = self.read.len();
             let chunk = match timeout(patience, self.answer.chunk()).await {
                 Err(_) => return Ok(None),
                 Ok(chunk) => chunk.map_err(|error| Error::transient(innermost(&error)))?,
