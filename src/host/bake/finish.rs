@@ -12,7 +12,7 @@ use super::ways::{self, Order, Written};
 use super::worker::Outcome;
 use crate::error::{At as _, Error, OrAbsent as _, Result};
 use crate::host::image::tool::{self, Compression};
-use crate::host::image::{Disk, Format, checksums, publish, roots};
+use crate::host::image::{Disk, Format, checksums, outside, publish, roots};
 use crate::host::scratch::Scratch;
 use crate::host::tell::Teller;
 
@@ -22,6 +22,8 @@ pub struct Finish<'a> {
     pub image: &'a Path,
     /// Where it is to be; none: in its own place.
     pub output: Option<&'a Path>,
+    /// What the image names beside itself may be read.
+    pub backing: bool,
     /// As what; none: as it is.
     pub format: Option<Format>,
     /// How it is compressed.
@@ -41,6 +43,7 @@ impl Finish<'_> {
         let format = Format::of(&image)?;
         let output = self.place(&image)?;
         let wanted = self.wanted(format)?;
+        self.alone(&image, format)?;
         tool::free(&image, format)?;
         let scratch = Scratch::new(Some(publish::directory(&output)))?;
         let (image, format) = readable(image, format, &scratch, teller)?;
@@ -80,6 +83,18 @@ impl Finish<'_> {
         }
         let directory = publish::directory(output).canonicalize().at("find", publish::directory(output))?;
         Ok(directory.join(output.file_name().unwrap_or_default()))
+    }
+
+    /// Refuses an image that would have another file read and published, unless the user knows of it.
+    fn alone(&self, image: &Path, format: Format) -> Result<()> {
+        match outside::named(image, format)?.filter(|_| !self.backing) {
+            None => Ok(()),
+            Some(named) => Err(Error::malformed(format!(
+                "{} is not whole: it names {named:?}, which would be read and be part of the result",
+                self.image.display()
+            ))
+            .help("give --backing if you made it or trust who did; else have it made whole: qemu-img convert")),
+        }
     }
 
     fn wanted(&self, format: Format) -> Result<Format> {

@@ -32,8 +32,8 @@ use crate::host::{Common, job};
 /// Put the agent into an image, without booting it; or with --job run a script in a guest and publish what it makes
 ///
 /// IMAGE may be raw, qcow2 or whatever else qemu-img reads. All is done on a copy or an overlay and gets its name when it
-/// is whole: IMAGE itself is never half-written, and is as it was where something fails; what lay behind it as an overlay
-/// is then part of it. A root in a partition or on the bare disk is found by its /etc/os-release (ext2, ext3, ext4, xfs,
+/// is whole: IMAGE itself is never half-written, and is as it was where something fails. An overlay is refused unless
+/// --backing says that what it names may be read; that is then part of the result. A root in a partition or on the bare disk is found by its /etc/os-release (ext2, ext3, ext4, xfs,
 /// btrfs); one on LVM or encrypted is reached by --root.
 ///
 /// The image is made fit for publication first: the machine id, host keys, logs, leases, the state of this agent and of
@@ -54,6 +54,9 @@ pub struct Arguments {
     /// Work in the image root that is mounted or unpacked at DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["jobs", "output", "format", "compress", "sums", "way", "kernel"])]
     root: Option<PathBuf>,
+    /// Read what IMAGE lies on, if it is an overlay, or has its content in other files: whoever made it chose their names
+    #[arg(long, conflicts_with_all = ["root", "jobs"])]
+    backing: bool,
     #[command(flatten)]
     contents: ContentsArguments,
     /// Write the image here; default: in place of IMAGE, when it is whole. With --job: a path of the guest to publish
@@ -197,6 +200,7 @@ impl Arguments {
         let finish = Finish {
             image,
             output: self.output.first().map(PathBuf::as_path),
+            backing: self.backing,
             format,
             compression: self.compress,
             sums: self.sums,

@@ -181,9 +181,9 @@ fn agent(root: &Root, arguments: Vec<String>) -> Result<ExitCode> {
 /// Refuses an agent for another processor than the image's programs are for.
 fn matches(root: &Root, agent: &Path) -> Result<()> {
     let agent = Program::of(agent)?.machine();
-    let program = PROGRAMS.iter().find(|path| root.exists(path.as_ref()));
-    let Some(program) = program else { return Ok(()) };
-    let image = Program::of(&root.outside(program.as_ref())?)?.machine();
+    // One of these may be a script, or lead to what is not there: then another one tells.
+    let machine = |path: &&str| Some(Program::of(&root.outside(path.as_ref()).ok()?).ok()?.machine());
+    let Some(image) = PROGRAMS.iter().find_map(machine) else { return Ok(()) };
     if agent == image {
         return Ok(());
     }

@@ -7,6 +7,7 @@
 pub mod checksums;
 pub mod disk;
 pub mod kernel;
+pub mod outside;
 pub mod partitions;
 pub mod publish;
 mod qcow2;

@@ -19,10 +19,12 @@ pub const MAGIC: &[u8] = b"QFI\xfb";
 const DEPTH: usize = 16;
 /// Bytes of the first table; QEMU's own bound.
 const L1_LIMIT: u64 = 32 << 20;
+/// The feature of one whose data is elsewhere.
+const DATA_FILE: u64 = 1 << 2;
 /// Bit numbers of features without which a file can't be read, and what they mean here.
 const UNREADABLE: &[(u64, &str)] = &[
     (1 << 1, "it is marked as damaged: try qemu-img check -r all"),
-    (1 << 2, "its data lies in a file of its own"),
+    (DATA_FILE, "its data lies in a file of its own"),
     (1 << 4, "it has subclusters"),
 ];
 /// What is known beside those: "in use or not closed", and a compression method other than zlib.
@@ -181,16 +183,32 @@ impl Bytes for Qcow2 {
     }
 }
 
-/// What the overlay at `path` lies on.
-fn backing(file: &File, head: &[u8], version: u32, path: &Path, depth: usize) -> Result<Option<Disk>> {
+/// What the image in `file` names beside itself, as it is written there.
+pub fn named(file: &File) -> Result<Option<String>> {
+    let head = file.take(0, 512)?;
+    if be32(&head, 4) >= 3 && be64(&head, 72) & DATA_FILE != 0 {
+        return Ok(Some("a file of its own for its data".to_owned()));
+    }
+    name_behind(file, &head)
+}
+
+fn name_behind(file: &File, head: &[u8]) -> Result<Option<String>> {
     let (at, size) = (be64(head, 8), be32(head, 16));
     if at == 0 || size == 0 {
         return Ok(None);
     }
-    if depth >= DEPTH || size > 1023 {
+    if size > 1023 {
+        return Err(Error::malformed("this qcow2 image can't be read: the name of what is behind it has no bound"));
+    }
+    Ok(Some(String::from_utf8_lossy(&file.take(at, length(size.into()))?).into_owned()))
+}
+
+/// What the overlay at `path` lies on.
+fn backing(file: &File, head: &[u8], version: u32, path: &Path, depth: usize) -> Result<Option<Disk>> {
+    let Some(name) = name_behind(file, head)? else { return Ok(None) };
+    if depth >= DEPTH {
         return Err(Error::malformed(format!("more than {DEPTH} images lie on each other")));
     }
-    let name = String::from_utf8_lossy(&file.take(at, length(size.into()))?).into_owned();
     // Relative to the overlay, as QEMU takes it; `file:` is how QEMU writes a name that has a colon.
     let name = PathBuf::from(name.strip_prefix("file:").unwrap_or(&name));
     let place = path.parent().unwrap_or(Path::new(".")).join(name);

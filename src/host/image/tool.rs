@@ -43,6 +43,19 @@ pub fn free(path: &Path, format: Format) -> Result<()> {
     run(&["info".as_ref(), "-f".as_ref(), format.name().as_ref(), absolute(path)?.as_ref()], None).map(drop)
 }
 
+/// What the image says that it lies on, without opening that.
+///
+/// # Errors
+/// As [`free`].
+pub fn backing(path: &Path, format: Format) -> Result<Option<String>> {
+    let arguments = ["info", "--output=json", "-f", format.name()].map(OsStr::new);
+    let place = absolute(path)?;
+    let said = run(&[&arguments[..], &[place.as_os_str()]].concat(), None)?;
+    let told: serde_json::Value = serde_json::from_slice(&said)
+        .map_err(|error| Error::fatal("what qemu-img tells of the image is not understood").because(error))?;
+    Ok(told.get("backing-filename").and_then(|name| name.as_str()).map(str::to_owned))
+}
+
 /// Makes a qcow2 image at `at` that shows what `base` has and takes what is written; `size` (bytes) where it is to be
 /// larger than the base.
 ///
