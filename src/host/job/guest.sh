@@ -97,7 +97,9 @@ report "{\"state\":\"started\",\"log\":\"$log\"}"
   # As the script's words: its variables may have the names of those here.
   set -- "$home/input" "$home/output" "$home/control/script" "$home/control/environment"
   set -a
+  # shellcheck source=/dev/null  # the host writes it
   . "$4"
+  # shellcheck disable=SC2034  # exported by set -a
   JOB_DIR=$1 JOB_OUTPUT=$2
   set +a
   cd "$1" && exec "$3"
