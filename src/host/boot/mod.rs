@@ -34,6 +34,9 @@ impl Arguments {
     pub(super) fn exec(&self, common: &Common) -> Result<ExitCode> {
         let teller = Teller::new(common.json);
         let plan = self.plan()?;
+        if self.console() {
+            terminal::check()?;
+        }
         let scratch = Scratch::new(self.work_dir())?;
         let access = self.ssh().map(|_| ssh::prepare(&scratch)).transpose()?;
         let machine = prepare::machine(&plan, self, access.as_ref(), &scratch, &teller)?;
@@ -47,18 +50,26 @@ impl Arguments {
         let ended = follow::until_reported(&mut guest, self.deadline_from(started), &teller)?;
         let took = started.elapsed();
         if let Some(terminal) = terminal {
+            if ended.is_running() {
+                teller.event("reported", &format!("{}: Ctrl-] leaves", outcome::sentence(&ended)));
+            }
             follow::until(&mut guest, || terminal.is_left())?;
         }
-        if let (Some(access), Some(user), true) = (&access, self.ssh(), ended.is_running()) {
-            visit(access, user, &mut guest, &teller)?;
-        }
-        if self.keep() {
+        // Whatever comes of a visit: what the guest has reported is told.
+        let visited = match (&access, self.ssh()) {
+            (Some(access), Some(user)) if ended.is_running() => visit(access, user, &mut guest, &teller),
+            _ => Ok(()),
+        };
+        if self.keep() && ended.is_running() {
             // What it wrote last shall be on the disk that stays; otherwise nothing of it does.
             follow::switch_off(&mut guest, &teller)?;
         }
-        guest.quit().or_else(|error| if self.keep() { Err(error) } else { Ok(()) })?;
+        if let (Err(error), true) = (guest.quit(), self.keep()) {
+            teller.event("killed", &format!("{error}: what the guest wrote last may not be on its disk"));
+        }
         let kept = if self.keep() { Some(scratch.keep()?) } else { None };
-        outcome::tell(&plan.name, &ended, took, kept.as_deref(), common.json)
+        let code = outcome::tell(&plan.name, &ended, took, kept.as_deref(), common.json)?;
+        visited.map(|()| code)
     }
 
     fn by_libvirt(

@@ -55,7 +55,8 @@ fn word(boot: &Boot) -> &'static str {
     }
 }
 
-fn sentence(boot: &Boot) -> String {
+/// For people, on one line.
+pub fn sentence(boot: &Boot) -> String {
     match (&boot.end, &boot.report) {
         (End::Reported, report) => report.as_ref().map_or("failed", |report| report.status.name()).to_owned(),
         (End::Panicked(words), _) => format!("the guest's kernel panicked: {}", one_line(words)),

@@ -7,19 +7,12 @@ use super::arguments::Arguments;
 use super::plan::{Device, Plan};
 use super::ssh::Access;
 use super::{overlay, seed};
-use crate::error::{Error, Result};
-use crate::host::image::partitions;
-use crate::host::image::{self, Disk as ImageDisk, Format};
+use crate::error::{Error, Kind, Result};
+use crate::host::image::{self, Starts};
 use crate::host::qemu::{Boot, Disk, Kernel, Machine};
 use crate::host::scratch::Scratch;
 use crate::host::tell::Teller;
-use crate::media::Bytes as _;
 use crate::report::port;
-
-/// GPT's type of the partition that UEFI starts from, and MBR's.
-const EFI_SYSTEM: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ef"];
-/// Before it a boot record is code.
-const BOOT_CODE: usize = 440;
 
 /// Makes it.
 ///
@@ -40,7 +33,7 @@ pub fn machine(
     let mut kernel = arguments.kernel();
     let mut uefi = plan.uefi;
     if let (None, false, Some(base)) = (&kernel, from_discs, plan.disks.first().and_then(|disk| disk.base.as_deref())) {
-        match starts_by(base)? {
+        match image::starts_by(base)? {
             Starts::Firmware => {}
             Starts::Uefi if uefi => {}
             Starts::Uefi => {
@@ -104,38 +97,15 @@ fn boot_order(plan: &Plan) -> Vec<Boot> {
     boot
 }
 
-enum Starts {
-    /// By the code in its boot record (and perhaps UEFI).
-    Firmware,
-    /// By what is on its EFI system partition.
-    Uefi,
-    /// Not by itself.
-    Kernel,
-}
-
-/// How the image is started. One that only qemu-img reads is taken for a whole disk.
-fn starts_by(image: &Path) -> Result<Starts> {
-    if !matches!(Format::of(image)?, Format::Raw | Format::Qcow2) {
-        return Ok(Starts::Firmware);
-    }
-    let disk = ImageDisk::open(image)?;
-    let mut record = [0; 512];
-    disk.read_at(0, &mut record)
-        .map_err(|error| Error::fatal(format!("cannot read {}", image.display())).because(error))?;
-    let signed = record.ends_with(&[0x55, 0xaa]);
-    if signed && record.iter().take(BOOT_CODE).any(|byte| *byte != 0) {
-        return Ok(Starts::Firmware);
-    }
-    let partitions = partitions::read(&disk, disk.size())?;
-    let has_system = partitions.iter().any(|it| EFI_SYSTEM.iter().any(|kind| it.kind.eq_ignore_ascii_case(kind)));
-    Ok(if has_system { Starts::Uefi } else { Starts::Kernel })
-}
-
 fn own_kernel(image: &Path, scratch: &Scratch, teller: &Teller) -> Result<Kernel> {
-    let kernel = image::boot_files(image, scratch)?.ok_or_else(|| {
+    let nothing = || {
         Error::malformed(format!("{} has neither a boot loader nor a kernel that can be found", image.display()))
             .help("name a kernel with --kernel and --initrd")
-    })?;
+    };
+    let kernel = match image::boot_files(image, scratch) {
+        Err(error) if error.kind() == Kind::Malformed => return Err(nothing().because(error.without_advice())),
+        found => found?.ok_or_else(nothing)?,
+    };
     teller.event("kernel", "the image has no boot loader: its own kernel is started directly");
     Ok(kernel)
 }
@@ -175,23 +145,5 @@ mod tests {
         assert_eq!(boot_order(&plan(&[false, true], &[true, false], &[])), [Disk(1), Disk(2)]);
         let order = [Device::Cdrom, Device::Network, Device::Disk, Device::Cdrom];
         assert_eq!(boot_order(&plan(&[true], &[false, true], &order)), [Disk(2), Network(0), Disk(0)]);
-    }
-
-    #[test]
-    fn how_an_image_starts_is_told_by_its_first_sector() {
-        let directory = tempfile::tempdir().unwrap();
-        let starts = |code: u8, signed: bool| {
-            let path = directory.path().join("image");
-            let mut bytes = vec![0; 1 << 20];
-            bytes[0] = code;
-            if signed {
-                bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
-            }
-            std::fs::write(&path, bytes).unwrap();
-            starts_by(&path).unwrap()
-        };
-        assert!(matches!(starts(0xeb, true), Starts::Firmware));
-        assert!(matches!(starts(0, true), Starts::Kernel));
-        assert!(matches!(starts(0, false), Starts::Kernel));
     }
 }

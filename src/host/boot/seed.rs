@@ -13,6 +13,9 @@ use crate::host::seed::medium::{self, Form, Tree};
 use crate::input;
 use crate::media::{self, FileSystem};
 
+/// Where root has keys at all: images refuse it in favour of a user of their own, whose name nobody here knows. What the
+/// user-data says of it counts.
+const ROOT_MAY: &str = "#cloud-config\ndisable_root: false\n";
 /// Bytes of one of its files.
 const LIMIT: u64 = 64 << 20;
 /// Entries that are looked at in a directory, and how deep.
@@ -20,7 +23,7 @@ const ENTRIES: usize = 10_000;
 const DEPTH: usize = 8;
 
 /// Makes the medium, where it is not one already, and gives the drive for it. `key` (a line of authorized_keys) is for the
-/// default user.
+/// default user and for root.
 ///
 /// # Errors
 /// Absent or malformed, as what it is made of; malformed where a key is to go into a seed that is made already.
@@ -83,6 +86,9 @@ fn with_meta_data(mut tree: Tree, key: Option<&str>) -> Result<Tree> {
     meta_data.push('\n');
     if let Some(key) = key {
         let _ = writeln!(meta_data, "public-keys:\n  - {key}");
+        if !tree.files().any(|(path, _)| path == "vendor-data") {
+            tree.add("vendor-data", ROOT_MAY)?;
+        }
     }
     if !tree.files().any(|(path, _)| path == "user-data") {
         tree.add("user-data", "")?;
@@ -158,6 +164,10 @@ mod tests {
         assert!(of_documents(&documents, Some("ssh-ed25519 AAAA")).is_err());
         let keyed = with_meta_data(Tree::new(), Some("ssh-ed25519 AAAA")).unwrap();
         assert!(text(&keyed, "meta-data").ends_with("public-keys:\n  - ssh-ed25519 AAAA\n"));
+        assert_eq!(text(&keyed, "vendor-data"), ROOT_MAY);
+        let documents = Documents { vendor_data: Some("#cloud-config\n".to_owned()), ..Documents::default() };
+        let own = of_documents(&documents, Some("ssh-ed25519 AAAA")).unwrap();
+        assert_eq!(text(&own, "vendor-data"), "#cloud-config\n");
     }
 
     #[test]

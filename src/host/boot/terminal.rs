@@ -22,22 +22,30 @@ pub struct Terminal {
     _console: Console,
 }
 
-/// Connects.
+/// Whether there is one, before a guest is started for it.
 ///
 /// # Errors
 /// Malformed: standard input is no terminal.
-pub fn connect(guest: &Guest) -> Result<Terminal> {
-    if !stdin().is_terminal() {
-        return Err(
-            Error::malformed("--console wants a terminal on standard input").help("--serial-log writes it to a file")
-        );
+pub fn check() -> Result<()> {
+    if stdin().is_terminal() {
+        return Ok(());
     }
+    Err(Error::malformed("--console wants a terminal on standard input").help("--serial-log writes it to a file"))
+}
+
+/// Connects.
+///
+/// # Errors
+/// Fatal: the terminal, or the guest's console, can't be used.
+pub fn connect(guest: &Guest) -> Result<Terminal> {
     let cannot = |error: nix::Error| Error::fatal("cannot use the terminal").because(error);
     let before = tcgetattr(stdin()).map_err(cannot)?;
     let console = guest.console(stdout())?;
     let keys = console.input.try_clone().map_err(|error| Error::fatal("cannot open the console").because(error))?;
     let mut raw = before.clone();
     cfmakeraw(&mut raw);
+    // This program writes lines of its own in between.
+    raw.output_flags = before.output_flags;
     tcsetattr(stdin(), SetArg::TCSANOW, &raw).map_err(cannot)?;
     let left = Arc::new(AtomicBool::new(false));
     let terminal = Terminal { before, left: Arc::clone(&left), _console: console };

@@ -12,6 +12,7 @@ pub mod partitions;
 pub mod publish;
 mod qcow2;
 pub mod roots;
+mod starts;
 pub mod tool;
 pub mod unpack;
 pub mod versions;
@@ -19,3 +20,4 @@ pub mod window;
 
 pub use disk::{Disk, Format};
 pub use kernel::boot_files;
+pub use starts::{Starts, starts_by};

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::disk::Format;
+use super::disk::{Disk, Format};
 use crate::error::{Error, Result};
 use crate::host::tell::Work;
 use crate::host::tether::tether;
@@ -60,8 +60,15 @@ pub fn backing(path: &Path, format: Format) -> Result<Option<String>> {
 /// larger than the base.
 ///
 /// # Errors
-/// As [`free`], and where there is no space.
+/// As [`free`], and where there is no space. Malformed: `size` would cut off the end of the base.
 pub fn overlay(base: &Path, format: Format, at: &Path, size: Option<u64>) -> Result<()> {
+    if let (Some(size), Ok(disk)) = (size, Disk::open_as(base, format))
+        && size < disk.size()
+    {
+        let (base, has) = (base.display(), disk.size());
+        return Err(Error::malformed(format!("a disk of {size} bytes is too small for {base}, which has {has}"))
+            .help("ask for a larger one, or for none: it then has the image's own size"));
+    }
     let size = size.map(|size| size.to_string());
     let base = absolute(base)?;
     let mut arguments: Vec<&OsStr> = ["create", "-q", "-f", "qcow2", "-F", format.name(), "-b"].map(OsStr::new).into();

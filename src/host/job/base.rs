@@ -9,7 +9,7 @@ use ring::digest::{Context, SHA256};
 
 use super::publish::Named;
 use crate::error::{At as _, Error, Result};
-use crate::host::image::{Disk, Format, partitions, tool};
+use crate::host::image::{self, Format, Starts, tool};
 use crate::host::interrupt;
 use crate::input;
 
@@ -45,14 +45,9 @@ impl Base {
         tool::overlay(&self.path, self.format, at, size)
     }
 
-    /// Whether it is a file system without partitions, and so without a boot loader.
-    pub fn is_bare(&self) -> Result<bool> {
-        // Others than these can't be looked into; their guests have to start by themselves.
-        if !matches!(self.format, Format::Raw | Format::Qcow2) {
-            return Ok(false);
-        }
-        let disk = Disk::open(&self.path)?;
-        Ok(partitions::read(&disk, disk.size())?.is_empty())
+    /// How a guest starts from it.
+    pub fn starts(&self) -> Result<Starts> {
+        image::starts_by(&self.path)
     }
 
     /// Its name and digest; the first who asks works it out, which takes a while.

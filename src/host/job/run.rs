@@ -18,7 +18,7 @@ use super::units::{Size, Time};
 use super::watch::{Failure, Seen, Watch};
 use crate::digest::sha256;
 use crate::error::{At as _, Error, Result};
-use crate::host::image;
+use crate::host::image::{self, Starts};
 use crate::host::interrupt;
 use crate::host::qemu::{Guest, Machine};
 use crate::host::scratch::Scratch;
@@ -90,11 +90,13 @@ impl Job {
     ) -> std::result::Result<Vec<Published>, Failure> {
         let settings = shared.settings;
         let media = self.media(scratch, shared)?;
+        let starts = shared.base.starts()?;
         let kernel = match &settings.kernel {
-            None if shared.base.is_bare()? => image::boot_files(shared.base.path(), scratch)?,
+            None if starts == Starts::Kernel => image::boot_files(shared.base.path(), scratch)?,
             _ => None,
         };
-        let machine = machine(&self.name, settings, kernel, &media, serial_log);
+        let mut machine = machine(&self.name, settings, kernel, &media, serial_log);
+        machine.uefi |= starts == Starts::Uefi && settings.uefi.is_none() && machine.kernel.is_none();
         let started = clock::now();
         // Worked out while the guest is at work, which has a processor of its own.
         let (archive, base) = std::thread::scope(|scope| {

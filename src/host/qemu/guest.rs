@@ -48,6 +48,8 @@ pub struct Guest {
     monitor: UnixStream,
     console: UnixStream,
     tap: Tap,
+    /// QEMU has: what waits for signals holds the queue open, so its end is no sign of that.
+    ended: bool,
     interrupted: bool,
     listening: Option<Listening>,
     process: Option<Process>,
@@ -111,6 +113,7 @@ impl Guest {
             monitor,
             console,
             tap,
+            ended: false,
             interrupted: false,
             listening: Some(listening),
             process: Some(process),
@@ -157,8 +160,12 @@ impl Guest {
     fn receive(&mut self, until: Instant) -> Result<Option<Message>> {
         let gone = || Error::fatal("QEMU has ended");
         let patience = until.saturating_duration_since(Instant::now());
-        match self.events.as_ref().ok_or_else(gone)?.recv_timeout(patience) {
-            Ok(message) => Ok(Some(message)),
+        let events = self.events.as_ref().filter(|_| !self.ended).ok_or_else(gone)?;
+        match events.recv_timeout(patience) {
+            Ok(message) => {
+                self.ended = matches!(message, Message::Event(Event::Exited(..)));
+                Ok(Some(message))
+            }
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
         }
@@ -334,6 +341,29 @@ fn follow_complaints(said: Arc<Mutex<Vec<u8>>>) -> impl FnMut(&[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_that_was_told_is_not_waited_for_again() {
+        let (sender, events) = sync_channel(8);
+        let socket = || UnixStream::pair().unwrap().0;
+        let mut guest = Guest {
+            events: Some(events),
+            monitor: socket(),
+            console: socket(),
+            tap: Tap::default(),
+            ended: false,
+            interrupted: false,
+            listening: None,
+            process: None,
+        };
+        sender.send(Message::Event(Event::Exited(std::process::ExitStatus::default(), String::new()))).unwrap();
+        let later = Instant::now() + START;
+        assert!(matches!(guest.next(later), Ok(Some(Event::Exited(..)))));
+        assert!(guest.next(later).is_err());
+        guest.quit().unwrap();
+        // It lives as long as signals are listened for: the queue has no end of its own.
+        drop(sender);
+    }
 
     #[test]
     fn the_kernels_last_words_are_a_panic_and_a_console_line() {
