@@ -54,8 +54,6 @@ pub struct Arguments {
     /// Work in the image root that is mounted or unpacked at DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["jobs", "output", "format", "compress", "sums", "way", "kernel"])]
     root: Option<PathBuf>,
-    #[command(flatten)]
-    contents: ContentsArguments,
     /// Write the image here; default: in place of IMAGE, when it is whole. With --job: a path of the guest to publish
     #[arg(long, short, value_name = "PATH")]
     output: Vec<PathBuf>,
@@ -78,6 +76,9 @@ pub struct Arguments {
     /// The directory of that kernel's modules (/lib/modules/VERSION)
     #[arg(long, value_name = "DIR", requires = "kernel")]
     modules: Option<PathBuf>,
+    // Flattened last: their headings would stand above what follows them.
+    #[command(flatten)]
+    contents: ContentsArguments,
     #[command(flatten)]
     job: job::Arguments,
 }
