@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{At as _, Error, Result};
-use crate::host::seed::medium::{self, Disk, Form, Tree};
+use crate::host::medium::{self, Disk, Form, Tree};
 
 const LABEL: &str = "cidata";
 
