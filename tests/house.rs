@@ -84,6 +84,57 @@ fn no_two_rooms_need_each_other() {
     assert!(circles.is_empty(), "{circles:#?}");
 }
 
+/// The host kit's rooms with their floors, the paragraphs of `src/host/mod.rs`.
+fn host_floors() -> BTreeMap<String, usize> {
+    let text = include_str!("../src/host/mod.rs");
+    let room = |line: &str| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned);
+    let floors = text.split("\n\n").enumerate();
+    floors.flat_map(|(floor, rooms)| rooms.lines().filter_map(room).map(move |name| (name, floor))).collect()
+}
+
+/// Which room of the host kit needs which, and where. What is reached by `super::` stays in its room: `super` never leads
+/// out of a room but in `mod.rs` and in files that are rooms, where `crate::host` is written.
+fn host_needs() -> BTreeMap<(String, String), Vec<String>> {
+    let floors = host_floors();
+    let mut needs: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for (_, path, code) in files() {
+        let Ok(below) = path.strip_prefix("host") else { continue };
+        let room = below.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+        if !floors.contains_key(&room) {
+            continue;
+        }
+        // Imports in braces, of one line or of several, are one.
+        let code = code.replace("crate::host::{", "\u{0}");
+        for (number, line) in (1..).zip(code.lines()) {
+            let single = line.split("crate::host::").skip(1);
+            let several = line.split('\u{0}').skip(1).flat_map(|list| list.split(", "));
+            for other in single.chain(several) {
+                let other: String = other.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if other != room && floors.contains_key(&other) {
+                    needs.entry((room.clone(), other)).or_default().push(format!("{}:{number}", path.display()));
+                }
+            }
+        }
+    }
+    needs
+}
+
+#[test]
+fn the_host_kit_has_floors_too_and_no_circles() {
+    let (floors, needs) = (host_floors(), host_needs());
+    assert!(needs.len() > 20 && floors["bake"] < floors["scratch"], "the rooms were not found");
+    for ((room, other), places) in &needs {
+        assert!(floors[room] <= floors[other], "{room} needs {other} above it: {places:?}");
+        assert!(!needs.contains_key(&(other.clone(), room.clone())), "{room} and {other} need each other: {places:?}");
+    }
+    // One command must not lean on another: what two need is a room beneath both.
+    let commands = ["seed", "serve", "bake", "boot"];
+    for ((room, other), places) in &needs {
+        let sideways = commands.contains(&room.as_str()) && commands.contains(&other.as_str());
+        assert!(!sideways, "the command {room} needs the command {other}: {places:?}");
+    }
+}
+
 #[test]
 fn every_file_says_first_what_it_is_about() {
     for (_, path, code) in files() {

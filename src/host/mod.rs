@@ -2,8 +2,8 @@
 //! The host kit: what stands on the other side of the guest. One directory for each command, its arguments and what it does in
 //! `mod.rs`; what two of them need is a room of its own here.
 //!
-//! Rooms from top to bottom: `seed` `serve` `bake` `boot`; `job`; `qemu` `image`; `scratch` `tell`
-//! `interrupt` `tether`.
+//! Rooms from top to bottom, a paragraph below for each floor: a room imports only from its own floor and from those
+//! beneath, and no two need each other.
 
 use std::process::ExitCode;
 
@@ -15,23 +15,29 @@ use crate::error::Result;
 
 mod bake;
 mod boot;
-mod image;
-mod interrupt;
-mod job;
-mod qemu;
-mod scratch;
 mod seed;
 mod serve;
+
+mod job;
+
+mod image;
+/// Seen from outside for the trial of media, which writes any directory.
+#[doc(hidden)]
+pub mod medium;
+
+mod qemu;
+
+mod scratch;
 mod tell;
 mod tether;
 
-/// For the trial of media, which writes any directory.
-#[doc(hidden)]
-pub use seed::medium;
+mod interrupt;
+mod programs;
+mod units;
 
-/// Makes seed media, serves metadata, bakes images and boots them
+/// Make seed media, serve metadata, bake images and boot them: what stands on the other side of the guest
 #[derive(Parser)]
-#[command(name = "firstlight-host", version, about, after_help = AFTER_HELP, propagate_version = true)]
+#[command(name = "firstlight-host", version, after_help = AFTER_HELP, propagate_version = true)]
 pub struct Cli {
     #[command(flatten)]
     common: Common,

@@ -57,8 +57,6 @@ pub struct Arguments {
     /// Read what IMAGE lies on, if it is an overlay, or has its content in other files: whoever made it chose their names
     #[arg(long, conflicts_with_all = ["root", "jobs"])]
     backing: bool,
-    #[command(flatten)]
-    contents: ContentsArguments,
     /// Write the image here; default: in place of IMAGE, when it is whole. With --job: a path of the guest to publish
     #[arg(long, short, value_name = "PATH")]
     output: Vec<PathBuf>,
@@ -81,6 +79,9 @@ pub struct Arguments {
     /// The directory of that kernel's modules (/lib/modules/VERSION)
     #[arg(long, value_name = "DIR", requires = "kernel")]
     modules: Option<PathBuf>,
+    // Flattened last: their headings would stand above what follows them.
+    #[command(flatten)]
+    contents: ContentsArguments,
     #[command(flatten)]
     job: job::Arguments,
 }

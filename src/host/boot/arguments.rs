@@ -2,17 +2,17 @@
 //! The command line of `boot`.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{Args, value_parser};
 
-use super::plan::{Disk, NetworkChoice, Plan};
+use super::plan::{Disk, Plan};
 use super::specification;
-use crate::config::types;
 use crate::error::Result;
-use crate::host::qemu::{Kernel, Preference};
+use crate::host::qemu::{Kernel, NetworkChoice, Preference};
+use crate::host::units::{DiskSize, Memory, Time};
 
-/// Boots an image and waits for what the agent in it reports
+/// Boot an image and wait for what the agent in it reports
 ///
 /// The image is never written: the guest gets an overlay, which is gone afterwards. Stages are told on standard error as
 /// they end, the report is printed, and the exit code is the guest's outcome: 0 done, 2 done with recoverable errors,
@@ -31,36 +31,37 @@ pub struct Arguments {
     /// drive files, or user-data
     #[arg(long, value_name = "FILE|DIR")]
     seed: Option<PathBuf>,
-    /// `restricted`: a card and DHCP, and no way out. `user`: out through this machine. `none`. `bridge=NAME`: on a bridge
-    /// of this machine, by QEMU's bridge helper
+    /// The guest's card. `restricted`: with DHCP, and no way out. `user`: out through this machine. `none`: no card; many
+    /// systems then wait for one. `bridge=NAME`: on a bridge of this machine, by QEMU's bridge helper. `netdev=VALUE`: as
+    /// QEMU's -netdev has it
     #[arg(long, value_name = "WHICH", default_value = "restricted")]
     network: NetworkChoice,
-    /// Memory in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = value_parser!(u64).range(16..=16_777_216))]
-    memory: u64,
-    /// Processors
+    /// Memory of the guest, e.g. `512M`, `2G`, or a number of MiB
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    memory: Memory,
+    /// Processors of the guest
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = value_parser!(u32).range(1..=255))]
     processors: u32,
-    /// Size of the disk in GiB; default: the image's own
-    #[arg(long, value_name = "GIB", value_parser = value_parser!(u64).range(1..=65_536))]
-    disk_size: Option<u64>,
-    /// How long the guest has until its final report, e.g. `90s`, `10m`
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = deadline)]
-    deadline: Duration,
-    /// Keep the serial console in FILE
+    /// Grow the guest's disk to this, e.g. `20G`; its agent grows the file system
+    #[arg(long, value_name = "SIZE")]
+    disk_size: Option<DiskSize>,
+    /// Give the guest up when its final report has not come by then, e.g. `90s`, `10m`
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    deadline: Time,
+    /// Keep the log of the guest's serial console in FILE
     #[arg(long, value_name = "FILE")]
     serial_log: Option<PathBuf>,
-    /// Start by UEFI in place of BIOS
+    /// Firmware of the guest: UEFI in place of BIOS
     #[arg(long)]
     uefi: bool,
     /// Start this kernel in place of the image's boot loader
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
-    /// With this initrd
+    /// The initrd of --kernel
     #[arg(long, value_name = "FILE", requires = "kernel")]
     initrd: Option<PathBuf>,
     /// More for the command line of a kernel that is started directly
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     append: Option<String>,
     /// Leave the overlay, and all else that was made for this boot, and say where
     #[arg(long)]
@@ -90,12 +91,6 @@ pub struct Arguments {
     work_dir: Option<PathBuf>,
 }
 
-fn deadline(text: &str) -> Result<Duration, String> {
-    types::duration(text)
-        .filter(|it| !it.is_zero() && *it <= Duration::from_secs(7 * 86_400))
-        .ok_or_else(|| "give a time such as `90s`, `10m` or `2h`, of seven days at most".to_owned())
-}
-
 impl Arguments {
     /// What is to be booted.
     pub(super) fn plan(&self) -> Result<Plan> {
@@ -111,9 +106,9 @@ impl Arguments {
         let image = self.image.clone().unwrap_or_default();
         Plan {
             name: image.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            memory_mib: self.memory,
+            memory_mib: self.memory.mib(),
             processors: self.processors,
-            disks: vec![Disk { base: Some(image), size_gib: self.disk_size, ..Disk::default() }],
+            disks: vec![Disk { base: Some(image), size: self.disk_size.map(|size| size.0), ..Disk::default() }],
             seed: self.seed.clone().map(super::plan::Seed::Path),
             uefi: self.uefi,
             ..Plan::default()
@@ -122,8 +117,7 @@ impl Arguments {
 
     /// The kernel to start in place of a boot loader.
     pub(super) fn kernel(&self) -> Option<Kernel> {
-        let kernel = self.kernel.clone()?;
-        Some(Kernel { kernel, initrd: self.initrd.clone(), command_line: "root=/dev/vda console=ttyS0".to_owned() })
+        Some(Kernel::given(self.kernel.clone()?, self.initrd.clone()))
     }
 
     pub(super) fn append(&self) -> Option<&str> {
@@ -131,7 +125,7 @@ impl Arguments {
     }
 
     pub(super) fn deadline_from(&self, start: Instant) -> Instant {
-        start + self.deadline
+        start + self.deadline.0
     }
 
     pub(super) fn serial_log(&self) -> Option<&Path> {

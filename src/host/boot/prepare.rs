@@ -112,13 +112,8 @@ fn own_kernel(image: &Path, scratch: &Scratch, teller: &Teller) -> Result<Kernel
 
 fn append(kernel: &mut Option<Kernel>, more: Option<&str>) -> Result<()> {
     match (kernel, more) {
-        (Some(kernel), Some(more)) => kernel.command_line = format!("{} {more}", kernel.command_line),
-        (None, Some(_)) => {
-            return Err(Error::malformed(
-                "--append is for a kernel that is started directly, and this image has a boot loader",
-            )
-            .help("name a kernel with --kernel"));
-        }
+        (Some(kernel), Some(more)) => kernel.append(more),
+        (None, Some(_)) => return Err(Kernel::none_to_append_to()),
         _ => {}
     }
     Ok(())

@@ -7,9 +7,9 @@ use std::path::Path;
 use super::plan::{Documents, Seed};
 use super::prepare::disc_drive;
 use crate::error::{At as _, Error, Result};
+use crate::host::medium::{self, Form, Tree};
 use crate::host::qemu::Disk;
 use crate::host::scratch::Scratch;
-use crate::host::seed::medium::{self, Form, Tree};
 use crate::input;
 use crate::media::{self, FileSystem};
 

@@ -122,7 +122,11 @@ fn plan(Document { name, spec }: Document) -> Result<Plan> {
                 disk.id
             )));
         }
-        disks.push(plan::Disk { base: disk.backing_file, size_gib: disk.size_gib, bootable: disk.bootable });
+        disks.push(plan::Disk {
+            base: disk.backing_file,
+            size: disk.size_gib.map(|size| size << 30),
+            bootable: disk.bootable,
+        });
     }
     let mut cdroms = Vec::new();
     for disc in spec.cdroms {
@@ -193,7 +197,7 @@ mod tests {
         .unwrap();
         assert_eq!((plan.name.as_str(), plan.processors, plan.memory_mib), ("web-server-01", 4, 4096));
         let [disk] = &plan.disks[..] else { panic!("one disk") };
-        assert_eq!(disk.size_gib, Some(50));
+        assert_eq!(disk.size, Some(50 << 30));
         assert!(disk.bootable && disk.base.as_ref().unwrap().ends_with("ubuntu-22.04.qcow2"));
         let Some(Seed::Documents(documents)) = plan.seed else { panic!("documents") };
         assert!(documents.meta_data.unwrap().starts_with("instance-id: web-server-01"));

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{At as _, Error, Result};
 use crate::host::interrupt;
-use crate::host::qemu::{Network, find};
+use crate::host::programs::find;
+use crate::host::qemu::Network;
 use crate::host::scratch::Scratch;
 use crate::program;
 

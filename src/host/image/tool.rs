@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! qemu-img, which writes images: overlays, other formats.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::disk::{Disk, Format};
 use crate::error::{Error, Result};
+use crate::host::programs;
 use crate::host::tell::Work;
 use crate::host::tether::tether;
 
@@ -23,24 +24,12 @@ pub enum Compression {
     Zstd,
 }
 
-/// Where the program `name` is, as PATH says; `package` is Debian's that has it.
-///
-/// Absent where it is nowhere, with what to install.
-pub fn find(name: &str, package: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // An ordinary user's PATH need not have what root's has.
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    directories.map(|directory| directory.join(name)).find(|path| path.is_file()).ok_or_else(|| {
-        Error::absent(format!("{name} is not installed")).help(format!("it is in Debian's package {package}"))
-    })
-}
-
 /// Fails where a guest, or another program, has the image open for writing, or what is behind it is missing.
 ///
 /// # Errors
 /// Fatal: in use. Absent: no qemu-img.
 pub fn free(path: &Path, format: Format) -> Result<()> {
-    run(&["info".as_ref(), "-f".as_ref(), format.name().as_ref(), absolute(path)?.as_ref()], None).map(drop)
+    run(&["info".as_ref(), "-f".as_ref(), format.name().as_ref(), absolute(path)?.as_ref()], path, None).map(drop)
 }
 
 /// What the image says that it lies on, without opening that.
@@ -50,7 +39,7 @@ pub fn free(path: &Path, format: Format) -> Result<()> {
 pub fn backing(path: &Path, format: Format) -> Result<Option<String>> {
     let arguments = ["info", "--output=json", "-f", format.name()].map(OsStr::new);
     let place = absolute(path)?;
-    let said = run(&[&arguments[..], &[place.as_os_str()]].concat(), None)?;
+    let said = run(&[&arguments[..], &[place.as_os_str()]].concat(), path, None)?;
     let told: serde_json::Value = serde_json::from_slice(&said)
         .map_err(|error| Error::fatal("what qemu-img tells of the image is not understood").because(error))?;
     Ok(told.get("backing-filename").and_then(|name| name.as_str()).map(str::to_owned))
@@ -74,7 +63,18 @@ pub fn overlay(base: &Path, format: Format, at: &Path, size: Option<u64>) -> Res
     let mut arguments: Vec<&OsStr> = ["create", "-q", "-f", "qcow2", "-F", format.name(), "-b"].map(OsStr::new).into();
     arguments.extend([base.as_os_str(), at.as_os_str()]);
     arguments.extend(size.as_deref().map(OsStr::new));
-    run(&arguments, None).map(drop)
+    run(&arguments, &base, None).map(drop)
+}
+
+/// Makes an empty qcow2 image of `size` bytes at `at`.
+///
+/// # Errors
+/// As [`overlay`].
+pub fn empty(at: &Path, size: u64) -> Result<()> {
+    let at = absolute(at)?;
+    let size = size.to_string();
+    let arguments = ["create", "-q", "-f", "qcow2"].map(OsStr::new);
+    run(&[&arguments[..], &[at.as_os_str(), size.as_ref()]].concat(), &at, None).map(drop)
 }
 
 /// Writes what the image at `from` holds to a new one, sparse, without anything behind it; raw can't be compressed.
@@ -96,7 +96,7 @@ pub fn convert(
         None => {}
     }
     arguments.extend([from.as_os_str(), to.as_os_str()]);
-    run(&arguments, Some(work)).map(drop)
+    run(&arguments, from, Some(work)).map(drop)
 }
 
 /// qemu-img takes what is before a colon for a protocol, and a relative name for one beside the overlay.
@@ -104,9 +104,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::fatal(format!("no path: {}", path.display())).because(error))
 }
 
-fn run(arguments: &[&OsStr], work: Option<&Work>) -> Result<Vec<u8>> {
+/// Runs it; where an image is in use that is `image`.
+fn run(arguments: &[&OsStr], image: &Path, work: Option<&Work>) -> Result<Vec<u8>> {
     let cannot = |error: io::Error| Error::fatal("cannot run qemu-img").because(error);
-    let mut command = Command::new(find("qemu-img", "qemu-utils")?);
+    let mut command = Command::new(programs::qemu_img()?);
     tether(&mut command, Vec::new());
     let mut child = command
         .args(arguments)
@@ -121,7 +122,7 @@ fn run(arguments: &[&OsStr], work: Option<&Work>) -> Result<Vec<u8>> {
     let output = child.stdout.take().map(|stdout| kept(stdout, |said| progress(said, work))).unwrap_or_default();
     let status = child.wait().map_err(cannot)?;
     let complaint = complaint.join().unwrap_or_default();
-    if status.success() { Ok(output) } else { Err(refused(arguments, &String::from_utf8_lossy(&complaint))) }
+    if status.success() { Ok(output) } else { Err(refused(image, &String::from_utf8_lossy(&complaint))) }
 }
 
 /// All that it says, read to its end so that it never waits, and the beginning kept.
@@ -147,17 +148,29 @@ fn progress(said: &[u8], work: Option<&Work>) {
     }
 }
 
-fn refused(arguments: &[&OsStr], complaint: &str) -> Error {
+fn refused(image: &Path, complaint: &str) -> Error {
     let lines: Vec<&str> = complaint.lines().map(|line| line.trim().trim_start_matches("qemu-img: ")).collect();
     let error = Error::fatal(format!("qemu-img: {}", lines.join("; ")));
     if complaint.contains(" lock") {
-        let image = arguments.last().copied().map(OsString::from).unwrap_or_default();
         return Error::fatal(format!("{} is in use", image.display()))
             .help("a guest or another program has it open: shut that down first")
             .because(lines.join("; "));
     }
     if complaint.contains("No space left") {
-        return error.help("make room, or give --output (and TMPDIR) on another file system");
+        return error.help("make room, or name another file system: --output, --work-dir, TMPDIR");
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_that_is_in_use_is_named_and_not_the_disk_s_size() {
+        let complaint =
+            "qemu-img: x: Failed to get shared \"write\" lock\nIs another process using the image [/a.img]?";
+        let error = refused(Path::new("/a.img"), complaint).to_string();
+        assert!(error.starts_with("/a.img is in use"), "{error}");
+    }
 }

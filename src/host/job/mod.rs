@@ -18,7 +18,6 @@ mod said;
 mod seed;
 mod settings;
 mod several;
-mod units;
 mod watch;
 #[cfg(test)]
 mod wrapper_tests;

@@ -14,7 +14,6 @@ use super::publish::{self, Draft, Manifest, Named, Published};
 use super::results;
 use super::said::Archive;
 use super::settings::Settings;
-use super::units::{Size, Time};
 use super::watch::{Failure, Seen, Watch};
 use crate::digest::sha256;
 use crate::error::{At as _, Error, Result};
@@ -23,6 +22,7 @@ use crate::host::interrupt;
 use crate::host::qemu::{Guest, Machine};
 use crate::host::scratch::Scratch;
 use crate::host::tell::{Teller, Work};
+use crate::host::units::{Size, Time};
 use crate::report::clock;
 
 /// Without `--results-size`.
@@ -95,7 +95,7 @@ impl Job {
             None if starts == Starts::Kernel => image::boot_files(shared.base.path(), scratch)?,
             _ => None,
         };
-        let mut machine = machine(&self.name, settings, kernel, &media, serial_log);
+        let mut machine = machine(&self.name, settings, kernel, &media, serial_log)?;
         machine.uefi |= starts == Starts::Uefi && settings.uefi.is_none() && machine.kernel.is_none();
         let started = clock::now();
         // Worked out while the guest is at work, which has a processor of its own.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::host::seed::medium::{self, Disk, Form, Tree};
+use crate::host::medium::{self, Disk, Form, Tree};
 use crate::random;
 
 /// What runs in the guest.

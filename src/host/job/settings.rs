@@ -7,8 +7,9 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Deserialize;
 
-use super::units::{Size, Time};
 use crate::error::{Error, Result};
+use crate::host::qemu::NetworkChoice;
+use crate::host::units::{DiskSize, Memory, Size, Time};
 use crate::input;
 
 /// The most that a settings file may hold.
@@ -34,25 +35,26 @@ pub struct Settings {
     /// The initrd of --kernel
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
-    /// Command line of --kernel; default: root=/dev/vda console=ttyS0
+    /// More for the command line of a kernel that is started directly
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     pub append: Option<String>,
     /// Firmware of the guest: UEFI in place of BIOS
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub uefi: Option<bool>,
-    /// Memory of the guest; default: 1G
+    /// Memory of the guest, e.g. `512M`, `2G`, or a number of MiB; default: 1G
     #[arg(long, value_name = "SIZE")]
-    pub memory: Option<Size>,
+    pub memory: Option<Memory>,
     /// Processors of the guest; default: 1
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=255))]
     pub processors: Option<u32>,
-    /// The guest's network: `isolated` (a card that leads nowhere), `none` (no card; many systems then wait for one, for
-    /// minutes), `user` (out through this machine's), or a value of QEMU's -netdev; default: isolated
-    #[arg(long, value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
-    pub network: Option<String>,
-    /// Grow the guest's disk to this; its agent grows the file system
+    /// The guest's card. `restricted`: with DHCP, and no way out. `user`: out through this machine. `none`: no card; many
+    /// systems then wait for one. `bridge=NAME`: on a bridge of this machine, by QEMU's bridge helper. `netdev=VALUE`: as
+    /// QEMU's -netdev has it. Default: restricted
+    #[arg(long, value_name = "WHICH")]
+    pub network: Option<NetworkChoice>,
+    /// Grow the guest's disk to this, e.g. `20G`; its agent grows the file system
     #[arg(long, value_name = "SIZE")]
-    pub disk_size: Option<Size>,
+    pub disk_size: Option<DiskSize>,
     /// The most that the results may have, holes included; default: 20G
     #[arg(long, value_name = "SIZE")]
     pub results_size: Option<Size>,

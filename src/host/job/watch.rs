@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use super::outputs::Outputs;
 use super::said::{self, Archive, Log, Said};
-use super::units::{Size, Time};
 use crate::error::Error;
 use crate::host::qemu::Event;
+use crate::host::units::{Size, Time};
 
 /// How many last lines are told of a job that failed.
 const LINES: usize = 20;

@@ -10,20 +10,22 @@ mod firmware;
 mod guest;
 mod lines;
 mod monitor;
+mod network;
 mod probe;
 mod process;
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::host::programs;
 use crate::host::scratch::Scratch;
 use crate::host::tell::Teller;
 
 pub use accelerator::{Accelerator, Preference};
 pub use guest::{Console, Guest};
 pub use lines::Lines;
-pub use process::find;
+pub use network::NetworkChoice;
 
 /// A machine to be started.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +91,24 @@ pub struct Kernel {
     pub command_line: String,
 }
 
+impl Kernel {
+    /// One that a person names, for a file system without partitions as the first disk.
+    pub fn given(kernel: PathBuf, initrd: Option<PathBuf>) -> Self {
+        Self { kernel, initrd, command_line: "root=/dev/vda console=ttyS0".to_owned() }
+    }
+
+    /// Lets `more` follow on the command line; where a kernel reads a word twice, the later one counts.
+    pub fn append(&mut self, more: &str) {
+        self.command_line = format!("{} {more}", self.command_line);
+    }
+
+    /// What to say where there is no kernel to append to.
+    pub fn none_to_append_to() -> Error {
+        Error::malformed("--append is for a kernel that is started directly, and this image has a boot loader")
+            .help("name a kernel with --kernel")
+    }
+}
+
 /// A network card of the guest.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -131,7 +151,7 @@ impl Machine {
     /// # Errors
     /// Absent: there is no QEMU here. Fatal: KVM is asked for and does not run guests.
     pub fn accelerator(&self, scratch: &Scratch, teller: &Teller) -> Result<Accelerator> {
-        accelerator::choose(self.accelerator, &program()?, scratch, teller)
+        accelerator::choose(self.accelerator, &programs::qemu()?, scratch, teller)
     }
 
     /// Finds QEMU, probes the accelerator (saying which it is, and why not the other) and starts.
@@ -141,10 +161,6 @@ impl Machine {
     /// should be, or QEMU does not start.
     pub fn start(&self, scratch: &Scratch, teller: &Teller) -> Result<Guest> {
         let accelerator = self.accelerator(scratch, teller)?;
-        Guest::launch(&program()?, self, accelerator, scratch)
+        Guest::launch(&programs::qemu()?, self, accelerator, scratch)
     }
-}
-
-fn program() -> Result<PathBuf> {
-    find("qemu-system-x86_64", "qemu-system-x86 (Debian), qemu-kvm (Fedora)")
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! QEMU's process: found, started so that it can't outlive this program, and reaped by the thread that started it.
+//! QEMU's process: started so that it can't outlive this program, and reaped by the thread that started it.
 
-use std::env;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -12,24 +11,10 @@ use std::thread::{self, JoinHandle};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
 use crate::host::tether::tether;
-
-/// The program of that name in PATH.
-///
-/// # Errors
-/// Absent, with the package that has it.
-pub fn find(name: &str, packages: &str) -> Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let candidates = env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|it| it.join(name));
-    let mut found = candidates.filter(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok());
-    found.next().ok_or_else(|| {
-        Error::absent(format!("there is no {name} on this machine (looked for in PATH)"))
-            .help(format!("install the package {packages}"))
-    })
-}
 
 /// A process that was started; it is reaped whether anybody waits for it or not.
 pub struct Process {
@@ -118,12 +103,5 @@ mod tests {
         let (process, ended) = start("exec sleep 1000");
         drop(process);
         assert!(!ended.recv().unwrap().success());
-    }
-
-    #[test]
-    fn a_program_that_is_missing_is_named_with_its_package() {
-        let error = find("qemu-system-none", "qemu-system-none (Debian)").unwrap_err();
-        assert!(error.is_absent());
-        assert!(error.to_string().contains("install the package qemu-system-none (Debian)"), "{error}");
     }
 }

@@ -9,9 +9,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::host::medium::{Disk, Form};
 use crate::host::seed::inputs::Inputs;
 use crate::host::seed::keys;
-use crate::host::seed::medium::{Disk, Form};
 use crate::host::seed::password::{self, Hash};
 use crate::host::seed::request::{Account, GuestFile, Request};
 use crate::random;

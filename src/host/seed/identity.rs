@@ -5,7 +5,7 @@
 //! while the id in the documents is still empty; and of those lines the SHA-256.
 
 use crate::digest::sha256;
-use crate::host::seed::medium::Tree;
+use crate::host::medium::Tree;
 
 /// For NoCloud: `iid-` and the first 20 digits.
 pub fn word(files: &Tree) -> String {

@@ -11,7 +11,6 @@ mod identity;
 mod inputs;
 mod keys;
 pub mod localds;
-pub mod medium;
 mod multipart;
 mod nocloud;
 mod openstack;
@@ -28,7 +27,7 @@ use serde_json::json;
 use crate::cli::{self, print, print_json};
 use crate::error::{Error, Result};
 use crate::host::Common;
-use medium::{Disk, Form};
+use crate::host::medium::{self, Disk, Form};
 use request::Made;
 
 pub use arguments::Arguments;

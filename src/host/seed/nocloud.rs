@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::finding::Findings;
-use crate::host::seed::medium::Tree;
+use crate::host::medium::Tree;
 use crate::host::seed::request::{CONFIG, Made, OPTIONS, Request};
 use crate::host::seed::{account, identity};
 use crate::instance::nocloud::{self, NAME};

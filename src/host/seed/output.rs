@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::host::seed::medium::{Disk, Form};
+use crate::host::medium::{Disk, Form};
 
 /// The form and the disk format for `output`.
 ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::network_format::{self, Format};
 use crate::error::{Error, Result};
-use crate::host::seed::medium::Tree;
+use crate::host::medium::Tree;
 use crate::seed::{Document, NetworkFormat, Seed};
 
 /// The name under which `check` tells of what the command line's options come to.

@@ -6,7 +6,7 @@ use crate::cli::check::problem::{self, Problem};
 use crate::datasource::documents::{DOCUMENT_LIMIT, FILE_LIMIT};
 use crate::datasource::openstack::tree::{CONTENT_LIMIT, MAX_CONTENT};
 use crate::finding::{Finding, Findings, Origin};
-use crate::host::seed::medium::Tree;
+use crate::host::medium::Tree;
 use crate::host::seed::request::{GuestFile, OPTIONS};
 
 const CONTENT: &str = "openstack/content/";

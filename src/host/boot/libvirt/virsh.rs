@@ -16,7 +16,7 @@ use quick_xml::{Reader, XmlVersion};
 use super::super::follow::End;
 use crate::error::{At as _, Error, Result};
 use crate::host::interrupt;
-use crate::host::qemu::find;
+use crate::host::programs;
 use crate::program;
 use crate::report::line::one_line;
 
@@ -47,7 +47,7 @@ impl Virsh {
             return Err(Error::malformed(format!("{uri} is not of this machine"))
                 .help("the overlay is here: name qemu:///system or qemu:///session"));
         }
-        Ok(Self { program: find("virsh", "libvirt-clients (Debian), libvirt-client (Fedora)")?, uri: uri.to_owned() })
+        Ok(Self { program: programs::virsh()?, uri: uri.to_owned() })
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<String> {
@@ -55,7 +55,7 @@ impl Virsh {
         let kept = KEPT.iter().filter_map(|name| Some(format!("{name}={}", env::var(name).ok()?)));
         let all: Vec<String> = kept.chain([&program, "-q", "-c", &self.uri].map(str::to_owned)).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
-        let answer = program::ask(&find("env", "coreutils")?, &all, SAID, PATIENCE)?;
+        let answer = program::ask(&programs::find("env", "coreutils")?, &all, SAID, PATIENCE)?;
         if !answer.success {
             return Err(self.refuses(&answer.complaint));
         }

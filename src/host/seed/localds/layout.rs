@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{At as _, Error, Result};
-use crate::host::seed::medium::{self, Beside, Disk, Form, Tree};
+use crate::host::medium::{self, Beside, Disk, Form, Tree};
 
 const LABEL: &str = "cidata";
 

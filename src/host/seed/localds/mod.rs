@@ -15,8 +15,8 @@ use clap::{ArgAction, Parser};
 
 use crate::cli;
 use crate::error::{At as _, Error, Result};
+use crate::host::medium::Tree;
 use crate::host::seed::inputs::Inputs;
-use crate::host::seed::medium::Tree;
 use crate::host::seed::request::OPTIONS;
 use crate::host::seed::{checked, identity};
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};

@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
+use crate::host::programs;
 use crate::host::serve::callers::domains::{Domain, Domains};
 use crate::host::serve::callers::names::is_uuid;
 use crate::host::tether::tether;
@@ -48,10 +49,7 @@ impl Virsh {
     /// # Errors
     /// Absent: there is no `virsh`.
     pub fn at(uri: &str) -> Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = std::env::split_paths(&path).map(|place| place.join("virsh")).find(|program| program.is_file());
-        let none = || Error::absent("there is no virsh").help("install it (Debian: libvirt-clients)");
-        Ok(Self::new(program.ok_or_else(none)?, uri))
+        Ok(Self::new(programs::virsh()?, uri))
     }
 
     /// With that program in virsh's place.

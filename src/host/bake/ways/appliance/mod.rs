@@ -21,6 +21,7 @@ use crate::host::bake::contents::{Contents, Copy, Kind};
 use crate::host::bake::elf::Program;
 use crate::host::bake::worker::{Outcome, Place, Task};
 use crate::host::image::{Format, tool};
+use crate::host::programs;
 use crate::host::qemu::{self, Disk, Event, Guest, Machine};
 
 /// How long it may take: emulated, and with the journal of a large file system to be played back.
@@ -34,7 +35,7 @@ const SHOWN: usize = 12;
 
 /// Where QEMU is, this program needs no libraries, and there is a kernel.
 pub fn possible(order: &Order) -> Result<()> {
-    tool::find("qemu-system-x86_64", "qemu-system-x86")?;
+    programs::qemu()?;
     if !Program::of(Path::new("/proc/self/exe"))?.is_static {
         return Err(Error::fatal(
             "this build of firstlight-host is not static, so it can't be a machine's only program",

@@ -25,6 +25,45 @@ impl FromStr for Size {
     }
 }
 
+/// Memory: as QEMU and libvirt's people write it, where a number alone is MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory(u64);
+
+impl Memory {
+    /// MiB.
+    pub fn mib(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Memory {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let alone = text.parse().ok();
+        match alone.or_else(|| size(text).map(|bytes| bytes >> 20)) {
+            Some(mib @ 16..=16_777_216) => Ok(Self(mib)),
+            _ => Err("memory is a number of MiB, or one with M, G or T behind it, from 16M to 16T: 512M, 2G"),
+        }
+    }
+}
+
+/// Bytes of a disk: a [`Size`] that cannot be a number of GiB, or of MiB, without its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSize(pub u64);
+
+impl FromStr for DiskSize {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match size(text.trim()) {
+            Some(bytes) if bytes >= 1 << 20 => Ok(Self(bytes)),
+            _ => Err("a disk's size is a number with M, G or T behind it (alone it is bytes), 1M at least: 20G"),
+        }
+    }
+}
+
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -44,7 +83,7 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match duration(text.trim()) {
-            Some(time) if time <= Duration::from_secs(365 * 86_400) => Ok(Self(time)),
+            Some(time) if !time.is_zero() && time <= Duration::from_secs(365 * 86_400) => Ok(Self(time)),
             _ => Err("a time is a number of seconds, or one with s, m, h or d behind it: 90s, 2h"),
         }
     }
@@ -76,6 +115,18 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl<'de> Deserialize<'de> for Memory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_scalar(deserializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for DiskSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_scalar(deserializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         from_scalar(deserializer)
@@ -98,10 +149,20 @@ mod tests {
             assert_eq!(text.parse(), Ok(Time(Duration::from_secs(seconds))));
             assert_eq!(Time(Duration::from_secs(seconds)).to_string(), told);
         }
+        for (text, mib) in [("1024", 1024), ("512M", 512), ("1G", 1024), ("1.5G", 1536)] {
+            assert_eq!(text.parse(), Ok(Memory(mib)));
+        }
+        for text in ["", "0", "8", "8M", "-1", "1X", "17T"] {
+            assert!(text.parse::<Memory>().is_err(), "{text}");
+        }
+        assert_eq!("20G".parse(), Ok(DiskSize(20 << 30)));
+        for text in ["", "0", "20", "2048"] {
+            assert!(text.parse::<DiskSize>().is_err(), "{text}");
+        }
         for text in ["", "0", "-1G", "1X", "9999999T", "NaN", "inf"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
-        for text in ["", "-1", "2w", "400d", "1e9"] {
+        for text in ["", "0", "-1", "2w", "400d", "1e9"] {
             assert!(text.parse::<Time>().is_err(), "{text}");
         }
     }

@@ -4,7 +4,7 @@
 use super::SECTOR;
 use super::field::{NO_TIME, both16, both32, long_time, wide};
 use super::hierarchy::Names;
-use crate::host::seed::medium::stamp::Stamp;
+use crate::host::medium::stamp::Stamp;
 
 /// The sign of every descriptor, and its version.
 const SIGN: &[u8] = b"CD001\x01";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Numbers, texts and times as ECMA-119 writes them.
 
-use crate::host::seed::medium::stamp::Stamp;
+use crate::host::medium::stamp::Stamp;
 
 /// A number in both byte orders (7.2.3).
 pub fn both16(number: u16) -> [u8; 4] {

@@ -3,7 +3,7 @@
 
 use super::SECTOR;
 use super::field::{both16, both32, short_time};
-use crate::host::seed::medium::stamp::Stamp;
+use crate::host::medium::stamp::Stamp;
 
 /// The most that a record may be long; lengths are even.
 const MAX_RECORD: usize = 254;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::SECTOR;
 use super::field::wide;
 use super::record::{Continuation, Extent, announcement, attributes, record};
-use crate::host::seed::medium::short_name::ShortNames;
-use crate::host::seed::medium::stamp::Stamp;
-use crate::host::seed::medium::tree::{Directory, Entry};
+use crate::host::medium::short_name::ShortNames;
+use crate::host::medium::stamp::Stamp;
+use crate::host::medium::tree::{Directory, Entry};
 
 /// How names are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::geometry::ENTRY;
 use crate::error::{Error, Result};
-use crate::host::seed::medium::short_name::{ShortName, ShortNames};
-use crate::host::seed::medium::stamp::Stamp;
+use crate::host::medium::short_name::{ShortName, ShortNames};
+use crate::host::medium::stamp::Stamp;
 
 /// UTF-16 units in one piece of a long name, and in the longest name.
 const PIECE: usize = 13;

@@ -2,7 +2,7 @@
 //! The first sectors of a FAT.
 
 use super::geometry::{CLUSTER, Geometry, SECTOR, Width};
-use crate::host::seed::medium::image::Image;
+use crate::host::medium::image::Image;
 
 /// Where FAT32 keeps its count of free clusters, and a copy of its first sectors.
 const INFO: u16 = 1;
