@@ -21,7 +21,7 @@ use crate::cli;
 use crate::error::{At as _, Error, Result};
 use crate::host::image::roots::OS_RELEASE;
 use crate::host::tether::tether;
-use crate::root::{Root, Tree as _};
+use crate::root::Root;
 
 /// What this program is called as the worker.
 pub const NAME: &str = "firstlight-bake";
