@@ -29,7 +29,32 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "host-keys",
         why: "clones would share the keys by which a server is known; sshd makes new ones",
-        removed: &["/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub"],
+        removed: &[
+            "/etc/ssh/ssh_host_*_key",
+            "/etc/ssh/ssh_host_*_key.pub",
+            "/etc/ssh/ssh_host_*_key-cert.pub",
+            "/etc/dropbear/dropbear_*_host_key",
+        ],
+        emptied: &[],
+    },
+    Group {
+        name: "old-accounts",
+        why: "copies of the account files from before the last change: they may hold a builder's password",
+        removed: &["/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-"],
+        emptied: &[],
+    },
+    Group {
+        name: "memberships",
+        why: "what the builder is known by in a domain, at a vendor's or by a storage server",
+        removed: &[
+            "/etc/krb5.keytab",
+            "/var/lib/samba/private/*.tdb",
+            "/var/lib/sss/db/*.ldb",
+            "/etc/sysconfig/rhn/systemid",
+            "/etc/pki/consumer/*",
+            "/etc/pki/entitlement/*",
+            "/etc/lvm/devices/system.devices",
+        ],
         emptied: &[],
     },
     Group {
@@ -208,6 +233,9 @@ mod tests {
         let gone = [
             "/etc/ssh/ssh_host_ed25519_key",
             "/etc/ssh/ssh_host_ed25519_key.pub",
+            "/etc/ssh/ssh_host_ed25519_key-cert.pub",
+            "/etc/shadow-",
+            "/etc/krb5.keytab",
             "/var/lib/dhcp/dhclient.leases",
             "/var/lib/cloud/instances/i-1/user-data.txt",
             "/home/ada/.bash_history",
@@ -219,6 +247,7 @@ mod tests {
         ];
         let kept = [
             "/etc/ssh/sshd_config",
+            "/etc/shadow",
             "/var/lib/cloud/seed/nocloud/user-data",
             "/home/ada/.bashrc",
             "/var/lib/NetworkManager/NetworkManager.state",
