@@ -73,10 +73,10 @@ impl Job {
         // Its name is one that --log hardly has: that is often NAME.log, and here.
         let beside = shared.base_dir.join(format!("{}.console.log", self.name));
         let kept = outcome.is_err().then_some(&beside);
-        if let Some(place) = self.serial_log.as_ref().or(kept).filter(|_| has_content(&serial_log)) {
-            if let Err(error) = keep(&serial_log, place) {
-                teller.event("warning", &format!("the serial log is lost: {error}"));
-            }
+        if let Some(place) = self.serial_log.as_ref().or(kept).filter(|_| has_content(&serial_log))
+            && let Err(error) = keep(&serial_log, place)
+        {
+            teller.event("warning", &format!("the serial log is lost: {error}"));
         }
         outcome
     }
