@@ -24,7 +24,7 @@ impl Lock {
     /// # Errors
     /// The file can't be made.
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
-        loop {
+        for _ in 0..ROUNDS {
             if let Some(directory) = path.parent() {
                 make(directory)?;
             }
@@ -48,8 +48,12 @@ impl Lock {
                 return Ok(Some(Self { path: path.to_owned(), _file: file }));
             }
         }
+        Err(Error::fatal(format!("the lock {} goes whenever it is made", path.display())))
     }
 }
+
+/// Each is lost only to another program that came or went in that moment; but a link to nowhere loses them all.
+const ROUNDS: usize = 10_000;
 
 /// A directory of locks, for whoever may publish into the one that it is in.
 fn make(directory: &Path) -> Result<()> {
@@ -171,6 +175,16 @@ mod tests {
         assert_eq!(left, ["name-held"]);
         drop(held);
         assert!(!scratch.path().join(".jobs").exists());
+    }
+
+    #[test]
+    fn what_is_no_directory_is_told_and_not_tried_for_ever() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("nowhere", scratch.path().join("dangling")).unwrap();
+        fs::write(scratch.path().join("file"), "").unwrap();
+        for place in ["dangling/lock", "file/lock"] {
+            assert!(Lock::try_take(&scratch.path().join(place)).is_err(), "{place}");
+        }
     }
 
     #[test]
