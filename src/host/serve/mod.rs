@@ -45,7 +45,7 @@ use crate::host::Common;
 use crate::host::tell::Teller;
 
 use access::Log;
-use data::Data;
+use data::{Data, Parsed};
 use link_local::Held;
 use listen::Front;
 use page::Activity;
@@ -183,7 +183,7 @@ impl Arguments {
             (Some(spec), _) => {
                 let store = Store::open(spec, &self.access)?;
                 store.ready().await?;
-                (Data::Store(Box::new(store)), Who::Callers(Box::new(self.who.open()?)))
+                (Data::Store(Box::new(store), Parsed::default()), Who::Callers(Box::new(self.who.open()?)))
             }
             (None, Some(path)) => {
                 let mut findings = Findings::default();
