@@ -12,7 +12,6 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli;
 use crate::error::Result;
-use crate::report::log;
 
 mod bake;
 mod boot;
@@ -63,7 +62,7 @@ impl Common {
             1 => LevelFilter::Info,
             _ => LevelFilter::Debug,
         };
-        log::init(log::Options { level, stderr: true, file: None, system: false });
+        tell::log_to_stderr(level, self.json);
     }
 }
 
@@ -96,7 +95,11 @@ impl Cli {
                 return if error.use_stderr() { ExitCode::from(cli::USAGE) } else { ExitCode::SUCCESS };
             }
         };
-        end(cli.exec())
+        let json = cli.common.json;
+        cli.exec().unwrap_or_else(|error| {
+            tell::failed(&error, json);
+            ExitCode::FAILURE
+        })
     }
 
     fn exec(self) -> Result<ExitCode> {
@@ -109,11 +112,4 @@ impl Cli {
             Command::Boot(arguments) => arguments.exec(common),
         }
     }
-}
-
-fn end(result: Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        cli::tell(&format!("firstlight-host: {error}"));
-        ExitCode::FAILURE
-    })
 }

@@ -6,9 +6,53 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::error::Error;
+use crate::report;
+
+/// Log records go to standard error: as lines of text, or as events for programs, which read every line there as JSON.
+pub fn log_to_stderr(level: LevelFilter, json: bool) {
+    if !json {
+        return report::log::init(report::log::Options { level, stderr: true, file: None, system: false });
+    }
+    if log::set_boxed_logger(Box::new(Records(level))).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// The end of a command that failed, on standard error.
+pub fn failed(error: &Error, json: bool) {
+    if !json {
+        return cli::tell(&format!("firstlight-host: {error}"));
+    }
+    cli::tell(&json!({ "event": "error", "text": error.without_advice(), "help": error.advice() }).to_string());
+}
+
+/// Log records as events; of the libraries beneath, warnings only.
+struct Records(LevelFilter);
+
+impl Log for Records {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        let own = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
+        metadata.level() <= if own { self.0 } else { self.0.min(LevelFilter::Warn) }
+    }
+
+    fn log(&self, record: &Record) {
+        if self.enabled(record.metadata()) {
+            cli::tell(&event_of(record).to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn event_of(record: &Record) -> Value {
+    let level = record.level().as_str().to_ascii_lowercase();
+    json!({ "event": "log", "level": level, "text": record.args().to_string() })
+}
 
 /// Tells of one command's work, on standard error; results are the command's own, on standard output.
 #[derive(Clone)]
@@ -109,5 +153,24 @@ const WIDTH: usize = 60;
 impl Drop for Work {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_an_event_of_one_line_and_the_libraries_say_warnings_alone() {
+        let record = Record::builder().level(Level::Warn).args(format_args!("no\n\"answer\"")).build();
+        let event = event_of(&record);
+        assert_eq!(event, json!({ "event": "log", "level": "warn", "text": "no\n\"answer\"" }));
+        assert_eq!(event.to_string().lines().count(), 1);
+        let records = Records(LevelFilter::Debug);
+        let is_said = |target, level| records.enabled(&Metadata::builder().target(target).level(level).build());
+        assert!(is_said("firstlight::host", Level::Debug) && is_said("hyper", Level::Warn));
+        assert!(!is_said("hyper", Level::Info));
     }
 }

@@ -44,7 +44,7 @@ use crate::host::{Common, job};
 /// cloud-init) and is not changed, in the directory $JOB_DIR with the inputs in it. What it puts into $JOB_OUTPUT, and the
 /// paths of --output, are published in DIR/NAME of --base-dir with checksums and manifest.json (a result that has one of
 /// their names gets `job-` in front); a name that is taken is refused. Nothing is published of a job that fails, but the
-/// console's log as DIR/NAME.log; the exit code is 1 where one did.
+/// console's log as DIR/NAME.console.log; the exit code is 1 where one did.
 #[derive(Args)]
 #[command(after_help = WAYS_HELP)]
 pub struct Arguments {

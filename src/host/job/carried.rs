@@ -54,12 +54,15 @@ pub fn script(path: &Path) -> Result<Vec<u8>> {
     Ok(script)
 }
 
-/// `KEY=VALUE` of `--env`.
+/// `KEY=VALUE` of `--env`, or `KEY` alone, whose value is this program's own.
 ///
 /// # Errors
 /// The key is no name of a variable, or one that is set for the job anyway; or the value has a NUL.
 pub fn variable(text: &str) -> std::result::Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it is written KEY=VALUE")?;
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) => (key, value.to_owned()),
+        None => (text, own(text)?),
+    };
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if key.is_empty() || !key.chars().all(word) || key.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(format!("`{key}` is no name of a variable"));
@@ -70,7 +73,13 @@ pub fn variable(text: &str) -> std::result::Result<(String, String), String> {
     if value.contains('\0') {
         return Err(format!("the value of {key} has a NUL"));
     }
-    Ok((key.to_owned(), value.to_owned()))
+    Ok((key.to_owned(), value))
+}
+
+/// The value in this program's own environment: what a command line says every user of this machine can read.
+fn own(key: &str) -> std::result::Result<String, String> {
+    let none = |_| format!("{key} has no value: it is written KEY=VALUE, or KEY for one of this program's environment");
+    std::env::var(key).map_err(none)
 }
 
 impl Carried {
@@ -187,7 +196,8 @@ mod tests {
         assert!(script(scratch.path()).unwrap_err().to_string().contains("is a directory"));
         assert!(script(&scratch.path().join("none")).unwrap_err().is_absent());
         assert_eq!(variable("A_1=b=c"), Ok(("A_1".to_owned(), "b=c".to_owned())));
-        for text in ["A", "=x", "1A=x", "A-B=x", "JOB_DIR=/", "A=\0"] {
+        assert_eq!(variable("PATH"), Ok(("PATH".to_owned(), std::env::var("PATH").unwrap())));
+        for text in ["FIRSTLIGHT_NOT_SET", "", "=x", "1A=x", "A-B=x", "JOB_DIR=/", "A=\0"] {
             assert!(variable(text).is_err(), "{text}");
         }
     }

@@ -68,7 +68,9 @@ modprobe virtio_blk 2>/dev/null
 if device=$(port org.firstlight.job) && [ -w "$device" ]; then
   exec 4> "$device"
 else
-  prefix='org.firstlight.job '
+  # On a line of its own, also where what the job printed last has no end.
+  prefix='
+org.firstlight.job '
   exec 4>> "$root/dev/console"
 fi
 if device=$(port org.firstlight.job.log) && [ -w "$device" ]; then
@@ -92,11 +94,13 @@ tar -xof "$input" -C "$home" 2>&3 || refuse unpack
 report "{\"state\":\"started\",\"log\":\"$log\"}"
 (
   exec 4>&-
+  # As the script's words: its variables may have the names of those here.
+  set -- "$home/input" "$home/output" "$home/control/script" "$home/control/environment"
   set -a
-  JOB_DIR=$home/input JOB_OUTPUT=$home/output
-  . "$home/control/environment"
+  . "$4"
+  JOB_DIR=$1 JOB_OUTPUT=$2
   set +a
-  cd "$JOB_DIR" && exec "$home/control/script"
+  cd "$1" && exec "$3"
 ) < /dev/null >&3 2>&3
 code=$?
 if [ "$code" -ne 0 ]; then

@@ -4,8 +4,11 @@
 //! A lock is a file that somebody holds; the kernel lets go of it whatever ends its holder.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::error::{At as _, Error, OrAbsent as _, Result};
 
@@ -23,9 +26,15 @@ impl Lock {
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
         loop {
             if let Some(directory) = path.parent() {
-                fs::create_dir_all(directory).at("make", directory)?;
+                make(directory)?;
             }
-            let made = File::options().write(true).create(true).truncate(false).open(path).at("make", path);
+            let made = File::options().write(true).create(true).truncate(false).open(path);
+            let made = match made {
+                // Another user's, who has the same directory of results.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
+                made => made,
+            };
+            let made = made.at("make", path);
             // Its directory goes with the last who holds a lock.
             let Some(file) = made.or_absent()? else { continue };
             match file.try_lock() {
@@ -42,6 +51,18 @@ impl Lock {
     }
 }
 
+/// A directory of locks, for whoever may publish into the one that it is in.
+fn make(directory: &Path) -> Result<()> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        made => made.at("make", directory)?,
+    }
+    let mode = directory.parent().and_then(|above| fs::metadata(above).ok()).map(|data| data.permissions());
+    // Where that can't be, others are told that they may not.
+    let _ = mode.map(|mode| fs::set_permissions(directory, mode));
+    Ok(())
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // While it is still held. A file that stays is only untidy.
@@ -51,6 +72,9 @@ impl Drop for Lock {
     }
 }
 
+/// Who tidies up holds every lock for a moment: only who holds it longer is at work.
+const TIDYING: Duration = Duration::from_millis(50);
+const TRIES: usize = 6;
 /// The most that is tidied at a time.
 const LEFT: usize = 10_000;
 
@@ -84,10 +108,15 @@ impl Locks {
 
     /// The name, which nobody else may be working for.
     pub fn name(&self, name: &str) -> Result<Lock> {
-        Lock::try_take(&self.directory.join(format!("name-{name}")))?.ok_or_else(|| {
-            Error::transient(format!("another program is at a job called {name}"))
-                .help("wait for it, or give another --name")
-        })
+        let path = self.directory.join(format!("name-{name}"));
+        for _ in 0..TRIES {
+            if let Some(lock) = Lock::try_take(&path)? {
+                return Ok(lock);
+            }
+            sleep(TIDYING);
+        }
+        Err(Error::transient(format!("another program is at a job called {name}"))
+            .help("wait for it, or give another --name"))
     }
 }
 
@@ -112,6 +141,23 @@ mod tests {
         drop((name, second));
         other.name("image").unwrap();
         assert!(!scratch.path().join(".jobs").exists());
+    }
+
+    #[test]
+    fn who_only_tidies_up_stands_in_nobodys_way_and_who_may_publish_may_lock() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(scratch.path(), mode).unwrap();
+        let locks = Locks::of(scratch.path());
+        let tidying = Lock::try_take(&scratch.path().join(".jobs/name-x")).unwrap();
+        assert_eq!(fs::metadata(scratch.path().join(".jobs")).unwrap().mode() & 0o7777, 0o777);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                sleep(TIDYING);
+                drop(tidying);
+            });
+            locks.name("x").unwrap();
+        });
     }
 
     #[test]

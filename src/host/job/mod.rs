@@ -55,8 +55,8 @@ pub struct Arguments {
     /// A file or directory for the directory that the job runs in
     #[arg(long = "input", value_name = "PATH", requires = "jobs")]
     inputs: Vec<PathBuf>,
-    /// A variable of the job's environment
-    #[arg(long = "env", value_name = "KEY=VALUE", requires = "jobs", value_parser = carried::variable)]
+    /// A variable of the job's environment; KEY alone takes its value from this program's, out of sight of other users
+    #[arg(long = "env", value_name = "KEY[=VALUE]", requires = "jobs", value_parser = carried::variable)]
     environment: Vec<(String, String)>,
     /// Write what the job prints to FILE; of several jobs to NAME-FILE
     #[arg(long, value_name = "FILE", requires = "jobs")]

@@ -96,10 +96,12 @@ impl Draft {
     /// No space, or somebody else made a directory of that name meanwhile; then nothing is published.
     pub fn publish(self, files: &[PathBuf], mut manifest: Manifest, teller: &Teller) -> Result<Vec<Published>> {
         let mut lists: [(&str, Vec<u8>); 3] = [("", Vec::new()), ("", Vec::new()), ("", Vec::new())];
+        // One work for all: there may be thousands.
+        let work = teller.work(&format!("checksums of {} files", files.len()), None);
         for file in files {
             let path = self.results.join(file);
             let size = fs::metadata(&path).at("look at", &path)?.len();
-            let work = teller.work(&format!("checksums of {}", file.display()), Some(size));
+            work.now(&format!("checksums of {}", file.display()));
             let digests = checksums::of(&path, &work)?;
             let sha256 = digests.iter().find(|(list, _)| *list == "SHA256SUMS").map(|(_, digest)| digest.clone());
             let path = file.to_string_lossy().into_owned();

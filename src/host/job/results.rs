@@ -86,8 +86,10 @@ impl Place<'_> {
         }
         let member =
             entry.path().map_err(|error| Error::malformed("a result has no name").because(error))?.into_owned();
-        let refused =
-            |why: &str| Error::malformed(format!("the result {} {why}; nothing is published", member.display()));
+        let refused = |why: &str| {
+            Error::malformed(format!("the result {} {why}; nothing is published", member.display()))
+                .help("the job can pack such things: in a tar or an image that it makes there may be anything")
+        };
         let name = self.outputs.published(&member).ok_or_else(|| refused("was not asked for"))?;
         if name.components().count() > DEPTH {
             return Err(refused("is too deep"));

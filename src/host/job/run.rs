@@ -20,7 +20,7 @@ use crate::digest::sha256;
 use crate::error::{At as _, Error, Result};
 use crate::host::image;
 use crate::host::interrupt;
-use crate::host::qemu::Machine;
+use crate::host::qemu::{Guest, Machine};
 use crate::host::scratch::Scratch;
 use crate::host::tell::{Teller, Work};
 use crate::report::clock;
@@ -69,10 +69,11 @@ impl Job {
         let scratch = Scratch::new(None)?;
         let serial_log = scratch.path().join("serial.log");
         let outcome = self.run_in(&scratch, &serial_log, shared, teller);
-        // Kept whatever became of the job; and where the results would be, if there are none.
-        let beside = shared.base_dir.join(format!("{}.log", self.name));
+        // Kept whatever became of the job, where it is wanted; else beside where the results would be, if there are none.
+        // Its name is one that --log hardly has: that is often NAME.log, and here.
+        let beside = shared.base_dir.join(format!("{}.console.log", self.name));
         let kept = outcome.is_err().then_some(&beside);
-        for place in self.serial_log.iter().chain(kept).filter(|_| has_content(&serial_log)) {
+        if let Some(place) = self.serial_log.as_ref().or(kept).filter(|_| has_content(&serial_log)) {
             if let Err(error) = keep(&serial_log, place) {
                 teller.event("warning", &format!("the serial log is lost: {error}"));
             }
@@ -150,6 +151,10 @@ impl Job {
         let begin = Instant::now();
         let mut guest = machine.start(scratch, teller)?;
         let work = teller.work("the guest boots", None);
+        let mut print = |line: &str| {
+            work.passing("output", line);
+            log.line(line)
+        };
         let mut watch = Watch::new(&self.carried.outputs, settings.results_size.unwrap_or(RESULTS_SIZE));
         loop {
             let limit = if watch.started() { deadline } else { boot_deadline };
@@ -163,18 +168,31 @@ impl Job {
             match watch.see(event) {
                 Seen::Nothing => {}
                 Seen::Started => tell_start(&work, teller, begin),
-                Seen::Output(line) => {
-                    log.line(&line)?;
-                    work.passing("output", &line);
-                }
+                Seen::Output(line) => print(&line)?,
                 Seen::Results(archive) => {
-                    guest.quit()?;
+                    last_words(guest, &mut watch, print)?;
                     return Ok(archive);
+                }
+                // The job came to its end, and its guest is sound.
+                Seen::Failed(failure) if failure.exit.is_some() => {
+                    last_words(guest, &mut watch, print)?;
+                    return Err(Failure { last: watch.last(), ..failure });
                 }
                 Seen::Failed(failure) => return Err(failure),
             }
         }
     }
+}
+
+/// Ends the guest. What a job printed comes by another way than its end, and the last of it may come later.
+fn last_words(guest: Guest, watch: &mut Watch<'_>, mut print: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    let mut printed = Ok(());
+    let ended = guest.quit_hearing(|event| {
+        if let (Some(line), Ok(())) = (watch.late_output(event), &printed) {
+            printed = print(&line);
+        }
+    });
+    ended.and(printed)
 }
 
 fn tell_start(work: &Work, teller: &Teller, begin: Instant) {

@@ -129,7 +129,7 @@ impl<'a> Watch<'a> {
                 let what = match exit {
                     126 => ": its interpreter can't be executed".to_owned(),
                     127 => ": a program, or its interpreter, is not in the guest".to_owned(),
-                    129.. => format!(": ended by signal {}", exit - 128),
+                    129..=192 => format!(": ended by signal {}", exit - 128),
                     _ => String::new(),
                 };
                 let error = Error::fatal(format!("the job failed with exit code {exit}{what}"));
@@ -156,6 +156,23 @@ impl<'a> Watch<'a> {
         Seen::Results(archive)
     }
 
+    /// What the event says that the job printed, after its end was told.
+    pub fn late_output(&mut self, event: Event) -> Option<String> {
+        match event {
+            Event::Line { port, line } if port == said::LOG_PORT => {
+                self.output.push(&line);
+                Some(line)
+            }
+            _ => None,
+        }
+    }
+
+    /// The last lines of its output, or of the console where it had none.
+    pub fn last(&self) -> Vec<String> {
+        let last = if self.output.0.is_empty() { &self.console } else { &self.output };
+        last.0.iter().cloned().collect()
+    }
+
     fn printed(&mut self, line: String) -> Seen {
         self.output.push(&line);
         Seen::Output(line)
@@ -170,8 +187,7 @@ impl<'a> Watch<'a> {
     }
 
     fn failure(&self, error: Error) -> Failure {
-        let last = if self.output.0.is_empty() { &self.console } else { &self.output };
-        Failure { error: Box::new(error), exit: None, last: last.0.iter().cloned().collect() }
+        Failure { error: Box::new(error), exit: None, last: self.last() }
     }
 }
 
@@ -195,14 +211,16 @@ struct Tail(VecDeque<String>);
 
 impl Tail {
     fn push(&mut self, line: &str) {
-        let line = line.trim_end();
+        // They are told on a terminal, which would do what a guest's control characters say.
+        let visible = line.trim_end().chars().filter(|c| !c.is_control() || *c == '\t');
+        let line: String = visible.take(WIDTH).collect();
         if line.is_empty() {
             return;
         }
         if self.0.len() == LINES {
             self.0.pop_front();
         }
-        self.0.push_back(line.chars().take(WIDTH).collect());
+        self.0.push_back(line);
     }
 }
 
@@ -248,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn last_lines_do_nothing_to_a_terminal_and_those_that_come_late_count() {
+        let outputs = Outputs::new(&[]).unwrap();
+        let mut watch = Watch::new(&outputs, Size(1));
+        watch.see(line(said::LOG_PORT, "\u{1b}[2J\u{9b}31mred\tx\u{7}"));
+        let late = watch.late_output(line(said::LOG_PORT, "late"));
+        assert_eq!((late.as_deref(), watch.late_output(line(said::PORT, "{}"))), (Some("late"), None));
+        assert_eq!(watch.last(), ["[2J31mred\tx", "late"]);
+    }
+
+    #[test]
     fn without_ports_the_console_serves() {
         let started = || Event::Console("org.firstlight.job {\"state\":\"started\",\"log\":\"console\"}\r".to_owned());
         let printed = outcome(vec![Event::Console("boot".to_owned()), started(), Event::Console("hello".to_owned())]);
@@ -264,6 +292,7 @@ mod tests {
             (ended(r#""exit":3"#), Some(3), "exit code 3"),
             (ended(r#""exit":127"#), Some(127), "not in the guest"),
             (ended(r#""exit":137"#), Some(137), "signal 9"),
+            (ended(r#""exit":255"#), Some(255), "exit code 255\n"),
             (ended(r#""exit":0,"missing":[1]"#), Some(0), "left no /srv/a.img"),
             (ended(r#""exit":0,"tar":0,"disk":1,"size":1048577,"sha256":"""#), Some(0), "their disk has 1 MiB"),
             (ended(r#""exit":0,"tar":2,"disk":0,"size":10240,"sha256":"""#), Some(0), "could not write"),
@@ -276,7 +305,7 @@ mod tests {
             (Event::Exited(ExitStatus::from_raw(256), "no space".to_owned()), None, "no space"),
         ] {
             let failure = failure(vec![line(said::PORT, STARTED), line(said::LOG_PORT, "last words"), event]);
-            assert!(failure.error.to_string().contains(told), "{told}: {}", failure.error);
+            assert!(format!("{}\n", failure.error).contains(told), "{told}: {}", failure.error);
             assert_eq!((failure.exit, failure.last), (exit, vec!["last words".to_owned()]), "{told}");
         }
     }

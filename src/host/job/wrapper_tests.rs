@@ -44,8 +44,8 @@ impl Guest {
         let input = root.join("image.ks");
         fs::write(&input, "part /\n").unwrap();
         let outputs = Outputs::new(&outputs.iter().map(PathBuf::from).collect::<Vec<_>>()).unwrap();
-        let environment =
-            [("JOB_NAME", "image"), ("WORDS", "it's $HOME")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let environment = [("JOB_NAME", "image"), ("WORDS", "it's $HOME"), ("home", "/nowhere"), ("root", "/nowhere")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let (script, environment) = (script.as_bytes().to_vec(), environment.to_vec());
         let carried = Carried { script, environment, outputs: outputs.clone(), inputs: vec![input] };
         carried.write(&root.join("dev/vdb")).unwrap();
@@ -150,7 +150,7 @@ fn a_disk_that_is_full_is_told() {
 #[test]
 fn without_ports_it_is_the_console_and_without_disks_it_is_refused() {
     for shell in shells() {
-        let guest = Guest::new("#!/bin/sh\necho hello\nexit 4\n", &[]);
+        let guest = Guest::new("#!/bin/sh\necho hello\nprintf unfinished\nexit 4\n", &[]);
         fs::remove_dir_all(guest.path("sys/class")).unwrap();
         let (said, _) = guest.run(shell);
         assert_eq!(said, Said::Ended { exit: 4, missing: Vec::new(), archive: None });

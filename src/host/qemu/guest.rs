@@ -188,13 +188,22 @@ impl Guest {
     ///
     /// # Errors
     /// Fatal: it did not end by itself, and was killed: what the guest wrote last may be lost.
-    pub fn quit(mut self) -> Result<()> {
+    pub fn quit(self) -> Result<()> {
+        self.quit_hearing(drop)
+    }
+
+    /// The same; `each` hears what the guest has said by then and nobody has asked for yet.
+    ///
+    /// # Errors
+    /// As those of [`Self::quit`].
+    pub fn quit_hearing(mut self, mut each: impl FnMut(Event)) -> Result<()> {
         let _ = self.monitor.write_all(monitor::quit().as_bytes());
         let deadline = Instant::now() + QUIT;
         loop {
             match self.receive(deadline) {
                 // Its end, told now or before.
                 Ok(Some(Message::Event(Event::Exited(..)))) | Err(_) => return Ok(()),
+                Ok(Some(Message::Event(event))) => each(event),
                 Ok(Some(_)) => {}
                 Ok(None) => return Err(Error::fatal("QEMU did not end when asked, and was killed")),
             }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use log::{info, warn};
 use nix::libc::{EACCES, EPERM};
+use nix::net::if_::if_nametoindex;
 
 use crate::error::{Error, Result};
 use crate::netlink::message::{Message, Received, attributes, flags, number, u32_at};
@@ -25,8 +26,8 @@ const OPENSTACK: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe)
 const EC2: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// How many seconds an address outlives us, and how often it gets them anew.
-const LIFETIME: u32 = 90;
-const RENEWAL: Duration = Duration::from_secs(30);
+const LIFETIME: u32 = 30;
+const RENEWAL: Duration = Duration::from_secs(10);
 /// `IFA_F_NODAD`: nobody else has it, and it serves at once.
 const SURE: u32 = 0x02;
 /// `IFA_F_PERMANENT`: without an end, so not ours.
@@ -61,13 +62,13 @@ impl Arguments {
     }
 }
 
-/// Addresses on a bridge. They go when this is dropped; after a kill, within a minute and a half.
+/// Addresses on a bridge. They go when this is dropped; after a kill, within half a minute.
 pub struct Held {
     bridge: String,
     index: u32,
     /// All that are served.
     addresses: Vec<IpAddr>,
-    /// Dropped, it ends the renewals.
+    /// Dropped, it ends the renewals; told so, they leave what they found.
     end: Option<Sender<()>>,
     renewals: Option<JoinHandle<()>>,
 }
@@ -87,26 +88,31 @@ impl Held {
         if ipv6 {
             wanted.extend([(OPENSTACK.into(), 64), (EC2.into(), 128)] as [(IpAddr, u8); 2]);
         }
-        let theirs = permanent(&mut socket, index).map_err(cannot)?;
-        let (mut held, mut own) = (Vec::new(), Vec::new());
+        let there = present(&mut socket, index).map_err(cannot)?;
+        let (mut held, mut own, mut found) = (Vec::new(), Vec::new(), Vec::new());
         for (address, length) in wanted {
             held.push(address);
-            if theirs.contains(&address) {
+            if there.contains(&(address, true)) {
                 info!("{bridge} has {address} already; it stays");
                 continue;
             }
+            found.extend(Some(address).filter(|_| there.contains(&(address, false))));
             own.push(Address { interface: index, address, length, label: None, deprecated: false, tentative: false });
         }
         let (end, ended) = channel();
         // Made before the first address is there: from then on whatever fails takes them away.
-        let mut holder = Holder { bridge: bridge.to_owned(), socket, own: Vec::new() };
+        let mut holder = Holder { bridge: bridge.to_owned(), index, socket, own: Vec::new() };
         for address in own {
             holder.socket.request(lend(&address)).map_err(cannot)?;
             holder.own.push(address);
         }
         let renewals = std::thread::Builder::new().name("link-local".to_owned()).spawn(move || {
-            while ended.recv_timeout(RENEWAL) == Err(RecvTimeoutError::Timeout) {
-                holder.renew();
+            loop {
+                match ended.recv_timeout(RENEWAL) {
+                    Err(RecvTimeoutError::Timeout) => holder.renew(),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Ok(()) => return holder.own.retain(|own| !found.contains(&own.address)),
+                }
             }
         });
         let renewals = Some(renewals.map_err(cannot)?);
@@ -123,6 +129,23 @@ impl Held {
             }
         };
         self.addresses.iter().map(place).collect()
+    }
+
+    /// Takes away what was not there before, and leaves the rest to its end: somebody else of us serves there.
+    pub fn give_up(mut self) {
+        if let Some(end) = self.end.take() {
+            let _ = end.send(());
+        }
+    }
+
+    /// The bridge's number.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether the bridge is still the one that has the addresses.
+    pub fn is_there(&self) -> bool {
+        is_there(&self.bridge, self.index)
     }
 
     /// The bridge, to which what listens there is best bound (`SO_BINDTODEVICE`): nobody behind another card is a guest.
@@ -143,12 +166,16 @@ impl Drop for Held {
 /// The addresses that are ours.
 struct Holder {
     bridge: String,
+    index: u32,
     socket: Socket,
     own: Vec<Address>,
 }
 
 impl Holder {
     fn renew(&mut self) {
+        if !is_there(&self.bridge, self.index) {
+            return;
+        }
         for address in &self.own {
             if let Err(error) = self.socket.request(lend(address)) {
                 warn!("{} on {} can't be renewed: {error}", address.address, self.bridge);
@@ -159,6 +186,10 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
+        // With the bridge they went as well.
+        if !is_there(&self.bridge, self.index) {
+            return;
+        }
         for address in &self.own {
             if let Err(error) = self.socket.request(address.remove()) {
                 warn!("{} stays on {} for {LIFETIME} seconds: {error}", address.address, self.bridge);
@@ -198,12 +229,16 @@ fn fitting<'a>(state: &'a State, bridge: &str) -> Result<&'a Interface> {
     }
 }
 
-/// The addresses of an interface that have no end.
-fn permanent(socket: &mut Socket, index: u32) -> io::Result<Vec<IpAddr>> {
-    socket.list(&Message::new(GET, flags::DUMP, &[0; HEAD]), |answer| read_permanent(answer, index))
+fn is_there(bridge: &str, index: u32) -> bool {
+    if_nametoindex(bridge) == Ok(index)
 }
 
-fn read_permanent(answer: &Received, index: u32) -> Option<IpAddr> {
+/// The addresses of an interface, and whether they have no end.
+fn present(socket: &mut Socket, index: u32) -> io::Result<Vec<(IpAddr, bool)>> {
+    socket.list(&Message::new(GET, flags::DUMP, &[0; HEAD]), |answer| read_address(answer, index))
+}
+
+fn read_address(answer: &Received, index: u32) -> Option<(IpAddr, bool)> {
     let low = *answer.body.get(2).filter(|_| answer.kind == NEW && u32_at(answer.body, 4) == Some(index))?;
     let (mut all, mut address) = (u32::from(low), None);
     for (attribute, value) in attributes(answer.body, HEAD) {
@@ -214,7 +249,7 @@ fn read_permanent(answer: &Received, index: u32) -> Option<IpAddr> {
             _ => {}
         }
     }
-    address.filter(|_| all & PERMANENT != 0)
+    address.map(|address| (address, all & PERMANENT != 0))
 }
 
 fn ip(octets: &[u8]) -> Option<IpAddr> {
@@ -261,9 +296,9 @@ mod tests {
             let mut message = Message::new(NEW, 0, &[2, 32, 0, 253, 7, 0, 0, 0]);
             message.attribute(1, &IPV4.octets()).attribute(2, &IPV4.octets()).number(8, flags);
             let bytes = message.finish(1);
-            messages(&bytes).next().and_then(|received| read_permanent(&received, 7))
+            messages(&bytes).next().and_then(|received| read_address(&received, 7))
         };
-        assert_eq!((answer(PERMANENT), answer(0)), (Some(IPV4.into()), None));
+        assert_eq!((answer(PERMANENT), answer(0)), (Some((IPV4.into(), true)), Some((IPV4.into(), false))));
     }
 
     #[test]

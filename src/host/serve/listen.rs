@@ -81,16 +81,21 @@ impl Front {
         Arc::new(Self { service, limits: Limits::new(rate), hop_limit, connections, places, teller })
     }
 
-    /// Takes connections until `stop`.
-    pub async fn accept(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    /// Takes connections until `stop`; `link` is the interface that the socket is bound to.
+    pub async fn accept(self: Arc<Self>, listener: TcpListener, link: Option<u32>, mut stop: watch::Receiver<bool>) {
         let ends = stop.clone();
         tokio::select! {
-            () = self.accept_for_ever(&listener, &ends) => {}
+            () = self.accept_for_ever(&listener, link, &ends) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 
-    async fn accept_for_ever(self: &Arc<Self>, listener: &TcpListener, stop: &watch::Receiver<bool>) {
+    async fn accept_for_ever(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        link: Option<u32>,
+        stop: &watch::Receiver<bool>,
+    ) {
         let mut is_well = true;
         loop {
             // Whoever comes while there is no place waits in the kernel's queue.
@@ -109,13 +114,13 @@ impl Front {
             is_well = true;
             let (front, stop) = (Arc::clone(self), stop.clone());
             tokio::spawn(async move {
-                front.connection(stream, peer, stop).await;
+                front.connection(stream, peer, link, stop).await;
                 drop(place);
             });
         }
     }
 
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, link: Option<u32>, stop: watch::Receiver<bool>) {
         // An IPv4 guest of a socket for both is the same guest.
         let address = peer.ip().to_canonical();
         let Some(place) = self.limits.place(address, Instant::now()) else { return };
@@ -132,7 +137,7 @@ impl Front {
         let _ = setsockopt(&stream, sockopt::TcpUserTimeout, &SEND_TIME);
         let link = match peer {
             SocketAddr::V6(peer) if peer.scope_id() != 0 => Some(peer.scope_id()),
-            _ => None,
+            _ => link,
         };
         let from = Connection { address: Some(address), link, place: Some(place), hops };
         connection::serve(stream, Arc::clone(&self.service), from, Some(Arc::clone(&self.places)), stop).await;

@@ -3,6 +3,7 @@
 
 mod access;
 mod answers;
+mod bridge;
 mod callers;
 mod connection;
 mod data;
@@ -45,8 +46,8 @@ use crate::host::Common;
 use crate::host::tell::Teller;
 
 use access::Log;
+use bridge::Bridge;
 use data::{Data, Parsed};
-use link_local::Held;
 use listen::Front;
 use page::Activity;
 use password::Passwords;
@@ -143,9 +144,8 @@ impl Arguments {
             stdio::serve(service, stop).await;
             return Ok(());
         }
-        // Taken away last, when nobody is being answered any more.
-        let held = self.link_local.hold()?;
-        let listeners = self.listeners(held.as_ref())?;
+        let bridge = Bridge::open(&self.link_local)?;
+        let listeners = self.listeners(bridge.is_none())?;
         let page = self.status.map(|address| listen::bind(address, None)).transpose()?;
         let activity = Arc::clone(&service.activity);
         let front = Front::new(service, self.rate, self.hop_limit, teller.clone());
@@ -157,25 +157,25 @@ impl Arguments {
         }
         for listener in listeners {
             say(teller, "listening", "listening on", &listener);
-            accepting.spawn(Arc::clone(&front).accept(listener, stop.clone()));
+            let (front, stop) = (Arc::clone(&front), stop.clone());
+            accepting.spawn(async {
+                front.accept(listener, None, stop).await;
+                None
+            });
         }
-        while accepting.join_next().await.is_some() {}
+        if let Some(bridge) = bridge {
+            accepting.spawn(bridge.serve(Arc::clone(&front), teller.clone(), stop.clone()));
+        }
+        let held = accepting.join_all().await;
         front.finish().await;
+        // Taken away last, when nobody is being answered any more.
+        drop(held);
         Ok(())
     }
 
-    fn listeners(&self, held: Option<&Held>) -> Result<Vec<TcpListener>> {
-        let mut listeners = Vec::new();
-        if let Some(held) = held {
-            for address in held.addresses(HTTP) {
-                listeners.push(listen::bind(address, Some(held.bridge()))?);
-            }
-        }
-        let usual = if held.is_none() && self.listen.is_empty() { &[DEFAULT][..] } else { &self.listen };
-        for address in usual {
-            listeners.push(listen::bind(*address, None)?);
-        }
-        Ok(listeners)
+    fn listeners(&self, without_bridge: bool) -> Result<Vec<TcpListener>> {
+        let usual = if without_bridge && self.listen.is_empty() { &[DEFAULT][..] } else { &self.listen };
+        usual.iter().map(|address| listen::bind(*address, None)).collect()
     }
 
     async fn service(&self, teller: &Teller, json: bool) -> Result<Service> {

@@ -75,7 +75,7 @@ impl Who {
 pub struct Connection {
     /// The guest's address; none on standard input.
     pub address: Option<IpAddr>,
-    /// The interface that it is on, where the address is link-local.
+    /// The interface that it is on, where the service is bound to it or the address is link-local.
     pub link: Option<u32>,
     /// Its place among those of its address.
     pub place: Option<Place>,

@@ -70,7 +70,8 @@ impl Arguments {
             everybody: self.guest.clone(),
             libvirt: self.libvirt.as_deref().map(Libvirt::follow).transpose()?,
             guests: self.guests.as_deref().map(Guests::read).transpose()?,
-            neighbours: (!self.no_neighbours).then(Neighbours::default),
+            cards: !self.no_neighbours,
+            neighbours: Neighbours::default(),
             tokens: self.secret.as_deref().map(Tokens::read).transpose()?,
             domain: self.domain.trim_matches('.').to_owned(),
         })

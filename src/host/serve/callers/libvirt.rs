@@ -74,12 +74,12 @@ impl Libvirt {
         self.find(|domains| domains.owner(mac)).await
     }
 
-    /// The domain of that name; `None` where there is none.
+    /// The domain of the first of these names that one has; `None` where there is none.
     ///
     /// # Errors
     /// Transient: libvirt does not answer, and nothing is known from before.
-    pub async fn named(&self, name: &str) -> Result<Option<Arc<Domain>>> {
-        self.find(|domains| Ok(domains.named(name))).await
+    pub async fn named(&self, names: &[String]) -> Result<Option<Arc<Domain>>> {
+        self.find(|domains| Ok(names.iter().find_map(|name| domains.named(name)))).await
     }
 
     async fn find(&self, find: impl Fn(&Domains) -> Result<Option<Arc<Domain>>>) -> Result<Option<Arc<Domain>>> {
@@ -264,7 +264,7 @@ mod tests {
         assert!(error.is_transient() && error.to_string().contains("failed to connect"), "{error}");
         fs::remove_file(scratch.path().join("down")).unwrap();
         assert_eq!(libvirt.owner(&known).await.unwrap().unwrap().name, "web");
-        assert_eq!(libvirt.named("web").await.unwrap().unwrap().uuid, UUID);
+        assert_eq!(libvirt.named(&["web".to_owned()]).await.unwrap().unwrap().uuid, UUID);
         fs::write(scratch.path().join("down"), "").unwrap();
         sleep(PAUSE).await;
         assert!(libvirt.owner(&other).await.unwrap_err().is_transient());

@@ -25,7 +25,7 @@ pub use arguments::Arguments;
 
 use guests::{Guests, Key};
 use libvirt::Libvirt;
-use names::{Names, short};
+use names::Names;
 use neighbour::Neighbours;
 use token::Tokens;
 
@@ -34,7 +34,7 @@ use token::Tokens;
 pub struct Peer {
     /// None on standard input and output, where there is one guest.
     pub address: Option<IpAddr>,
-    /// The interface's index, where the address is link-local.
+    /// The interface's index, where it is known: the service is bound to it, or the address is link-local.
     pub link: Option<u32>,
     /// What the URL says (`/t/TOKEN/…`), already taken off the path.
     pub token: Option<String>,
@@ -62,7 +62,9 @@ pub struct Callers {
     everybody: Option<String>,
     libvirt: Option<Libvirt>,
     guests: Option<Guests>,
-    neighbours: Option<Neighbours>,
+    /// Whether cards count.
+    cards: bool,
+    neighbours: Neighbours,
     tokens: Option<Tokens>,
     /// What a guest's name may end with.
     domain: String,
@@ -83,9 +85,14 @@ impl Callers {
         if let Some(name) = &self.everybody {
             return self.named(name, address).await;
         }
-        let mac = match (&self.neighbours, address) {
-            (Some(neighbours), Some(address)) => neighbours.find(address, peer.link).await?,
+        let mac = match address {
+            Some(address) if self.cards => self.neighbours.find(address, peer.link).await?,
             _ => None,
+        };
+        // A socket that is bound to a bridge answers there whatever the address: it may be one of a guest behind another.
+        let own = match (address, peer.link) {
+            (Some(address), Some(link)) => Some(address).filter(|_| self.neighbours.is_behind(address, link)),
+            _ => address,
         };
         let owner = match (&self.libvirt, &mac) {
             (Some(libvirt), Some(mac)) => {
@@ -96,7 +103,7 @@ impl Callers {
         let keys = [
             mac.map(Key::Mac),
             owner.as_ref().map(|owner| Key::Uuid(owner.uuid.to_ascii_lowercase())),
-            address.map(Key::Address),
+            own.map(Key::Address),
         ];
         let keys: Vec<Key> = keys.into_iter().flatten().collect();
         let mut names = Names::default();
@@ -109,7 +116,7 @@ impl Callers {
         if let Some(mac) = &mac {
             names = names.mac(mac);
         }
-        if let Some(address) = address {
+        if let Some(address) = own {
             names = names.address(address);
         }
         Ok(Identity {
@@ -124,16 +131,17 @@ impl Callers {
     /// The guest of that name, whoever has its address. What libvirt knows of it is its own all the same: by its token it is
     /// the instance that it is by its card.
     async fn named(&self, name: &str, address: Option<IpAddr>) -> Result<Identity> {
+        let names = Names::default().guest(name, &self.domain).into_vec();
+        // libvirt calls it by the one or the other of them.
         let domain = match &self.libvirt {
-            Some(libvirt) => libvirt.named(short(name, &self.domain)).await?,
+            Some(libvirt) => libvirt.named(&names).await?,
             None => None,
         };
-        let names = Names::default().guest(name, &self.domain);
         let Some(domain) = domain else {
-            return Ok(Identity { names: names.into_vec(), address, ..Identity::default() });
+            return Ok(Identity { names, address, ..Identity::default() });
         };
         Ok(Identity {
-            names: names.uuid(&domain.uuid).into_vec(),
+            names: Names::default().guest(name, &self.domain).uuid(&domain.uuid).into_vec(),
             mac: domain.macs.first().map(Mac::to_string),
             domain: Some(domain.name.clone()),
             uuid: Some(domain.uuid.to_ascii_lowercase()),

@@ -21,7 +21,7 @@ pub fn is_uuid(text: &str) -> bool {
 }
 
 /// A guest's name without the domain that may be behind it.
-pub fn short<'a>(name: &'a str, domain: &str) -> &'a str {
+fn short<'a>(name: &'a str, domain: &str) -> &'a str {
     let short = name.strip_suffix(domain).and_then(|short| short.strip_suffix('.'));
     short.filter(|_| !domain.is_empty()).unwrap_or(name)
 }

@@ -5,12 +5,16 @@
 //! it answers is who has the address now, not who says so in the request. An address behind a router has no card that we
 //! know: the router's would be everybody's there.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::libc::{ENETUNREACH, ENOENT};
+use nix::net::if_::if_indextoname;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Result};
@@ -49,8 +53,9 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// The card that has the address; `link` is the interface's number where the address is link-local. `None` where it has
-    /// none that we could know: it is this machine's, or behind a router.
+    /// The card that has the address; `link` is the number of the interface that it came by, where that is known: others may
+    /// have the same address behind another. `None` where it has none that we could know: it is this machine's, or behind a
+    /// router.
     ///
     /// # Errors
     /// Transient: it is a neighbour's, and nobody has answered whose; the kernel does not tell.
@@ -73,6 +78,14 @@ impl Neighbours {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Whether the routes of this machine lead to the address by that interface. Where the kernel does not tell they do not:
+    /// nobody is to be taken for another.
+    pub fn is_behind(&self, address: IpAddr, link: u32) -> bool {
+        // A link-local address is behind each.
+        let scope = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()).then_some(link);
+        self.ask(&route_to(address, scope), read_way).is_ok_and(|way| way.flatten().is_some_and(|(by, _)| by == link))
     }
 
     /// The interface that the address is right behind.
@@ -132,8 +145,13 @@ fn route_to(address: IpAddr, link: Option<u32>) -> Message {
 
 /// Out of an answer: the interface, where the address is right behind it.
 fn read_route(answer: &Received) -> Option<Option<u32>> {
+    Some(read_way(answer)?.and_then(|(link, routed)| Some(link).filter(|_| !routed)))
+}
+
+/// Out of an answer: the interface, and whether a router is behind it; neither where it leads nowhere else.
+fn read_way(answer: &Received) -> Option<Option<(u32, bool)>> {
     let kind = *answer.body.get(7).filter(|_| answer.kind == NEW_ROUTE)?;
-    let (mut link, mut routed) = (None, kind != UNICAST);
+    let (mut link, mut routed) = (None, false);
     for (attribute, value) in attributes(answer.body, ROUTE) {
         match attribute {
             // RTA_OIF; RTA_GATEWAY and RTA_VIA
@@ -142,7 +160,7 @@ fn read_route(answer: &Received) -> Option<Option<u32>> {
             _ => {}
         }
     }
-    Some(link.filter(|_| !routed))
+    Some(link.filter(|_| kind == UNICAST).map(|link| (link, routed)))
 }
 
 /// What asks for one neighbour (Linux 5.0 and later).
@@ -179,6 +197,11 @@ fn provoke(address: IpAddr, link: u32) -> io::Result<()> {
         }
     };
     let socket = UdpSocket::bind(from)?;
+    // The same address may be behind another interface. Where the kernel does not let us choose, nobody answers in time.
+    if let Ok(name) = if_indextoname(link) {
+        let name = OsStr::from_bytes(name.as_bytes()).to_owned();
+        let _ = setsockopt(&socket, sockopt::BindToDevice, &name);
+    }
     socket.set_nonblocking(true)?;
     socket.send_to(&[], to).map(drop)
 }

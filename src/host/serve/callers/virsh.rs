@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::error::{Error, Result};
 use crate::host::serve::callers::domains::{Domain, Domains};
 use crate::host::serve::callers::names::is_uuid;
+use crate::host::tether::tether;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,7 +25,8 @@ const MOST: u64 = 64 << 20;
 const COMPLAINT: u64 = 4096;
 /// Domains that one process is asked for: the kernel takes no longer argument than 128 KiB.
 const AT_ONCE: usize = 1000;
-/// Seconds after which a follower ends by itself and another takes its place: where we are killed, none outlives us longer.
+/// Seconds after which a follower ends by itself and another takes its place: a connection that has died without a word is
+/// not listened to for longer.
 const FOLLOWED: &str = "60";
 /// The longest line of an event.
 const LINE: u64 = 64 << 10;
@@ -126,6 +128,8 @@ impl Virsh {
         let mut command = Command::new(&self.program);
         command.args(["--readonly", "--quiet", "--connect", &self.uri]).args(arguments);
         command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        // Spawned by a thread of the runtime, which lives as long as that does.
+        tether(command.as_std_mut(), Vec::new());
         command
     }
 

@@ -3,7 +3,7 @@
 //! next one, and read again only where something changed.
 
 use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -76,15 +76,19 @@ impl Stamp {
         })
     }
 
-    /// Since the file was last touched; a file of the future counts as old.
-    fn age(&self) -> Duration {
-        let (seconds, nanoseconds) = self.changed.max(self.modified);
-        let since = |value: i64| u64::try_from(value).unwrap_or(0);
-        let touched = UNIX_EPOCH
-            .checked_add(Duration::from_secs(since(seconds)) + Duration::from_nanos(since(nanoseconds)))
-            .unwrap_or(UNIX_EPOCH);
-        SystemTime::now().duration_since(touched).unwrap_or(Duration::MAX)
+    /// Whether both have the same content: a file that another takes the place of meanwhile changes its link count alone.
+    fn is_content_of(&self, other: &Self) -> bool {
+        (self.size, self.modified) == (other.size, other.modified)
     }
+}
+
+/// How long ago that was; the future counts as long ago.
+fn since((seconds, nanoseconds): (i64, i64)) -> Duration {
+    let positive = |value: i64| u64::try_from(value).unwrap_or(0);
+    let then = UNIX_EPOCH
+        .checked_add(Duration::from_secs(positive(seconds)) + Duration::from_nanos(positive(nanoseconds)))
+        .unwrap_or(UNIX_EPOCH);
+    SystemTime::now().duration_since(then).unwrap_or(Duration::MAX)
 }
 
 impl Directory {
@@ -142,9 +146,11 @@ impl Directory {
     }
 
     fn look(&self, key: &Key) -> Result<Option<Bytes>> {
+        // Opened once: where others take its place faster than it takes to see that nobody writes it, it is whole all the
+        // same, and was there when the guest asked.
+        let Some(mut file) = self.find(key)? else { return Ok(None) };
+        let path = Path::new(key.as_str());
         for _ in 0..ATTEMPTS {
-            let Some(mut file) = self.find(key)? else { return Ok(None) };
-            let path = Path::new(key.as_str());
             let before = Stamp::of(&file.metadata().at("look at", path)?);
             if let Some((stamp, content)) = self.read.get(key)
                 && stamp == before
@@ -152,10 +158,9 @@ impl Directory {
                 return Ok(Some(content));
             }
             let content = read(&mut file, path)?;
-            let whole =
-                content.len() as u64 == before.size && Stamp::of(&file.metadata().at("look at", path)?) == before;
-            if whole && before.age() >= QUIET {
-                let settled = before.age() >= TICK;
+            let after = Stamp::of(&file.metadata().at("look at", path)?);
+            if content.len() as u64 == before.size && after.is_content_of(&before) && since(before.modified) >= QUIET {
+                let settled = after == before && since(before.changed.max(before.modified)) >= TICK;
                 self.read.put(key, settled.then(|| (before, content.clone())), content.len());
                 return Ok(Some(content));
             }
@@ -204,6 +209,7 @@ impl Directory {
 
 fn read(file: &mut File, path: &Path) -> Result<Bytes> {
     let mut content = Vec::new();
+    file.rewind().at("read", path)?;
     file.take(LARGEST + 1).read_to_end(&mut content).at("read", path)?;
     match content.len() as u64 > LARGEST {
         true => Err(Error::malformed(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20))),
@@ -309,6 +315,31 @@ mod tests {
             });
             for _ in 0..40 {
                 assert_eq!(get(&directory, "vm.data").unwrap().as_deref(), Some("#!/bin/sh\n"));
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_replaced_all_the_time_is_served_whole() {
+        let scratch = Scratch::new();
+        scratch.file("vm.data", &"a".repeat(10_000));
+        let directory = Directory::open(&scratch.path("")).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for letter in ["b", "c", "d"].iter().cycle() {
+                    if done.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    fs::write(scratch.path("new"), letter.repeat(10_000)).unwrap();
+                    fs::rename(scratch.path("new"), scratch.path("vm.data")).unwrap();
+                }
+            });
+            let answers: Vec<_> = (0..10).map(|_| get(&directory, "vm.data")).collect();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            for answer in answers {
+                let text = answer.unwrap().unwrap();
+                assert!(text.len() == 10_000 && text.starts_with(&text[..1].repeat(10_000)));
             }
         });
     }

@@ -87,9 +87,11 @@ pub async fn follow(followed: Arc<Followed>) {
                     pause = SHORTEST_PAUSE;
                 }
                 followed.tell(Some(error.without_advice()));
-                followed.gateway.turn();
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                // A member that is down costs no pause: only when all of them have been asked does waiting help.
+                if followed.gateway.turn() {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
             }
         }
     }

@@ -124,9 +124,9 @@ impl Gateway {
         self.endpoints.get(turn).map_or("", String::as_str)
     }
 
-    /// The next one's turn.
-    pub fn turn(&self) {
-        self.current.fetch_add(1, Ordering::Relaxed);
+    /// The next one's turn; whether each had its own by now.
+    pub fn turn(&self) -> bool {
+        (self.current.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.endpoints.len().max(1))
     }
 
     /// Logs in where somebody is to log in.
