@@ -2,6 +2,7 @@
 //! What there is for a guest: in the store at its names, else at `default`; or one seed for whoever asks.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -11,7 +12,7 @@ use crate::datasource;
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Origin};
 use crate::host::serve::callers::Identity;
-use crate::host::serve::store::{Key, Store};
+use crate::host::serve::store::{Cache, Key, Store};
 use crate::instance::nocloud;
 use crate::json;
 use crate::root::Root;
@@ -20,13 +21,18 @@ use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 /// Where the data is.
 pub enum Data {
     /// A store with data for many.
-    Store(Box<Store>),
+    Store(Box<Store>, Parsed),
     /// One seed, and its meta-data read.
-    Seed(Box<Seed>, Map<String, Value>),
+    Seed(Box<Seed>, Arc<Map<String, Value>>),
     /// For tests: places and what is there.
     #[cfg(test)]
     Memory(std::collections::HashMap<String, Bytes>),
 }
+
+/// Meta-data that were parsed, with the bytes that they were.
+pub type Parsed = Cache<(Bytes, Arc<Map<String, Value>>)>;
+/// What a parsed value takes for each byte of its text.
+const PARSED: usize = 8;
 
 /// One of a guest's documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,20 +84,34 @@ impl Data {
                 json::parse(&seed.meta_data.bytes, &seed.meta_data.origin(), findings)?
             }
         };
-        Ok(Self::Seed(Box::new(seed), object(meta, "its meta-data")?))
+        Ok(Self::Seed(Box::new(seed), Arc::new(object(meta, "its meta-data")?)))
     }
 
     /// What the guest's meta-data has beside the defaults.
     ///
     /// # Errors
     /// Malformed, with the place; else as [`Self::document`].
-    pub async fn meta(&self, who: &Identity) -> Result<Map<String, Value>> {
+    pub async fn meta(&self, who: &Identity) -> Result<Arc<Map<String, Value>>> {
         if let Self::Seed(_, meta) = self {
-            return Ok(meta.clone());
+            return Ok(Arc::clone(meta));
         }
-        let Some((name, bytes)) = self.named(who, Kind::Meta).await? else { return Ok(Map::new()) };
-        let value = json::parse(&bytes, &Origin::document(name.as_str()), &mut Findings::default())?;
-        object(value, &name)
+        let Some((key, bytes)) = self.named(who, Kind::Meta).await? else { return Ok(Arc::default()) };
+        let parsed = match self {
+            Self::Store(_, parsed) => Some(parsed),
+            _ => None,
+        };
+        // The same bytes mean the same, whenever they were read.
+        if let Some((known, meta)) = parsed.and_then(|parsed| parsed.get(&key))
+            && known == bytes
+        {
+            return Ok(meta);
+        }
+        let value = json::parse(&bytes, &Origin::document(key.as_str()), &mut Findings::default())?;
+        let meta = Arc::new(object(value, key.as_str())?);
+        if let Some(parsed) = parsed {
+            parsed.put(&key, Some((bytes.clone(), Arc::clone(&meta))), bytes.len().saturating_mul(PARSED));
+        }
+        Ok(meta)
     }
 
     /// A document of the guest, of its own or the default.
@@ -117,19 +137,19 @@ impl Data {
         if let Self::Seed(seed, _) = self {
             return Ok(seed.network.clone());
         }
-        let Some((name, bytes)) = self.named(who, Kind::Network).await? else { return Ok(None) };
+        let Some((key, bytes)) = self.named(who, Kind::Network).await? else { return Ok(None) };
         // Only OpenStack's is JSON with one of these at its top.
         let value = json::quietly(&bytes);
         let is_openstack = ["links", "networks", "services"].iter().any(|key| value.get(key).is_some());
         let format = if is_openstack { NetworkFormat::OpenStack } else { NetworkFormat::NetworkConfig };
-        Ok(Some((format, Document::new(name, bytes))))
+        Ok(Some((format, Document::new(key.as_str(), bytes))))
     }
 
     /// What is at that place for everybody.
     pub async fn at(&self, place: &str) -> Result<Option<Bytes>> {
         let Some(key) = Key::new(place) else { return Ok(None) };
         match self {
-            Self::Store(store) => store.get(&key).await,
+            Self::Store(store, _) => store.get(&key).await,
             Self::Seed(..) => Ok(None),
             #[cfg(test)]
             Self::Memory(places) => Ok(places.get(key.as_str()).cloned()),
@@ -144,14 +164,17 @@ impl Data {
         }
     }
 
-    async fn named(&self, who: &Identity, kind: Kind) -> Result<Option<(String, Bytes)>> {
-        for name in who.names.iter().map(String::as_str).chain([DEFAULT]) {
-            let place = format!("{name}.{}", kind.ending());
-            if let Some(bytes) = self.at(&place).await? {
-                return Ok(Some((place, bytes)));
+    async fn named(&self, who: &Identity, kind: Kind) -> Result<Option<(Key, Bytes)>> {
+        let names = who.names.iter().map(String::as_str).chain([DEFAULT]);
+        let keys = names.filter_map(|name| Key::new(&format!("{name}.{}", kind.ending()))).collect();
+        match self {
+            Self::Store(store, _) => store.first(keys).await,
+            Self::Seed(..) => Ok(None),
+            #[cfg(test)]
+            Self::Memory(places) => {
+                Ok(keys.into_iter().find_map(|key| places.get(key.as_str()).cloned().map(|bytes| (key, bytes))))
             }
         }
-        Ok(None)
     }
 }
 

@@ -73,7 +73,7 @@ fn shown(node: &Node) -> String {
 /// The defaults, and on top of them what the guest's own meta-data say.
 fn tree(guest: &Guest) -> Node {
     let mut entries = defaults(guest);
-    for (name, value) in &guest.given {
+    for (name, value) in guest.given.iter() {
         if !NOT_SHOWN.contains(&name.as_str()) && name != KEYS {
             lay(&mut entries, name, value);
         }

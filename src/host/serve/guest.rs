@@ -2,6 +2,7 @@
 //! One guest as its metadata show it: who it is, from what is known of it, and what its own meta-data say on top.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ pub struct Guest {
     /// Who asks.
     pub who: Identity,
     /// Its own meta-data, with the names of EC2, NoCloud or OpenStack.
-    pub given: Map<String, Value>,
+    pub given: Arc<Map<String, Value>>,
 }
 
 /// A public key and the name that it is listed by.
@@ -138,13 +139,13 @@ pub mod tests {
         let names = ["web.internal", "web", "52:54:00:00:00:01", "192.168.122.5"].map(str::to_owned).to_vec();
         let mac = Some("52:54:00:00:00:01".to_owned());
         let address = Some(IpAddr::from([192, 168, 122, 5]));
-        Guest { who: Identity { names, mac, address, ..Identity::default() }, given }
+        Guest { who: Identity { names, mac, address, ..Identity::default() }, given: Arc::new(given) }
     }
 
     fn named(names: &[&str]) -> String {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let address = Some(IpAddr::from([10, 0, 0, 5]));
-        Guest { who: Identity { names, address, ..Identity::default() }, given: Map::new() }.hostname()
+        Guest { who: Identity { names, address, ..Identity::default() }, given: Arc::default() }.hostname()
     }
 
     #[test]

@@ -68,7 +68,8 @@ impl Limits {
             Arc::new(Mutex::new(Share { connections: 0, requests, counted: now, said: None }))
         });
         let mut counted = lock(share);
-        if counted.connections >= CONNECTIONS {
+        // Without a bound it is a proxy, by whose address all guests come.
+        if self.rate.is_some() && counted.connections >= CONNECTIONS {
             return None;
         }
         counted.connections += 1;
@@ -153,12 +154,15 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_connections() {
-        let (limits, now) = (Limits::new(0), Instant::now());
+        let (limits, now) = (Limits::new(1), Instant::now());
         let mut places: Vec<Place> = (0..CONNECTIONS).map(|_| limits.place(address(1), now).unwrap()).collect();
         assert!(limits.place(address(1), now).is_none());
         assert!(limits.place(address(2), now).is_some());
         places.pop();
         assert!(limits.place(address(1), now).is_some());
+        let proxied = Limits::new(0);
+        let places: Vec<_> = (0..=CONNECTIONS).map(|_| proxied.place(address(1), now)).collect();
+        assert!(places.iter().all(Option::is_some), "a proxy brings them all");
     }
 
     #[test]

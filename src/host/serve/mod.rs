@@ -47,7 +47,7 @@ use crate::host::tell::Teller;
 
 use access::Log;
 use bridge::Bridge;
-use data::Data;
+use data::{Data, Parsed};
 use listen::Front;
 use page::Activity;
 use password::Passwords;
@@ -183,7 +183,7 @@ impl Arguments {
             (Some(spec), _) => {
                 let store = Store::open(spec, &self.access)?;
                 store.ready().await?;
-                (Data::Store(Box::new(store)), Who::Callers(Box::new(self.who.open()?)))
+                (Data::Store(Box::new(store), Parsed::default()), Who::Callers(Box::new(self.who.open()?)))
             }
             (None, Some(path)) => {
                 let mut findings = Findings::default();

@@ -4,6 +4,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{Read as _, Seek as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FileStat, Mode, fstatat};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use crate::error::{At as _, Error, OrAbsent as _, Result};
 use crate::host::serve::store::cache::Cache;
@@ -27,6 +30,9 @@ const TICK: Duration = Duration::from_secs(2);
 /// A writer is at it: editors truncate a file, then fill it.
 const QUIET: Duration = Duration::from_millis(25);
 
+/// Who reads at a time, each with three files open at most: the rest of a storm waits here, and not for a free descriptor.
+const READERS: usize = 32;
+
 /// How often a file is looked at that changes while it is read.
 const ATTEMPTS: u32 = 8;
 
@@ -35,6 +41,7 @@ const ATTEMPTS: u32 = 8;
 pub struct Directory {
     path: PathBuf,
     read: Arc<Cache<(Stamp, Bytes)>>,
+    readers: Arc<Semaphore>,
 }
 
 /// What tells a file from the one that was read before.
@@ -58,6 +65,17 @@ impl Stamp {
         }
     }
 
+    /// From a look at a name; none where a number makes no sense.
+    fn at(seen: &FileStat) -> Option<Self> {
+        Some(Self {
+            device: seen.st_dev,
+            inode: seen.st_ino,
+            size: u64::try_from(seen.st_size).ok()?,
+            modified: (seen.st_mtime, seen.st_mtime_nsec),
+            changed: (seen.st_ctime, seen.st_ctime_nsec),
+        })
+    }
+
     /// Whether both have the same content: a file that another takes the place of meanwhile changes its link count alone.
     fn is_content_of(&self, other: &Self) -> bool {
         (self.size, self.modified) == (other.size, other.modified)
@@ -77,7 +95,46 @@ impl Directory {
     /// The directory at `path`.
     pub fn open(path: &Path) -> Result<Self> {
         Root::open(path).map_err(|error| error.help("--data is the directory that holds NAME.json and NAME.data"))?;
-        Ok(Self { path: path.to_owned(), read: Arc::default() })
+        Ok(Self { path: path.to_owned(), read: Arc::default(), readers: Arc::new(Semaphore::new(READERS)) })
+    }
+
+    /// What is in the first file that is there, and its key. All are looked at by one thread that may wait for the disk: to
+    /// hand a question over costs more than its answer.
+    pub async fn first(&self, keys: Vec<Key>) -> Result<Option<(Key, Bytes)>> {
+        let given_up = |error| Error::transient("the read was given up").because(error);
+        let turn = Arc::clone(&self.readers).acquire_owned().await.map_err(|error| given_up(error.to_string()))?;
+        let directory = self.clone();
+        let looking = spawn_blocking(move || {
+            // Kept by the thread: whoever asked may be gone before it is done.
+            let _turn = turn;
+            let glance = directory.glance();
+            for key in keys {
+                let known = glance.as_ref().and_then(|glance| directory.known(glance, &key));
+                if let Some(content) = known.map_or_else(|| directory.get(&key), Ok)? {
+                    return Ok(Some((key, content)));
+                }
+            }
+            Ok(None)
+        });
+        looking.await.map_err(|error| given_up(error.to_string()))?
+    }
+
+    /// The directory as it is now, for [`Self::known`]; what is wrong with it is [`Self::get`]'s to say.
+    fn glance(&self) -> Option<OwnedFd> {
+        open(&self.path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()
+    }
+
+    /// What one look tells: that nothing is there, or that it is what was read before. `None` where it tells neither.
+    fn known(&self, directory: &OwnedFd, key: &Key) -> Option<Option<Bytes>> {
+        if key.as_str().contains('/') {
+            return None;
+        }
+        let seen = match fstatat(directory, key.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(seen) => Stamp::at(&seen)?,
+            Err(Errno::ENOENT) => return Some(None),
+            Err(_) => return None,
+        };
+        self.read.get(key).filter(|(stamp, _)| *stamp == seen).map(|(_, content)| Some(content))
     }
 
     /// What is in the file of that key.
@@ -211,6 +268,34 @@ mod tests {
         File::options().write(true).open(scratch.path("new")).unwrap().set_modified(old).unwrap();
         fs::rename(scratch.path("new"), scratch.path("vm.data")).unwrap();
         assert_eq!(get(&directory, "vm.data").unwrap().as_deref(), Some("other"));
+    }
+
+    #[tokio::test]
+    async fn the_first_that_is_there_is_as_it_is_now() {
+        let scratch = Scratch::new();
+        scratch.file("data/default.json", "d");
+        let directory = Directory::open(&scratch.path("data")).unwrap();
+        let first = async || {
+            let keys = ["web.json", "up/web.json", "default.json"].map(|key| Key::new(key).unwrap()).to_vec();
+            let found = directory.first(keys).await?;
+            Ok::<_, Error>(found.map(|(key, content)| format!("{key} {}", String::from_utf8_lossy(&content))))
+        };
+        let is = async |wanted: &str| assert_eq!(first().await.unwrap().as_deref(), Some(wanted));
+        is("default.json d").await;
+        tokio::time::sleep(TICK).await;
+        is("default.json d").await;
+        assert!(directory.read.get(&Key::new("default.json").unwrap()).is_some());
+        fs::write(scratch.path("data/default.json"), "e").unwrap();
+        is("default.json e").await;
+        symlink("/real", scratch.path("data/web.json")).unwrap();
+        assert!(first().await.is_err(), "a link that leads nowhere is no guest without data");
+        scratch.file("data/real", "w");
+        is("web.json w").await;
+        // In place of the directory another one, as a link to the newest has it; then none.
+        fs::rename(scratch.path("data"), scratch.path("old")).unwrap();
+        assert!(first().await.unwrap_err().is_transient());
+        scratch.file("data/default.json", "n");
+        is("default.json n").await;
     }
 
     #[test]

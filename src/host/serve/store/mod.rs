@@ -18,6 +18,7 @@ use clap::Args;
 
 use crate::error::{Error, Result};
 
+pub use cache::Cache;
 use directory::Directory;
 use etcd::Etcd;
 use http::Http;
@@ -87,14 +88,23 @@ impl Store {
     /// What is at the key now; transient where the store does not answer and nothing is known from before.
     pub async fn get(&self, key: &Key) -> Result<Option<Bytes>> {
         match self {
-            Self::Directory(directory) => {
-                let (directory, key) = (directory.clone(), key.clone());
-                let read = tokio::task::spawn_blocking(move || directory.get(&key)).await;
-                read.map_err(|error| Error::transient("the read was given up").because(error))?
-            }
+            Self::Directory(directory) => Ok(directory.first(vec![key.clone()]).await?.map(|(_, content)| content)),
             Self::Http(http) => http.get(key).await,
             Self::Etcd(etcd) => etcd.get(key).await,
         }
+    }
+
+    /// The first of the keys at which something is, and what that is; as [`Self::get`] otherwise.
+    pub async fn first(&self, keys: Vec<Key>) -> Result<Option<(Key, Bytes)>> {
+        if let Self::Directory(directory) = self {
+            return directory.first(keys).await;
+        }
+        for key in keys {
+            if let Some(content) = self.get(&key).await? {
+                return Ok(Some((key, content)));
+            }
+        }
+        Ok(None)
     }
 }
 
