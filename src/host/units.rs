@@ -2,11 +2,11 @@
 //! Sizes and durations as people write them, on the command line and in the settings file.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::config::types::{duration, size};
 
@@ -99,19 +99,36 @@ impl fmt::Display for Time {
     }
 }
 
-/// A number or a text: `20G` and 3600 are both written without quotes.
-fn from_scalar<'de, D: Deserializer<'de>, T: FromStr<Err = &'static str>>(deserializer: D) -> Result<T, D::Error> {
-    let text = match Value::deserialize(deserializer)? {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        _ => String::new(),
-    };
-    text.parse().map_err(D::Error::custom)
+/// A number or a text: `20G` and 3600 are both written without quotes. A visitor's errors get their place in the file.
+struct Scalar<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = &'static str>> Visitor<'_> for Scalar<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or one with a unit behind it")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_scalar(deserializer)
+        deserializer.deserialize_any(Scalar(PhantomData))
     }
 }
 
@@ -129,7 +146,7 @@ impl<'de> Deserialize<'de> for DiskSize {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_scalar(deserializer)
+        deserializer.deserialize_any(Scalar(PhantomData))
     }
 }
 

@@ -149,7 +149,8 @@ mod tests {
         };
         assert!(told("parallel: 2\nbase_urls: x\n").unwrap_err().contains("unknown field `base_urls`"));
         assert!(told("parallel: 2\nbase_urls: x\n").unwrap_err().contains("line 2"));
-        assert!(told("deadline: soon\n").unwrap_err().contains("a time is a number of seconds"));
+        let soon = told("parallel: 2\ndeadline: soon\n").unwrap_err();
+        assert!(soon.contains("a time is a number of seconds") && soon.contains("line 2"), "{soon}");
         assert!(told("parallel: 0\n").unwrap_err().contains("at least 1"));
         assert_eq!(told("# nothing\n"), Ok(Settings::default()));
         assert_eq!(told("base: b.qcow2\n").unwrap().base, Some(scratch.path().join("b.qcow2")));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! All jobs of a call: so many at a time, each to its own end, and what became of them.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,6 +45,11 @@ pub fn run(jobs: &[Job], settings: &Settings, teller: &Teller, json: bool) -> Re
         kernel.metadata().at("read the kernel", kernel)?;
     } else if settings.initrd.is_some() || settings.append.is_some() {
         return Err(Error::malformed("--initrd and --append are of no use without --kernel"));
+    }
+    // Else a log's missing directory is told when the job is done.
+    for log in jobs.iter().flat_map(|job| job.log.iter().chain(&job.serial_log)) {
+        let directory = log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        directory.read_dir().at("keep a log in", directory)?;
     }
     let base_dir = base_dir.canonicalize().at("publish into", base_dir)?;
     let shared = Shared { base: &Base::open(base)?, settings, base_dir: &base_dir, locks: &Locks::of(&base_dir) };
