@@ -134,13 +134,13 @@ impl<'de> Deserialize<'de> for Size {
 
 impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_scalar(deserializer)
+        deserializer.deserialize_any(Scalar(PhantomData))
     }
 }
 
 impl<'de> Deserialize<'de> for DiskSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_scalar(deserializer)
+        deserializer.deserialize_any(Scalar(PhantomData))
     }
 }
 
