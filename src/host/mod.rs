@@ -27,6 +27,7 @@ pub mod medium;
 
 mod qemu;
 
+mod openstack;
 mod scratch;
 mod tell;
 mod tether;

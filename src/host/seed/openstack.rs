@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::host::medium::Tree;
+use crate::host::openstack::VERSIONS;
 use crate::host::seed::request::{CONFIG, Made, OPTIONS, Request};
 use crate::host::seed::{account, identity};
 use crate::json;
@@ -20,20 +21,6 @@ use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
 
 /// The volume's name, by which guests find it.
 const LABEL: &str = "config-2";
-/// What nova writes, oldest first; `latest` sorts behind all dates.
-const VERSIONS: [&str; 11] = [
-    "2012-08-10",
-    "2013-04-04",
-    "2013-10-17",
-    "2015-10-15",
-    "2016-06-30",
-    "2016-10-06",
-    "2017-02-22",
-    "2018-08-27",
-    "2020-10-14",
-    "2025-04-04",
-    "latest",
-];
 /// The versions of EC2's documents on the same drive.
 const EC2_VERSIONS: [&str; 2] = ["2009-04-04", "latest"];
 /// Since when there is vendor-data, the network, the second vendor-data.

@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
+use crate::host::openstack::VERSIONS;
 use crate::host::serve::callers::Identity;
 use crate::host::serve::data::Kind;
 use crate::host::serve::guest::Guest;
@@ -107,9 +108,9 @@ impl Service {
     async fn openstack(&self, path: &[String], who: &Identity) -> Result<Answer> {
         let words: Vec<&str> = path.iter().map(String::as_str).collect();
         match words.as_slice() {
-            [] => Ok(Answer::text(openstack::VERSIONS.join("\n"))),
+            [] => Ok(Answer::text(VERSIONS.join("\n"))),
             ["content", number] => self.content(number, who).await,
-            [version, ..] if !openstack::VERSIONS.contains(version) => Ok(Answer::nothing()),
+            [version, ..] if !VERSIONS.contains(version) => Ok(Answer::nothing()),
             [_] => self.openstack_listing(who).await,
             [_, "meta_data.json"] => match self.data.only().and_then(openstack::of_drive) {
                 Some(bytes) => Ok(Answer::json_bytes(bytes.to_vec())),
@@ -176,7 +177,7 @@ impl Service {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if !matches!(path, [version, name] if openstack::VERSIONS.contains(&version.as_str()) && name == "password") {
+        if !matches!(path, [version, name] if VERSIONS.contains(&version.as_str()) && name == "password") {
             return Ok(Answer::wrong_method("GET, HEAD"));
         }
         let password = match body(request, password::LONGEST).await {

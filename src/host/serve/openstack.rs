@@ -6,21 +6,6 @@ use serde_json::{Map, Value, json};
 use crate::host::serve::guest::Guest;
 use crate::seed::{MetaFormat, Seed};
 
-/// The versions that nova lists. What is in a document does not depend on them here.
-pub const VERSIONS: [&str; 11] = [
-    "2012-08-10",
-    "2013-04-04",
-    "2013-10-17",
-    "2015-10-15",
-    "2016-06-30",
-    "2016-10-06",
-    "2017-02-22",
-    "2018-08-27",
-    "2020-10-14",
-    "2025-04-04",
-    "latest",
-];
-
 /// Keys of `meta_data.json` that are shown as the guest's own meta-data have them.
 const GIVEN: [&str; 8] = [
     "admin_pass",
