@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::host::medium::Tree;
-use crate::host::seed::request::{CONFIG, Made, OPTIONS, Request};
+use crate::host::seed::request::{Made, OPTIONS, Request};
 use crate::host::seed::{account, identity};
 use crate::instance::nocloud::{self, NAME};
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
@@ -49,11 +49,7 @@ pub fn make(request: &Request) -> Result<Made> {
         network: network.map(|document| (NetworkFormat::NetworkConfig, document)),
         user_data: request.user_data.clone(),
         // In the seed it is a part of user-data; so its places do not move those of the person's own.
-        vendor_data: config
-            .map(|config| Document::new(CONFIG, config))
-            .into_iter()
-            .chain(request.vendor_data.clone())
-            .collect(),
+        vendor_data: request.beside_user_data(config),
         content: Default::default(),
     };
     Ok(Made { id, label: LABEL, files, checked })

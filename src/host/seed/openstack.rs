@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::host::medium::Tree;
 use crate::host::openstack::VERSIONS;
-use crate::host::seed::request::{CONFIG, Made, OPTIONS, Request};
+use crate::host::seed::request::{Made, OPTIONS, Request};
 use crate::host::seed::{account, identity};
 use crate::json;
 use crate::seed::{Document, MetaFormat, NetworkFormat, Seed};
@@ -60,11 +60,7 @@ pub fn make(request: &Request) -> Result<Made> {
         more_meta_data: Vec::new(),
         network: drive.network.clone(),
         user_data: request.user_data.clone(),
-        vendor_data: config
-            .map(|config| Document::new(CONFIG, config))
-            .into_iter()
-            .chain(request.vendor_data.clone())
-            .collect(),
+        vendor_data: request.beside_user_data(config),
         content: drive.content().into_iter().map(|(path, bytes)| (path, bytes.to_vec())).collect(),
     };
     let files = drive.tree(&id, request.random_seed.as_deref())?;

@@ -11,7 +11,7 @@ use crate::seed::{Document, NetworkFormat, Seed};
 /// The name under which `check` tells of what the command line's options come to.
 pub const OPTIONS: &str = "the options";
 /// The same of what they add to user-data: another document, with places of its own.
-pub const CONFIG: &str = "the options' cloud-config";
+const CONFIG: &str = "the options' cloud-config";
 
 /// Documents of the person, and what the options say besides. A document is named as the person named its file.
 #[derive(Default)]
@@ -64,6 +64,11 @@ pub struct Made {
 }
 
 impl Request {
+    /// What is checked like vendor-data: what the options say as cloud-config, and vendor-data itself.
+    pub fn beside_user_data(&self, config: Option<String>) -> Vec<Document> {
+        config.map(|config| Document::new(CONFIG, config)).into_iter().chain(self.vendor_data.clone()).collect()
+    }
+
     /// The network document and its kind; by its content, as its name is the person's to choose.
     ///
     /// # Errors
